@@ -1,0 +1,166 @@
+/* The Arrow IPC streaming format (Arrow "Serialization and interprocess
+ * communication"), reading and writing, without I/O: bytes in, record batches out,
+ * and back.
+ *
+ * Reading has two halves so that they can run on different threads:
+ *
+ *   bytes -> ipc_framer -> struct ipc_message -> ipc_decoder -> schema, batches
+ *
+ * The framer cuts the byte stream into messages and says where the next bytes
+ * should go, so that a socket reads straight into the buffer that the arrays will
+ * point into. The decoder checks a whole message and turns it into arrays, copying
+ * nothing but what was compressed. A Flight server, which gets its messages ready
+ * cut, uses the decoder alone.
+ *
+ * What a file or a peer says is not believed: each flatbuffer table is verified
+ * while it is read, every length, offset, null count and child count is checked
+ * against what arrived, and every limit below has a name. */
+#ifndef ARROWPORT_ARROW_IPC_H
+#define ARROWPORT_ARROW_IPC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arrow/abi.h"
+#include "arrow/schema.h"
+#include "base/buffer.h"
+#include "base/status.h"
+
+struct ipc_limits {
+  int64_t
+      metadata_bytes_max; /* of one message's flatbuffer: a 2 GB schema costs nothing to announce */
+  int64_t body_bytes_max; /* of one message's body, as it arrives */
+  int64_t decoded_bytes_max; /* of one message's body after decompression: zip bombs */
+};
+
+#define IPC_LIMITS_DEFAULT                                                                         \
+  ((struct ipc_limits){.metadata_bytes_max = (int64_t)16 << 20,                                    \
+                       .body_bytes_max = (int64_t)2 << 30,                                         \
+                       .decoded_bytes_max = (int64_t)2 << 30})
+
+/* One encapsulated message. Whoever holds it releases it. */
+struct ipc_message {
+  struct buffer metadata; /* the flatbuffer `Message`, unpadded or padded */
+  struct buffer body;
+  int64_t offset_bytes; /* where in the stream its prefix began, for error messages */
+};
+
+void ipc_message_release(struct ipc_message *message);
+
+/* ---- framing ---------------------------------------------------------------- */
+
+struct ipc_framer;
+
+enum ipc_frame {
+  IPC_FRAME_PARTIAL, /* more bytes are needed */
+  IPC_FRAME_MESSAGE, /* a message is whole: take it before going on */
+  IPC_FRAME_END      /* the end-of-stream marker was read; further bytes are an error */
+};
+
+/* `budget` is charged for what messages hold; it must outlive them. */
+enum status ipc_framer_new(const struct ipc_limits *limits, struct budget *budget,
+                           struct ipc_framer **framer, struct error *error) WARN_UNUSED;
+void ipc_framer_free(struct ipc_framer *framer); /* NULL is allowed */
+
+/* Where the next bytes of the stream are to be written: `*data` has room for
+ * `*bytes` >= 1. The room grows with what has arrived, never with what a prefix
+ * announced. STATUS_BUDGET when no memory may be taken now (call again later);
+ * not to be called while a message waits to be taken. */
+enum status ipc_framer_window(struct ipc_framer *framer, uint8_t **data, int64_t *bytes,
+                              struct error *error) WARN_UNUSED;
+
+/* `bytes` (at least 1, at most the window) have been written there.
+ * STATUS_INVALID, STATUS_TOO_LARGE or STATUS_UNSUPPORTED say what is wrong and at
+ * which byte; the framer is of no use then. */
+enum status ipc_framer_filled(struct ipc_framer *framer, int64_t bytes, enum ipc_frame *frame,
+                              struct error *error) WARN_UNUSED;
+
+/* After IPC_FRAME_MESSAGE: moves the message out to the caller. */
+void ipc_framer_take(struct ipc_framer *framer, struct ipc_message *message);
+
+/* The bytes are over. STATUS_INVALID unless the stream is at its end: inside a
+ * message always, and at a message boundary when the end-of-stream marker is
+ * missing, unless `eos_optional`. An empty input is always refused. */
+enum status ipc_framer_finish(const struct ipc_framer *framer, bool eos_optional,
+                              struct error *error) WARN_UNUSED;
+
+/* ---- decoding --------------------------------------------------------------- */
+
+struct ipc_decoder;
+
+enum ipc_event {
+  IPC_EVENT_SCHEMA,     /* ipc_decoder_schema is known now */
+  IPC_EVENT_DICTIONARY, /* nothing for the caller */
+  IPC_EVENT_BATCH       /* `batch` holds a struct array of the schema */
+};
+
+enum status ipc_decoder_new(const struct ipc_limits *limits, struct budget *budget,
+                            struct ipc_decoder **decoder, struct error *error) WARN_UNUSED;
+void ipc_decoder_free(struct ipc_decoder *decoder); /* NULL is allowed; batches live on */
+
+/* Decodes one message; `message` is released or absorbed on STATUS_OK, and the
+ * caller's on failure. `batch` holds something only after IPC_EVENT_BATCH; its
+ * buffers share the message's memory, and so charge its budget, until released
+ * (on any thread). STATUS_INVALID (names field and reason), STATUS_UNSUPPORTED
+ * (names the feature), STATUS_TOO_LARGE, STATUS_BUDGET (may be repeated), STATUS_NOMEM. */
+enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *message,
+                               enum ipc_event *event, struct ArrowArray *batch,
+                               struct error *error) WARN_UNUSED;
+
+/* NULL until IPC_EVENT_SCHEMA; owned by the decoder. */
+const struct ArrowSchema *ipc_decoder_schema(const struct ipc_decoder *decoder);
+
+/* ---- writing ---------------------------------------------------------------- */
+
+enum ipc_compression { IPC_COMPRESSION_NONE, IPC_COMPRESSION_LZ4, IPC_COMPRESSION_ZSTD };
+
+struct ipc_writer_options {
+  enum ipc_compression compression;
+  int level; /* ZSTD: 1..22, 0 for its default */
+};
+
+struct ipc_writer;
+
+/* `options` NULL: no compression. The schema is copied. STATUS_UNSUPPORTED names
+ * a type that cannot be written yet. */
+enum status ipc_writer_new(const struct ArrowSchema *schema,
+                           const struct ipc_writer_options *options, struct budget *budget,
+                           struct ipc_writer **writer, struct error *error) WARN_UNUSED;
+void ipc_writer_free(struct ipc_writer *writer); /* NULL is allowed */
+
+/* Each appends encapsulated messages to `out`. The schema comes first, once; a
+ * batch's dictionaries are written before it when they are new or have changed
+ * (replacement). The batch stays the caller's. */
+enum status ipc_writer_schema(struct ipc_writer *writer, struct buffer *out,
+                              struct error *error) WARN_UNUSED;
+enum status ipc_writer_batch(struct ipc_writer *writer, const struct ArrowArray *batch,
+                             struct buffer *out, struct error *error) WARN_UNUSED;
+enum status ipc_writer_end(struct ipc_writer *writer, struct buffer *out,
+                           struct error *error) WARN_UNUSED;
+
+/* ---- the file format -------------------------------------------------------- */
+
+/* Where the messages of an Arrow file lie ("IPC file format": magic, stream,
+ * footer). `data` is the whole file, usually a mapping; nothing is copied. */
+struct ipc_file_block {
+  int64_t offset_bytes;
+  int64_t metadata_bytes; /* with its prefix and padding */
+  int64_t body_bytes;
+};
+
+struct ipc_file {
+  struct ipc_file_block *dictionaries;
+  int64_t dictionary_count;
+  struct ipc_file_block *batches;
+  int64_t batch_count;
+};
+
+/* True when the bytes start with the file format's magic. */
+bool ipc_file_magic(const uint8_t *data, int64_t bytes);
+
+/* Reads and checks the footer. `file` is released by ipc_file_release. */
+enum status ipc_file_open(const uint8_t *data, int64_t bytes, const struct ipc_limits *limits,
+                          struct ipc_file *file, struct error *error) WARN_UNUSED;
+void ipc_file_release(struct ipc_file *file);
+
+#endif

@@ -1,0 +1,46 @@
+/* Threads that do what must not block the event loop, and tasks that run on them.
+ *
+ * A task is a small actor: `task_wake` says that there is something for it to do,
+ * and its `run` is then called on some worker, never twice at the same time, and
+ * at least once after the last wake. So what a task owns needs no lock between
+ * its own runs; only what it shares with those who wake it does.
+ *
+ *   IDLE --wake--> QUEUED --worker--> RUNNING --run returns--> IDLE
+ *                                        | wake            ^
+ *                                        v                 |
+ *                                  RUNNING_AGAIN --run returns--> QUEUED */
+#ifndef ARROWPORT_BASE_WORKERS_H
+#define ARROWPORT_BASE_WORKERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/status.h"
+
+struct workers;
+
+enum status workers_new(int threads, struct workers **workers, struct error *error) WARN_UNUSED;
+/* Waits until every woken task has run, then ends the threads. NULL is allowed. */
+void workers_free(struct workers *workers);
+
+struct task {
+  void (*run)(void *context);
+  void *context;
+  /* private to workers.c */
+  struct workers *workers;
+  struct task *next;
+  _Atomic int state;
+};
+
+/* The struct must outlive its last run: a task that frees itself does so as the
+ * very last thing in `run`, and nobody wakes it after that: see task_retire. */
+void task_init(struct task *task, struct workers *workers, void (*run)(void *), void *context);
+
+/* From any thread, also from inside `run`. Never blocks, never fails. */
+void task_wake(struct task *task);
+
+/* Called inside `run` by a task that will free itself before returning: later
+ * wakes are a defect, and workers.c does not touch the struct after `run`. */
+void task_retire(struct task *task);
+
+#endif

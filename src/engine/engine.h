@@ -1,0 +1,159 @@
+/* The embedded SQL engine: DuckDB behind a small interface. The only room that
+ * knows DuckDB's own.
+ *
+ * The engine is loaded from libduckdb.so on first use (dlopen, RTLD_LOCAL), so a
+ * command that needs no SQL starts without it. An engine is one database; a session
+ * is one connection to it, used by one thread at a time (engine_interrupt aside).
+ * Calls block for as long as the statement takes: call them on a worker.
+ *
+ * SQL from outside is confined: no file, network, extension or setting is within
+ * its reach (docs/internals/engine.md says how and what was tried). */
+#ifndef ARROWPORT_ENGINE_ENGINE_H
+#define ARROWPORT_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arrow/abi.h"
+#include "arrow/schema.h"
+#include "base/buffer.h"
+#include "base/status.h"
+#include "base/table_name.h"
+
+struct engine;
+struct engine_session;
+struct engine_result;
+
+struct engine_options {
+  const char *path;           /* of the database file; NULL: in memory */
+  int64_t memory_limit_bytes; /* DuckDB's own; 0: its default */
+  int threads;                /* 0: as many as the machine has */
+  bool read_only;
+};
+
+/* Loads the library, opens the database and locks it down. STATUS_NOT_FOUND when
+ * libduckdb.so is not found (says where it was looked for and DUCKDB_ROOT),
+ * STATUS_CONFLICT when another process holds the file (says which, where known),
+ * STATUS_IO, STATUS_INVALID when the file is not a database. */
+enum status engine_open(const struct engine_options *options, struct engine **engine,
+                        struct error *error) WARN_UNUSED;
+void engine_close(struct engine *engine); /* every session is closed before; NULL is allowed */
+
+/* "v1.5.5"; STATUS_NOT_FOUND as above. Does not open a database. */
+enum status engine_version(const char **version, struct error *error) WARN_UNUSED;
+
+enum status engine_session_open(struct engine *engine, struct engine_session **session,
+                                struct error *error) WARN_UNUSED;
+/* Rolls back what was not committed. NULL is allowed. */
+void engine_session_close(struct engine_session *session);
+
+/* Makes the statement that runs on the session fail with `reason` (STATUS_TIMEOUT or
+ * STATUS_CANCELLED) as soon as it notices. From any thread; the session must not be
+ * closed meanwhile. */
+void engine_interrupt(struct engine_session *session, enum status reason);
+
+/* ---- transactions ----------------------------------------------------------- */
+
+enum status engine_begin(struct engine_session *session, struct error *error) WARN_UNUSED;
+/* Durable when it returns STATUS_OK (a file's WAL is synced). After a failure
+ * nothing of the transaction remains. */
+enum status engine_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
+void engine_rollback(struct engine_session *session);
+
+/* ---- tables ------------------------------------------------------------------ */
+
+/* One column of a table as DuckDB has it. */
+struct engine_column {
+  char *name;
+  char *type; /* "DECIMAL(18,3)" */
+  bool nullable;
+  bool has_default;
+  bool generated;
+};
+struct engine_table {
+  struct engine_column *columns;
+  int64_t column_count;
+  int64_t rows; /* as DuckDB estimates them */
+};
+
+/* STATUS_NOT_FOUND when there is no such table. A view is a table without rows. */
+enum status engine_table_info(struct engine_session *session, const struct table_name *name,
+                              struct engine_table *table, struct error *error) WARN_UNUSED;
+void engine_table_release(struct engine_table *table);
+
+/* Appends the DuckDB type that an Arrow field lands in exactly ("TIMESTAMP_NS"), or
+ * refuses it: STATUS_UNSUPPORTED names the field, its type and why. docs/types.md
+ * is generated from the same table. */
+enum status engine_type_of(const struct ArrowSchema *field, struct text *out,
+                           struct error *error) WARN_UNUSED;
+
+/* Creates a table whose columns are the schema's fields, in order. STATUS_CONFLICT
+ * when there is one of that name. */
+enum status engine_create_table(struct engine_session *session, const struct table_name *name,
+                                const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+
+/* ---- insert ------------------------------------------------------------------ */
+
+struct engine_insert;
+
+/* Prepares to insert rows of `schema` into an existing table, column by name.
+ * STATUS_SCHEMA names the first field that the table lacks or whose type it does not
+ * hold exactly, and a column that the table requires and the schema lacks. */
+enum status engine_insert_open(struct engine_session *session, const struct table_name *name,
+                               const struct ArrowSchema *schema, struct engine_insert **insert,
+                               struct error *error) WARN_UNUSED;
+
+/* One statement that inserts rows [offset, offset + rows) of each slice. Neither
+ * takes ownership nor keeps anything when it returns. A failed statement leaves the
+ * transaction of no use: roll it back. STATUS_SCHEMA (constraint, value out of
+ * range: names the column), STATUS_IO (disk full), STATUS_BUDGET (DuckDB's memory). */
+struct engine_slice {
+  struct arrow_shared *batch;
+  int64_t offset_rows;
+  int64_t rows;
+};
+enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,
+                               int64_t slice_count, int64_t *inserted_rows,
+                               struct error *error) WARN_UNUSED;
+void engine_insert_close(struct engine_insert *insert); /* NULL is allowed */
+
+/* ---- query ------------------------------------------------------------------- */
+
+enum engine_value_kind { ENGINE_NULL, ENGINE_BOOLEAN, ENGINE_INTEGER, ENGINE_DOUBLE, ENGINE_TEXT };
+struct engine_value {
+  enum engine_value_kind kind;
+  bool boolean;
+  int64_t integer;
+  double number;
+  const char *text; /* UTF-8, text_bytes long */
+  size_t text_bytes;
+};
+
+struct engine_query {
+  const char *sql;
+  const struct engine_value *parameters; /* positional: ?, $1 */
+  size_t parameter_count;
+  bool read_only;     /* statements that write are refused (STATUS_DENIED) */
+  int64_t batch_rows; /* results are coalesced to at least so many rows; 0: 122880 */
+};
+
+/* Runs one statement, or several separated by semicolons (in one transaction, the
+ * last one's result is the answer; parameters then go to none and are refused).
+ * BEGIN, COMMIT, ROLLBACK are refused by name: a session is not the client's.
+ * STATUS_INVALID for SQL errors, with DuckDB's message and position. The result is
+ * read as it is drawn; the session is busy until it is closed. */
+enum status engine_query(struct engine_session *session, const struct engine_query *query,
+                         struct engine_result **result, struct error *error) WARN_UNUSED;
+const struct ArrowSchema *engine_result_schema(const struct engine_result *result);
+/* The next batch, a struct array of the result's schema; `batch->release` is NULL
+ * after the last one. A statement's effects are committed (and durable) before the
+ * end is told. */
+enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
+                               struct error *error) WARN_UNUSED;
+/* True when the statement answers with rows; false for CREATE, INSERT, ... */
+bool engine_result_has_rows(const struct engine_result *result);
+int64_t engine_result_changed_rows(const struct engine_result *result);
+/* A result that is closed before its end is cancelled. NULL is allowed. */
+void engine_result_close(struct engine_result *result);
+
+#endif

@@ -1,0 +1,180 @@
+/* The network: an event loop, and an HTTP server on it.
+ *
+ * Everything here happens on the loop's one thread, except `net_loop_post` and
+ * `net_loop_stop`, which any thread may call. Handlers must not block: they hand
+ * work to base/workers and are called back through net_loop_post.
+ *
+ * An exchange is one request and its answer. The protocol below it may be HTTP/1.1
+ * (now) or HTTP/2 (later); nothing in this header tells them apart.
+ *
+ *   request complete up to its headers -> service->request(exchange)
+ *       the service either answers at once, or first says who takes the body
+ *   body -> window / filled ... -> end      (or gone, when the client vanishes)
+ *   answer: http_respond, or http_start, http_write..., http_end
+ *   both sides done -> service->finished(exchange): the handle is no more */
+#ifndef ARROWPORT_NET_NET_H
+#define ARROWPORT_NET_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/status.h"
+
+/* ---- loop ------------------------------------------------------------------- */
+
+struct net_loop;
+
+enum status net_loop_new(struct net_loop **loop, struct error *error) WARN_UNUSED;
+void net_loop_run(struct net_loop *loop);  /* until net_loop_stop */
+void net_loop_stop(struct net_loop *loop); /* from any thread */
+void net_loop_free(struct net_loop *loop); /* NULL is allowed; every server is freed before */
+
+/* A piece of work for the loop's thread. The struct belongs to the caller and must
+ * live until `run` is called; posting one that is already queued does nothing. */
+struct net_post {
+  void (*run)(void *context);
+  void *context;
+  struct net_post *next; /* private from here on */
+  _Atomic bool queued;
+};
+void net_loop_post(struct net_loop *loop, struct net_post *post); /* from any thread */
+
+/* A timer on the loop. `run` is called once, `after_ms` from now, unless it is
+ * stopped or started anew before. */
+struct net_timer;
+enum status net_timer_new(struct net_loop *loop, void (*run)(void *), void *context,
+                          struct net_timer **timer, struct error *error) WARN_UNUSED;
+void net_timer_start(struct net_timer *timer, int64_t after_ms);
+void net_timer_stop(struct net_timer *timer);
+void net_timer_free(struct net_timer *timer); /* NULL is allowed */
+
+/* Calls `run` on the loop's thread when the process gets SIGINT or SIGTERM. */
+enum status net_loop_on_signal(struct net_loop *loop, void (*run)(void *context, int signal_number),
+                               void *context, struct error *error) WARN_UNUSED;
+
+/* ---- HTTP server ------------------------------------------------------------ */
+
+struct http_server;
+struct http_exchange;
+
+struct http_header {
+  const char *name;  /* lower case */
+  const char *value; /* without surrounding white space */
+};
+
+/* Valid as long as the exchange. All text is NUL-terminated and holds no NUL. */
+struct http_request {
+  const char *method; /* "POST", as sent */
+  const char *target; /* as sent: "/ingest/a%20b?x=1" */
+  const char *path;   /* the part before '?', still percent-encoded */
+  const char *query;  /* the part after '?', "" without one, still percent-encoded */
+  const char *host;   /* the Host header, "" without one */
+  const struct http_header *headers;
+  size_t header_count;
+  int64_t body_bytes; /* Content-Length; -1: chunked; 0: no body */
+};
+
+/* Who takes a request's body. All are called on the loop's thread. */
+struct http_body_handler {
+  void *context;
+  /* Where the next body bytes are to be written, at least 1 byte of room. To say
+   * "not now", return STATUS_BUDGET after calling http_body_pause; any other
+   * failure stops the body: no further call comes and the handler answers. */
+  enum status (*window)(void *context, uint8_t **data, int64_t *bytes);
+  /* So many bytes were written there. Returning a failure stops the body as above. */
+  enum status (*filled)(void *context, int64_t bytes);
+  /* The body is whole. */
+  void (*end)(void *context);
+  /* The client vanished or broke the protocol before the body was whole; nothing
+   * can be answered any more. The only call after it is service->finished. */
+  void (*gone)(void *context, const struct error *why);
+};
+
+struct http_service {
+  void *context;
+  /* The headers are whole. The service calls http_body_accept (now), or answers;
+   * a body that nobody took is read and dropped up to `drop_bytes_max`, past which
+   * the connection is closed after the answer. */
+  void (*request)(void *context, struct http_exchange *exchange);
+  /* The answer is sent or the client is gone; `http_context` is handed back and the
+   * exchange is freed when this returns. Called exactly once for each request. */
+  void (*finished)(void *context, struct http_exchange *exchange);
+};
+
+struct http_server_options {
+  const char *host;         /* numeric address; "127.0.0.1" */
+  int port;                 /* 0: any free one */
+  int64_t header_bytes_max; /* all header lines: floods of headers */
+  int64_t header_count_max;
+  int64_t connections_max;   /* more are answered 503 and closed */
+  int64_t idle_timeout_ms;   /* between requests on a kept-alive connection */
+  int64_t header_timeout_ms; /* from the first byte of a request to its last header: slow loris */
+  int64_t body_timeout_ms; /* between two pieces of a body: slow bodies. Not counted while paused */
+  int64_t write_timeout_ms; /* a client that does not read its answer */
+  int64_t write_bytes_high; /* http_write queues up to here before `http_writable` is false */
+};
+
+extern const struct http_server_options HTTP_SERVER_DEFAULTS;
+
+/* Listens. STATUS_CONFLICT when the port is taken (the message names address and
+ * port). `service` must outlive the server. */
+enum status http_server_new(struct net_loop *loop, const struct http_server_options *options,
+                            const struct http_service *service, struct http_server **server,
+                            struct error *error) WARN_UNUSED;
+int http_server_port(const struct http_server *server);
+/* Accepts no more and closes idle connections; `done` is called when the last
+ * exchange has finished. */
+void http_server_drain(struct http_server *server, void (*done)(void *), void *context);
+/* Closes everything at once: exchanges see `gone` and `finished`. NULL is allowed. */
+void http_server_free(struct http_server *server);
+
+/* ---- exchange: all on the loop's thread, between `request` and `finished` ----- */
+
+const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+/* Value of the first header of that name (lower case), or NULL. */
+const char *http_request_header(const struct http_request *request, const char *name);
+
+/* A pointer of the service's own. */
+void http_exchange_set_context(struct http_exchange *exchange, void *context);
+void *http_exchange_context(const struct http_exchange *exchange);
+
+/* Called when the client is gone after the body was whole (or when there was none),
+ * before `finished`: stop what works for it. */
+void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
+/* Called when queued answer bytes have fallen below half of write_bytes_high. */
+void http_on_writable(struct http_exchange *exchange, void (*writable)(void *context),
+                      void *context);
+
+/* Takes the body; `handler` is copied. Sends "100 Continue" when it was asked for. */
+void http_body_accept(struct http_exchange *exchange, const struct http_body_handler *handler);
+void http_body_pause(struct http_exchange *exchange); /* stop reading the socket */
+void http_body_resume(struct http_exchange *exchange);
+
+/* A whole answer; `headers` and `body` are copied. Date, Content-Length and
+ * Connection are added. Allowed while the body is still arriving: what is left of
+ * it is then dropped (see http_service.request). */
+void http_respond(struct http_exchange *exchange, int code, const struct http_header *headers,
+                  size_t header_count, const void *body, size_t body_bytes);
+
+/* A streamed answer. */
+void http_start(struct http_exchange *exchange, int code, const struct http_header *headers,
+                size_t header_count);
+/* Takes the buffer's bytes over (`data` is empty afterwards). */
+void http_write(struct http_exchange *exchange, struct buffer *data);
+bool http_writable(const struct http_exchange *exchange);
+void http_end(struct http_exchange *exchange);
+/* The answer cannot be completed: the connection is broken off so that the client
+ * notices (no terminating chunk). */
+void http_abort(struct http_exchange *exchange);
+
+/* Decodes %XX in place. False on a bad escape or a decoded NUL; `+` is left alone
+ * unless `plus_is_space`. */
+bool http_percent_decode(char *text, bool plus_is_space);
+/* Copies the decoded value of `name` in a query string to `value` (malloc'd), or
+ * sets it to NULL when it is absent. STATUS_INVALID on a bad escape. */
+enum status http_query_value(const char *query, const char *name, char **value,
+                             struct error *error) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,14 @@
+/* What the DuckDB sink shares with the house beyond sink.h: its engine, so that SQL
+ * runs over the tables that it fills. */
+#ifndef ARROWPORT_SINK_DUCKDB_H
+#define ARROWPORT_SINK_DUCKDB_H
+
+#include "engine/engine.h"
+#include "sink/sink.h"
+
+extern const struct sink_type SINK_DUCKDB;
+
+/* The engine of a sink of type SINK_DUCKDB; it lives as long as the sink. */
+struct engine *sink_duckdb_engine(struct sink *sink);
+
+#endif

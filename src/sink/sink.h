@@ -1,0 +1,123 @@
+/* Where rows land. A sink is a destination that is open; a load is one movement of
+ * rows into one of its tables, all or nothing.
+ *
+ *   sink_open -> load_begin -> load_append ... -> load_commit   (or load_abort)
+ *
+ * A destination is one file that fills in a `struct sink_type`, plus one line in
+ * registry.c; the shared suite (tests/sink/suite.c) then runs against it.
+ *
+ * All calls block for the destination's own I/O: call them on a worker. Loads of one
+ * sink may run on several threads at once; one load is used by one thread at a time. */
+#ifndef ARROWPORT_SINK_SINK_H
+#define ARROWPORT_SINK_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arrow/abi.h"
+#include "arrow/schema.h"
+#include "base/config.h"
+#include "base/status.h"
+#include "base/table_name.h"
+
+enum sink_mode { SINK_APPEND = 1, SINK_OVERWRITE = 2, SINK_UPSERT = 4, SINK_MERGE = 8 };
+
+enum sink_trait {
+  SINK_TRANSACTIONAL = 1, /* a load is seen whole or not at all */
+  SINK_DURABLE = 2,       /* load_commit returns after the rows survive a power cut */
+  SINK_QUERYABLE = 4,     /* its tables can be read by SQL */
+};
+
+struct sink; /* begins, in every implementation, with `const struct sink_type *type` */
+struct load; /* likewise with `struct sink *sink` */
+
+struct load_spec {
+  struct table_name table;
+  const struct ArrowSchema *schema; /* a struct; must live until load_begin returns */
+  enum sink_mode mode;
+  bool create_table; /* when there is none of that name */
+};
+
+struct load_result {
+  int64_t rows;
+  int64_t batches;
+  int64_t version; /* of the table, where the sink counts them; -1 otherwise */
+};
+
+/* A table as a sink's owner sees it. */
+struct table_info {
+  struct table_name name;
+  int64_t rows; /* -1: not known; may be an estimate */
+  struct table_column {
+    char *name;
+    char *type; /* in the sink's own words */
+    bool nullable;
+  } * columns;
+  int64_t column_count;
+};
+void table_info_release(struct table_info *info);
+
+struct sink_type {
+  const char *name;    /* "postgresql" */
+  const char *summary; /* one line for `arrowport sinks` and the docs */
+  unsigned modes;
+  unsigned traits;
+  const struct config_field *config;
+
+  enum status (*open)(const struct config *config, struct sink **sink, struct error *error);
+  void (*close)(struct sink *sink);
+  enum status (*begin)(struct sink *sink, const struct load_spec *spec, struct load **load,
+                       struct error *error);
+  enum status (*append)(struct load *load, struct ArrowArray *batch, struct error *error);
+  enum status (*commit)(struct load *load, struct load_result *result, struct error *error);
+  void (*abort)(struct load *load);
+  /* NULL where a sink keeps no tables. */
+  enum status (*table_info)(struct sink *sink, const struct table_name *name,
+                            struct table_info *info, struct error *error);
+  enum status (*list_tables)(struct sink *sink, struct table_info **tables, int64_t *count,
+                             struct error *error);
+};
+
+struct sink {
+  const struct sink_type *type;
+};
+struct load {
+  struct sink *sink;
+};
+
+/* The registry: every destination that is built in. */
+const struct sink_type *sink_find(const char *name); /* NULL: none of that name */
+const struct sink_type *const *sink_all(size_t *count);
+
+/* Opens a sink with checked settings. STATUS_NOT_FOUND for an unknown name, with
+ * those there are. */
+enum status sink_open(const char *name, const struct config *config, struct sink **sink,
+                      struct error *error) WARN_UNUSED;
+void sink_close(struct sink *sink); /* every load is over; NULL is allowed */
+
+/* Begins a load. STATUS_SCHEMA (does not fit the table: names the column),
+ * STATUS_UNSUPPORTED (a type or mode that the sink does not take, by name),
+ * STATUS_NOT_FOUND (no table and create_table is false). Nothing is left behind by
+ * a failure. */
+enum status load_begin(struct sink *sink, const struct load_spec *spec, struct load **load,
+                       struct error *error) WARN_UNUSED;
+/* Appends `batch` (a struct array of the load's schema). Takes ownership on
+ * STATUS_OK; on any error the caller keeps it, and the load must be aborted, except
+ * after STATUS_BUDGET: nothing was written, the call may be repeated. */
+enum status load_append(struct load *load, struct ArrowArray *batch,
+                        struct error *error) WARN_UNUSED;
+/* The rows are in the table, and durable where the sink is. The load is over and
+ * freed, also after a failure, which leaves nothing of it behind (STATUS_UNKNOWN:
+ * the destination did not say). */
+enum status load_commit(struct load *load, struct load_result *result,
+                        struct error *error) WARN_UNUSED;
+void load_abort(struct load *load); /* nothing remains; NULL is allowed */
+
+enum status sink_table_info(struct sink *sink, const struct table_name *name,
+                            struct table_info *info, struct error *error) WARN_UNUSED;
+/* `tables` is an array of `count` infos, without columns, to be released one by one
+ * and freed. */
+enum status sink_list_tables(struct sink *sink, struct table_info **tables, int64_t *count,
+                             struct error *error) WARN_UNUSED;
+
+#endif
