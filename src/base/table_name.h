@@ -1,9 +1,10 @@
 /* The name of a table: `table`, `schema.table` or `catalog.schema.table`.
  *
  * Grammar: parts are separated by dots. A part that begins with a double quote ends
- * at the next single one (two stand for one) and may hold anything; any other part
- * holds any character but dots and double quotes. The whole is 1 to 255 bytes of
- * UTF-8 without control characters; no part is empty. */
+ * at the next single one (two stand for one) and may hold dots; any other part ends
+ * at a dot and a quote inside it is a character like others, so `x"; drop table y`
+ * names just a table. The whole is 1 to 255 bytes of UTF-8 without control
+ * characters; no part is empty. */
 #ifndef ARROWPORT_BASE_TABLE_NAME_H
 #define ARROWPORT_BASE_TABLE_NAME_H
 

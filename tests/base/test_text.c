@@ -1,0 +1,87 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+
+static void text_grows_and_stays_terminated(void **state) {
+  (void)state;
+  struct text text = TEXT_EMPTY;
+  assert_string_equal(text_get(&text), "");
+  for (int i = 0; i < 1000; i++)
+    assert_int_equal(text_add_format(&text, NULL, "%d,", i % 10), STATUS_OK);
+  assert_int_equal(text.size_bytes, 2000);
+  assert_int_equal(strlen(text_get(&text)), 2000);
+  text_clear(&text);
+  assert_string_equal(text_get(&text), "");
+  text_release(&text);
+}
+
+static void quotes_inside_quotes_are_doubled(void **state) {
+  (void)state;
+  struct text text = TEXT_EMPTY;
+  assert_int_equal(text_add_identifier(&text, "a\"b", NULL), STATUS_OK);
+  assert_int_equal(text_add_literal(&text, "it's", NULL), STATUS_OK);
+  assert_string_equal(text_get(&text), "\"a\"\"b\"'it''s'");
+  text_release(&text);
+}
+
+static void json_strings_are_escaped_and_always_valid(void **state) {
+  (void)state;
+  static const struct {
+    const char *given;
+    size_t bytes;
+    const char *want;
+  } cases[] = {
+      {"plain", 5, "\"plain\""},
+      {"", 0, "\"\""},
+      {"q\" b\\ n\n t\t r\r", 13, "\"q\\\" b\\\\ n\\n t\\t r\\r\""},
+      {"\x01\x1F", 2, "\"\\u0001\\u001f\""},
+      {"a\0b", 3, "\"a\\u0000b\""},
+      {"\xC3\xA9", 2, "\"\xC3\xA9\""},
+      {"\xC3(\xFF", 3, "\"\xEF\xBF\xBD(\xEF\xBF\xBD\""},
+      {"\xED\xA0\x80", 3, "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct text text = TEXT_EMPTY;
+    assert_int_equal(text_add_json(&text, cases[i].given, cases[i].bytes, NULL), STATUS_OK);
+    assert_string_equal(text_get(&text), cases[i].want);
+    text_release(&text);
+  }
+}
+
+static void a_misspelt_word_finds_the_one_that_was_meant(void **state) {
+  (void)state;
+  static const char *const names[] = {"storage_backend", "streams", "port", "host"};
+  static const struct {
+    const char *word, *want;
+  } cases[] = {
+      {"storage_backnd", "storage_backend"},
+      {"stream", "streams"},
+      {"prot", NULL}, /* two of four letters: too little is left to be sure */
+      {"ports", "port"},
+      {"completely_else", NULL},
+      {"", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const char *got = text_nearest(cases[i].word, names, 4);
+    if (cases[i].want == NULL)
+      assert_null(got);
+    else
+      assert_string_equal(got, cases[i].want);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(text_grows_and_stays_terminated),
+      cmocka_unit_test(quotes_inside_quotes_are_doubled),
+      cmocka_unit_test(json_strings_are_escaped_and_always_valid),
+      cmocka_unit_test(a_misspelt_word_finds_the_one_that_was_meant),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
