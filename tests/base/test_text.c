@@ -39,7 +39,7 @@ static void json_strings_are_escaped_and_always_valid(void **state) {
   } cases[] = {
       {"plain", 5, "\"plain\""},
       {"", 0, "\"\""},
-      {"q\" b\\ n\n t\t r\r", 13, "\"q\\\" b\\\\ n\\n t\\t r\\r\""},
+      {"q\" b\\ n\n t\t r\r", 14, "\"q\\\" b\\\\ n\\n t\\t r\\r\""},
       {"\x01\x1F", 2, "\"\\u0001\\u001f\""},
       {"a\0b", 3, "\"a\\u0000b\""},
       {"\xC3\xA9", 2, "\"\xC3\xA9\""},
