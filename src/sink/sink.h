@@ -35,7 +35,8 @@ struct load_spec {
   struct table_name table;
   const struct ArrowSchema *schema; /* a struct; must live until load_begin returns */
   enum sink_mode mode;
-  bool create_table; /* when there is none of that name */
+  bool create_table;  /* when there is none of that name */
+  int64_t chunk_rows; /* of one statement or write; 0: the choice of the sink */
 };
 
 struct load_result {
@@ -69,6 +70,8 @@ struct sink_type {
   enum status (*begin)(struct sink *sink, const struct load_spec *spec, struct load **load,
                        struct error *error);
   enum status (*append)(struct load *load, struct ArrowArray *batch, struct error *error);
+  /* NULL where a sink collects nothing. */
+  enum status (*flush)(struct load *load, struct error *error);
   enum status (*commit)(struct load *load, struct load_result *result, struct error *error);
   void (*abort)(struct load *load);
   /* NULL where a sink keeps no tables. */
@@ -106,6 +109,9 @@ enum status load_begin(struct sink *sink, const struct load_spec *spec, struct l
  * after STATUS_BUDGET: nothing was written, the call may be repeated. */
 enum status load_append(struct load *load, struct ArrowArray *batch,
                         struct error *error) WARN_UNUSED;
+/* Hands what was collected in memory on to the destination (not committed yet), so
+ * that the batches let go of their memory. Errors as load_append. */
+enum status load_flush(struct load *load, struct error *error) WARN_UNUSED;
 /* The rows are in the table, and durable where the sink is. The load is over and
  * freed, also after a failure, which leaves nothing of it behind (STATUS_UNKNOWN:
  * the destination did not say). */

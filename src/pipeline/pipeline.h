@@ -1,0 +1,80 @@
+/* The middle of the spine: what lies between a source and a sink.
+ *
+ * Rows are pulled from a source that is read at leisure (pipeline_run), or pushed
+ * by somebody who must not be kept waiting, a connection on the event loop
+ * (intake). Either way one movement is one load of the sink: all or nothing. */
+#ifndef ARROWPORT_PIPELINE_PIPELINE_H
+#define ARROWPORT_PIPELINE_PIPELINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arrow/ipc.h"
+#include "base/buffer.h"
+#include "base/status.h"
+#include "base/workers.h"
+#include "sink/sink.h"
+#include "source/source.h"
+
+/* Where rows go and how. */
+struct pipeline_target {
+  struct sink *sink;
+  struct table_name table;
+  enum sink_mode mode;
+  bool create_table;
+  int64_t chunk_rows; /* rows of one statement or write; 0: the sink's own choice */
+};
+
+struct pipeline_progress {
+  /* Called after each batch; returning false cancels the load (STATUS_CANCELLED). */
+  bool (*report)(void *context, int64_t rows, int64_t batches);
+  void *context;
+};
+
+/* Moves all of `source` into the target on the caller's thread; blocks. `progress`
+ * may be NULL. After a failure the destination is as it was. */
+enum status pipeline_run(struct source *source, const struct pipeline_target *target,
+                         const struct pipeline_progress *progress, struct load_result *result,
+                         struct error *error) WARN_UNUSED;
+
+/* ---- intake: messages pushed from the event loop ------------------------------ */
+
+struct intake;
+
+struct intake_options {
+  struct workers *workers;
+  struct budget *budget; /* that the messages are charged to */
+  struct ipc_limits limits;
+  struct pipeline_target target;
+  int64_t queue_bytes_max; /* more waiting than this and the intake is full */
+  /* Both are called on a worker and must only pass the word on. `space` when a full
+   * intake has room again; `done` exactly once, as the last call of all, when the
+   * load is committed, has failed or was cancelled. */
+  void (*space)(void *context);
+  void (*done)(void *context);
+  void *context;
+};
+
+enum status intake_new(const struct intake_options *options, struct intake **intake,
+                       struct error *error) WARN_UNUSED;
+
+/* The next message of the stream; always takes it over. Never blocks. */
+void intake_push(struct intake *intake, struct ipc_message *message);
+/* True: push no more until `space`. What is pushed all the same is taken. */
+bool intake_full(struct intake *intake);
+/* The stream is whole: commit. */
+void intake_end(struct intake *intake);
+/* The stream will never be whole: nothing of it may remain. After intake_end it is
+ * too late when the commit has begun; the outcome then is what the commit says. */
+void intake_cancel(struct intake *intake);
+/* Asks for memory back: what the sink has collected is handed on to its destination. */
+void intake_relieve(struct intake *intake);
+
+/* After `done`: the outcome. */
+enum status intake_result(const struct intake *intake, struct load_result *result,
+                          struct error *error) WARN_UNUSED;
+/* Only after `done`. NULL is allowed. */
+void intake_free(struct intake *intake);
+
+#endif
