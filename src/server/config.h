@@ -1,0 +1,100 @@
+/* The server's configuration: what `arrowport.yaml`, the environment and the flags
+ * say, checked, as one plain struct that nobody changes any more.
+ *
+ * A key's row in the field tables (config_tables.c) is its only description: it is
+ * parsed, checked, defaulted, documented and printed from there. A stronger origin
+ * wins: flag > environment > file > default. docs/configuration.md is generated. */
+#ifndef ARROWPORT_SERVER_CONFIG_H
+#define ARROWPORT_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arrow/ipc.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/table_name.h"
+#include "base/text.h"
+#include "net/net.h"
+
+/* One entry of `streams:`. */
+struct stream_config {
+  const char *name;        /* as a URL names it, decoded */
+  struct table_name table; /* where its rows land; without target_table: the stream's name */
+  const char *backend;     /* a sink's name, "duckdb"; whether it is built in is checked apart */
+  int64_t chunk_rows;      /* rows that the sink is handed at a time */
+  struct ipc_writer_options compression;
+  const struct config *delta_options; /* kept for the Delta backend; defaults where not given */
+  const char *where;                  /* where it is configured: "arrowport.yaml:14:3" */
+};
+
+/* All text lives as long as the config. */
+struct server_config {
+  const char *path;    /* of the file that was read; NULL: none */
+  const char *host;    /* "127.0.0.1": a numeric loopback address */
+  int port;            /* 0: any free one */
+  const char *url;     /* where the command line looks for the server: "http://127.0.0.1:8888" */
+  const char *db_path; /* of the DuckDB file; ":memory:": none */
+  const char *storage_backend; /* of streams that name none, and of unknown streams */
+  int64_t memory_limit_bytes;
+  int threads;              /* 0: as many as the machine has */
+  int64_t query_timeout_ms; /* 0: none */
+  enum log_level log_level;
+  int64_t chunk_rows;              /* of unknown streams */
+  struct http_server_options http; /* with host and port */
+  struct ipc_writer_options compression;
+  const struct config *delta_config; /* kept for the Delta backend */
+  const char *const *extensions;     /* duckdb_extensions, as asked for */
+  size_t extension_count;
+  const struct stream_config *streams; /* sorted by name */
+  size_t stream_count;
+
+  struct settings *settings; /* private: the values with their origins */
+};
+
+struct server_config_flag {
+  const char *key; /* "port", "http.idle_timeout_ms" */
+  const char *value;
+  const char *flag; /* "--port", for messages */
+};
+
+struct server_config_options {
+  const char *path; /* NULL: ./arrowport.yaml where there is one */
+  const struct server_config_flag *flags;
+  size_t flag_count;
+};
+
+/* Reads file, streams file, environment and flags. STATUS_INVALID says which file,
+ * line and column (or variable, or flag) is wrong and what to write instead;
+ * STATUS_NOT_FOUND and STATUS_DENIED for a file that was named and cannot be read.
+ * Blocks for the files. The config is freed by server_config_free. */
+enum status server_config_load(const struct server_config_options *options,
+                               struct server_config **config, struct error *error) WARN_UNUSED;
+void server_config_free(struct server_config *config); /* NULL is allowed */
+
+/* As server_config_load, for the bytes of a file and nothing else: no environment,
+ * no I/O. `file` is its name in messages. */
+enum status server_config_parse(const void *yaml, size_t bytes, const char *file,
+                                struct server_config **config, struct error *error) WARN_UNUSED;
+
+/* What a start must check and a mere reader of the configuration need not: every
+ * backend that is named is built in. STATUS_UNSUPPORTED names the stream and those
+ * there are. Extensions that are not inside DuckDB are told in the log. */
+enum status server_config_startable(const struct server_config *config,
+                                    struct error *error) WARN_UNUSED;
+
+/* The stream of that name, or NULL: its table is then its name, in storage_backend. */
+const struct stream_config *server_config_stream(const struct server_config *config,
+                                                 const char *name);
+
+/* Every effective value with its origin, secrets hidden: for people, or as JSON. */
+enum status server_config_show(const struct server_config *config, bool json, struct text *out,
+                               struct error *error) WARN_UNUSED;
+/* A commented YAML file that says all defaults. */
+enum status server_config_defaults(struct text *out, struct error *error) WARN_UNUSED;
+/* The reference as Markdown: docs/configuration.md between its two markers. */
+enum status server_config_reference(struct text *out, struct error *error) WARN_UNUSED;
+
+#endif
