@@ -16,7 +16,8 @@ enum config_type {
   CONFIG_STRING,
   CONFIG_PATH,    /* a string; `~` and relative paths mean what they mean to a shell */
   CONFIG_INTEGER, /* decimal, within min..max */
-  CONFIG_BYTES,   /* an integer with an optional KB/MB/GB/KiB/MiB/GiB; within min..max */
+  CONFIG_BYTES,   /* an integer with an optional unit: KB, MB, GB, TB (powers of 1000), KiB, MiB,
+                   * GiB, TiB (powers of 1024); within min..max */
   CONFIG_BOOLEAN, /* true|false|yes|no|on|off */
   CONFIG_CHOICE,  /* one of `choices` */
   CONFIG_LIST     /* strings; in text form separated by commas */
@@ -72,6 +73,11 @@ enum config_origin config_origin(const struct config *config, const char *name);
 const char *config_origin_name(enum config_origin origin); /* "environment" */
 
 const struct config_field *config_fields(const struct config *config);
+
+/* Appends a field's value as text that config_set takes back, a list's items joined by
+ * commas; a secret that is set as "(hidden)"; nothing where the field is unset. */
+enum status config_print(const struct config *config, const char *name, struct text *out,
+                         struct error *error) WARN_UNUSED;
 
 /* Appends help for a table: a line a field (name, type, unit, default, environment,
  * sentence). */
