@@ -63,7 +63,12 @@ static void drop_queue(struct intake *intake) {
 /* ---- the task's side ---------------------------------------------------------- */
 
 static enum status begin_load(struct intake *intake) {
-  const struct pipeline_target *target = &intake->options.target;
+  struct pipeline_target *target = &intake->options.target;
+  if (target->sink == NULL) {
+    enum status status =
+        intake->options.open_sink(intake->options.context, &target->sink, &intake->error);
+    if (status != STATUS_OK) return status;
+  }
   struct load_spec spec = {
       .table = target->table,
       .schema = ipc_decoder_schema(intake->decoder),

@@ -46,7 +46,9 @@ struct intake_options {
   struct workers *workers;
   struct budget *budget; /* that the messages are charged to */
   struct ipc_limits limits;
-  struct pipeline_target target;
+  struct pipeline_target target; /* `sink` NULL: open_sink finds it */
+  /* Called on a worker when the schema has come, if the target has no sink yet. */
+  enum status (*open_sink)(void *context, struct sink **sink, struct error *error);
   int64_t queue_bytes_max; /* more waiting than this and the intake is full */
   /* Both are called on a worker and must only pass the word on. `space` when a full
    * intake has room again; `done` exactly once, as the last call of all, when the

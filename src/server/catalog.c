@@ -1,0 +1,159 @@
+/* What there is: streams, tables, the server itself. */
+#include "server/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrowport_version.h"
+
+static enum status add_string(struct text *body, const char *string, struct error *error) {
+  return text_add_json(body, string, strlen(string), error);
+}
+
+static enum status add_table_name(struct text *body, const struct table_name *name,
+                                  struct error *error) {
+  struct text printed = TEXT_EMPTY;
+  enum status status = table_name_print(name, &printed, error);
+  if (status == STATUS_OK)
+    status = text_add_json(body, text_get(&printed), printed.size_bytes, error);
+  text_release(&printed);
+  return status;
+}
+
+/* ---- GET /streams ---------------------------------------------------------------- */
+
+static enum status add_stream(struct text *body, const struct stream_config *stream,
+                              struct error *error) {
+  enum status status = text_add(body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_string(body, stream->name, error);
+  if (status == STATUS_OK) status = text_add(body, ",\"target_table\":", error);
+  if (status == STATUS_OK) status = add_table_name(body, &stream->table, error);
+  if (status == STATUS_OK) status = text_add(body, ",\"storage_backend\":", error);
+  if (status == STATUS_OK) status = add_string(body, stream->backend, error);
+  if (status == STATUS_OK) status = text_add(body, "}", error);
+  return status;
+}
+
+void catalog_streams(struct server *server, struct http_exchange *exchange, const char *name) {
+  (void)name;
+  const struct server_config *config = server->config;
+  struct text body = TEXT_EMPTY;
+  struct error error;
+  enum status status = text_add(&body, "{\"streams\":[", &error);
+  for (size_t i = 0; i < config->stream_count && status == STATUS_OK; i++) {
+    if (i > 0) status = text_add(&body, ",", &error);
+    if (status == STATUS_OK) status = add_stream(&body, &config->streams[i], &error);
+  }
+  if (status == STATUS_OK) status = text_add(&body, "]}\n", &error);
+  if (status == STATUS_OK)
+    respond_json(exchange, &body);
+  else
+    respond_problem(exchange, status, &error);
+  text_release(&body);
+}
+
+/* ---- GET /tables, /tables/{t} ------------------------------------------------------ */
+
+static enum status add_rows(struct text *body, int64_t rows, struct error *error) {
+  if (rows < 0) return text_add(body, ",\"rows\":null", error);
+  return text_add_format(body, error, ",\"rows\":%lld", (long long)rows);
+}
+
+static enum status add_tables(struct text *body, const struct table_info *tables, int64_t count,
+                              struct error *error) {
+  enum status status = text_add(body, "{\"tables\":[", error);
+  for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
+    status = text_add(body, i > 0 ? ",{\"name\":" : "{\"name\":", error);
+    if (status == STATUS_OK) status = add_table_name(body, &tables[i].name, error);
+    if (status == STATUS_OK) status = add_rows(body, tables[i].rows, error);
+    if (status == STATUS_OK) status = text_add(body, "}", error);
+  }
+  if (status == STATUS_OK) status = text_add(body, "]}\n", error);
+  return status;
+}
+
+static enum status work_tables(struct job *job, struct error *error) {
+  struct sink *sink = NULL;
+  const struct server *server = job->request.server;
+  enum status status = storage_sink(server->storage, "duckdb", &sink, error);
+  if (status != STATUS_OK) return status;
+  struct table_info *tables = NULL;
+  int64_t count = 0;
+  status = sink_list_tables(sink, &tables, &count, error);
+  if (status == STATUS_OK) status = add_tables(&job->body, tables, count, error);
+  for (int64_t i = 0; i < count; i++) table_info_release(&tables[i]);
+  free(tables);
+  return status;
+}
+
+void catalog_tables(struct server *server, struct http_exchange *exchange, const char *name) {
+  (void)name;
+  job_start(server, exchange, NULL, work_tables);
+}
+
+static enum status add_column(struct text *body, const struct table_column *column,
+                              struct error *error) {
+  enum status status = text_add(body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_string(body, column->name, error);
+  if (status == STATUS_OK) status = text_add(body, ",\"type\":", error);
+  if (status == STATUS_OK) status = add_string(body, column->type, error);
+  if (status == STATUS_OK)
+    status = text_add_format(body, error, ",\"nullable\":%s}", column->nullable ? "true" : "false");
+  return status;
+}
+
+static enum status work_table(struct job *job, struct error *error) {
+  struct sink *sink = NULL;
+  const struct server *server = job->request.server;
+  enum status status = storage_sink(server->storage, "duckdb", &sink, error);
+  if (status != STATUS_OK) return status;
+  struct table_info info = {.columns = NULL};
+  status = sink_table_info(sink, &job->name, &info, error);
+  if (status != STATUS_OK) return status;
+  status = text_add(&job->body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_table_name(&job->body, &job->name, error);
+  if (status == STATUS_OK) status = add_rows(&job->body, info.rows, error);
+  if (status == STATUS_OK) status = text_add(&job->body, ",\"columns\":[", error);
+  for (int64_t i = 0; i < info.column_count && status == STATUS_OK; i++) {
+    if (i > 0) status = text_add(&job->body, ",", error);
+    if (status == STATUS_OK) status = add_column(&job->body, &info.columns[i], error);
+  }
+  if (status == STATUS_OK) status = text_add(&job->body, "]}\n", error);
+  table_info_release(&info);
+  return status;
+}
+
+void catalog_table(struct server *server, struct http_exchange *exchange, const char *name) {
+  struct error error;
+  struct table_name table;
+  enum status status = table_name_parse(name, strlen(name), &table, &error);
+  if (status == STATUS_OK)
+    job_start(server, exchange, &table, work_table);
+  else
+    respond_problem(exchange, status, &error);
+}
+
+/* ---- GET /healthz, /version --------------------------------------------------------- */
+
+void service_health(struct server *server, struct http_exchange *exchange, const char *name) {
+  (void)server;
+  (void)name;
+  struct text body = TEXT_EMPTY;
+  if (text_add(&body, "{\"status\":\"ok\"}\n", NULL) != STATUS_OK) text_clear(&body);
+  respond_json(exchange, &body);
+  text_release(&body);
+}
+
+static enum status work_version(struct job *job, struct error *error) {
+  const char *duckdb = NULL;
+  enum status status = engine_version(&duckdb, error);
+  if (status != STATUS_OK) return status;
+  return text_add_format(&job->body, error,
+                         "{\"name\":\"arrowport\",\"version\":\"%s\",\"duckdb\":\"%s\"}\n",
+                         ARROWPORT_VERSION, duckdb);
+}
+
+void service_version(struct server *server, struct http_exchange *exchange, const char *name) {
+  (void)name;
+  job_start(server, exchange, NULL, work_version);
+}

@@ -1,0 +1,77 @@
+#include "server/private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+
+static const char *reason_of(int code) {
+  switch (code) {
+  case 405: return "the method is not allowed here";
+  case 406: return "none of the accepted forms can be made";
+  case 415: return "the body's media type is not taken here";
+  default: return NULL;
+  }
+}
+
+static void add_member(struct text *body, const char *name, const char *value) {
+  enum status status = text_add_format(body, NULL, ",\"%s\":", name);
+  if (status == STATUS_OK) status = text_add_json(body, value, strlen(value), NULL);
+  (void)status; /* without memory the answer is shorter; it is still an error */
+}
+
+static void send_problem(struct http_exchange *exchange, int code, enum status status,
+                         const char *detail, const struct http_header *more, size_t more_count) {
+  struct text body = TEXT_EMPTY;
+  const char *title = reason_of(code);
+  if (text_add_format(&body, NULL, "{\"type\":\"about:blank\",\"status\":%d,\"code\":\"%s\"", code,
+                      status_name(status)) == STATUS_OK) {
+    add_member(&body, "title", title != NULL ? title : status_meaning(status));
+    add_member(&body, "detail", detail);
+    if (text_add(&body, "}\n", NULL) != STATUS_OK) text_clear(&body);
+  }
+  struct http_header headers[4] = {{"content-type", "application/problem+json"}};
+  size_t count = 1;
+  for (size_t i = 0; i < more_count && count < 4; i++) headers[count++] = more[i];
+  http_respond(exchange, code, headers, count, text_get(&body), body.size_bytes);
+  text_release(&body);
+}
+
+void respond_problem(struct http_exchange *exchange, enum status status,
+                     const struct error *error) {
+  const char *detail = error->text;
+  if (status == STATUS_INTERNAL) {
+    log_error("server", "%s", error->text);
+    detail = "the server met a defect of its own and stopped working on this request; its log "
+             "says more";
+  }
+  char seconds[16];
+  snprintf(seconds, sizeof seconds, "%d", (error->retry_after_ms + 999) / 1000);
+  struct http_header retry = {"retry-after", seconds};
+  send_problem(exchange, status_http(status), status, detail, &retry,
+               error->retry_after_ms > 0 ? 1 : 0);
+}
+
+void respond_problem_code(struct http_exchange *exchange, int code, enum status status,
+                          const struct http_header *header, const char *format, ...) {
+  char detail[ERROR_TEXT_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(detail, sizeof detail, format, arguments);
+  va_end(arguments);
+  send_problem(exchange, code, status, detail, header, header != NULL ? 1 : 0);
+}
+
+void respond_json(struct http_exchange *exchange, const struct text *body) {
+  static const struct http_header json = {"content-type", "application/json"};
+  http_respond(exchange, 200, &json, 1, text_get(body), body->size_bytes);
+}
+
+bool media_type_is(const char *header, const char *type) {
+  size_t length = strlen(type);
+  if (header == NULL || strncasecmp(header, type, length) != 0) return false;
+  const char *rest = header + length + strspn(header + length, " \t");
+  return *rest == '\0' || *rest == ';';
+}

@@ -1,0 +1,23 @@
+/* The server: HTTP requests in, rows in sinks, SQL answers out. */
+#ifndef ARROWPORT_SERVER_SERVER_H
+#define ARROWPORT_SERVER_SERVER_H
+
+#include "base/status.h"
+#include "server/config.h"
+
+struct server_hooks {
+  /* Called once the server listens; `host` and `port` are the real ones. */
+  void (*ready)(void *context, const char *host, int port);
+  void *context;
+};
+
+/* Serves until SIGINT or SIGTERM: then accepts no more, lets requests in flight
+ * finish (SERVER_DRAIN_TIMEOUT_MS at most) and returns STATUS_OK. Blocks.
+ * STATUS_CONFLICT when the port or the database file is taken, STATUS_IO when the
+ * storage cannot be used, and what a bad configuration is refused with. */
+enum status server_run(const struct server_config *config, const struct server_hooks *hooks,
+                       struct error *error) WARN_UNUSED;
+
+enum { SERVER_DRAIN_TIMEOUT_MS = 30000 };
+
+#endif

@@ -1,0 +1,167 @@
+#include "server/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "sink/duckdb.h"
+
+enum { BACKENDS_MAX = 32 };
+
+struct storage {
+  const struct server_config *config;
+  pthread_mutex_t lock; /* held while a sink opens, so that each opens once */
+  struct {
+    const char *backend;
+    struct sink *sink;
+  } open[BACKENDS_MAX];
+  size_t open_count;
+};
+
+/* ---- what a start can check -------------------------------------------------------- */
+
+/* Another process that has locked the database file as DuckDB does (fcntl, the whole
+ * file); 0 when there is none. */
+static pid_t lock_holder(int file) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(file, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return 0;
+  return lock.l_pid;
+}
+
+/* Creates the folders above `path`. */
+static enum status make_folders(const char *path, struct error *error) {
+  char *folder = strdup(path);
+  if (folder == NULL) return error_set(error, STATUS_NOMEM, "no memory for a path");
+  enum status status = STATUS_OK;
+  for (char *slash = strchr(folder + 1, '/'); slash != NULL && status == STATUS_OK;
+       slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+      status = error_set(error, STATUS_IO, "the folder '%s' cannot be made: %s", folder,
+                         strerror(errno));
+    *slash = '/';
+  }
+  free(folder);
+  return status;
+}
+
+/* A file that is there must be readable, a DuckDB database, and not in use. It need
+ * not be writable: queries still work then, and what writes is refused. */
+static enum status check_file(const char *path, struct error *error) {
+  int file = open(path, O_RDWR | O_CLOEXEC);
+  if (file < 0 && (errno == EACCES || errno == EROFS || errno == EPERM))
+    file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return make_folders(path, error);
+  if (file < 0)
+    return error_set(error, STATUS_IO, "the database '%s' cannot be opened: %s", path,
+                     strerror(errno));
+  enum status status = STATUS_OK;
+  char head[12] = {0};
+  ssize_t bytes = read(file, head, sizeof head);
+  pid_t holder = lock_holder(file);
+  if (bytes < 0)
+    status =
+        error_set(error, STATUS_IO, "the database '%s' cannot be read: %s", path, strerror(errno));
+  else if (bytes > 0 && (bytes < (ssize_t)sizeof head || memcmp(head + 8, "DUCK", 4) != 0))
+    status = error_set(error, STATUS_INVALID,
+                       "'%s' is not a DuckDB database; name another file with db_path, --db or "
+                       "ARROWPORT_DB",
+                       path);
+  else if (holder > 0)
+    status = error_set(error, STATUS_CONFLICT,
+                       "the database '%s' is in use by process %ld; stop it, or name another "
+                       "file with db_path, --db or ARROWPORT_DB",
+                       path, (long)holder);
+  close(file); /* releases locks of this process on the file: none are held yet */
+  return status;
+}
+
+enum status storage_new(const struct server_config *config, struct storage **storage,
+                        struct error *error) {
+  *storage = NULL;
+  enum status status = server_config_startable(config, error);
+  if (status == STATUS_OK && strcmp(config->db_path, ":memory:") != 0)
+    status = check_file(config->db_path, error);
+  if (status != STATUS_OK) return status;
+  struct storage *made = calloc(1, sizeof *made);
+  if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for the storage");
+  made->config = config;
+  pthread_mutex_init(&made->lock, NULL);
+  *storage = made;
+  return STATUS_OK;
+}
+
+void storage_free(struct storage *storage) {
+  if (storage == NULL) return;
+  for (size_t i = 0; i < storage->open_count; i++) sink_close(storage->open[i].sink);
+  pthread_mutex_destroy(&storage->lock);
+  free(storage);
+}
+
+/* ---- opening ------------------------------------------------------------------------- */
+
+static enum status set_number(struct config *config, const char *name, int64_t value,
+                              struct error *error) {
+  char text[32];
+  snprintf(text, sizeof text, "%" PRId64, value);
+  return config_set(config, name, text, CONFIG_FILE, error);
+}
+
+/* The settings of the embedded engine, as the server's configuration has them. */
+static enum status set_duckdb(struct config *config, const struct server_config *server,
+                              struct error *error) {
+  enum status status = config_set(config, "path", server->db_path, CONFIG_FILE, error);
+  if (status == STATUS_OK)
+    status = set_number(config, "memory_limit", server->memory_limit_bytes / 8 * 5, error);
+  if (status == STATUS_OK && server->threads > 0)
+    status = set_number(config, "threads", server->threads, error);
+  bool there = access(server->db_path, F_OK) == 0;
+  if (status == STATUS_OK && there && access(server->db_path, W_OK) != 0) {
+    log_warning("server", "the database '%s' cannot be written: it is opened for reading only",
+                server->db_path);
+    status = config_set(config, "read_only", "true", CONFIG_FILE, error);
+  }
+  return status;
+}
+
+static enum status open_backend(struct storage *storage, const char *backend, struct sink **sink,
+                                struct error *error) {
+  const struct sink_type *type = sink_find(backend);
+  if (type == NULL || storage->open_count == BACKENDS_MAX)
+    return error_set(error, STATUS_UNSUPPORTED, "storage_backend '%s' is not built in", backend);
+  struct config *config = NULL;
+  enum status status = config_new(type->config, &config, error);
+  if (status == STATUS_OK && type == &SINK_DUCKDB)
+    status = set_duckdb(config, storage->config, error);
+  if (status == STATUS_OK) status = sink_open(backend, config, sink, error);
+  config_free(config);
+  if (status != STATUS_OK) return status;
+  storage->open[storage->open_count].backend = type->name;
+  storage->open[storage->open_count++].sink = *sink;
+  return STATUS_OK;
+}
+
+enum status storage_sink(struct storage *storage, const char *backend, struct sink **sink,
+                         struct error *error) {
+  *sink = NULL;
+  pthread_mutex_lock(&storage->lock);
+  for (size_t i = 0; i < storage->open_count && *sink == NULL; i++)
+    if (strcmp(storage->open[i].backend, backend) == 0) *sink = storage->open[i].sink;
+  enum status status = *sink != NULL ? STATUS_OK : open_backend(storage, backend, sink, error);
+  pthread_mutex_unlock(&storage->lock);
+  return status;
+}
+
+enum status storage_engine(struct storage *storage, struct engine **engine, struct error *error) {
+  struct sink *sink = NULL;
+  enum status status = storage_sink(storage, SINK_DUCKDB.name, &sink, error);
+  *engine = status == STATUS_OK ? sink_duckdb_engine(sink) : NULL;
+  return status;
+}

@@ -1,0 +1,28 @@
+/* The sinks that a server holds open: each backend once, opened when it is first
+ * needed, so that a server that nobody uses holds no database in memory. */
+#ifndef ARROWPORT_SERVER_STORAGE_H
+#define ARROWPORT_SERVER_STORAGE_H
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "server/config.h"
+#include "sink/sink.h"
+
+struct storage;
+
+/* Checks what can be checked without opening a database: that every backend that
+ * the configuration names is built in, and that the database file can be opened and
+ * is not held by another process. */
+enum status storage_new(const struct server_config *config, struct storage **storage,
+                        struct error *error) WARN_UNUSED;
+void storage_free(struct storage *storage); /* no load or session is open; NULL is allowed */
+
+/* The sink of a backend, opened if need be: blocks, call it on a worker. It belongs
+ * to the storage. */
+enum status storage_sink(struct storage *storage, const char *backend, struct sink **sink,
+                         struct error *error) WARN_UNUSED;
+/* The engine that answers SQL over every table that can be queried. As above. */
+enum status storage_engine(struct storage *storage, struct engine **engine,
+                           struct error *error) WARN_UNUSED;
+
+#endif
