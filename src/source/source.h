@@ -36,6 +36,9 @@ enum status source_open(const char *name, const struct config *config, struct bu
  * first bytes. STATUS_INVALID says what is wrong and at which byte. */
 enum status source_open_path(const char *path, struct budget *budget, struct source **source,
                              struct error *error) WARN_UNUSED;
+/* A source over a C stream, which stays the caller's and must outlive it. */
+enum status source_open_c_stream(struct ArrowArrayStream *stream, struct source **source,
+                                 struct error *error) WARN_UNUSED;
 void source_close(struct source *source); /* NULL is allowed */
 
 const struct ArrowSchema *source_schema(struct source *source); /* the source's own */

@@ -1,0 +1,73 @@
+/* The public API (include/arrowport/arrowport.h) over the house's own functions. */
+#include "arrowport/arrowport.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrowport_version.h"
+#include "pipeline/pipeline.h"
+
+/* One table serves both: the public numbers are the house's own. */
+_Static_assert((int)ARROWPORT_INVALID == (int)STATUS_INVALID, "status numbers differ");
+_Static_assert((int)ARROWPORT_UNKNOWN == (int)STATUS_UNKNOWN, "status numbers differ");
+_Static_assert((int)ARROWPORT_INTERNAL == (int)STATUS_INTERNAL, "status numbers differ");
+
+const char *arrowport_version(void) { return ARROWPORT_VERSION; }
+
+const char *arrowport_status_name(enum arrowport_status status) {
+  if ((int)status < STATUS_OK || (int)status > STATUS_INTERNAL) return "?";
+  return status_name((enum status)status);
+}
+
+static enum status open_sink(const struct arrowport_load_options *options, struct sink **sink,
+                             struct error *error) {
+  const struct sink_type *type = sink_find(options->sink);
+  if (type == NULL)
+    return error_set(error, STATUS_NOT_FOUND, "there is no sink '%s'", options->sink);
+  struct config *config = NULL;
+  enum status status = config_new(type->config, &config, error);
+  if (status == STATUS_OK) status = config_environment(config, error);
+  for (size_t i = 0; i < options->setting_count && status == STATUS_OK; i++)
+    status = config_set(config, options->settings[i].name, options->settings[i].value, CONFIG_FLAG,
+                        error);
+  if (status == STATUS_OK) status = config_check(config, error);
+  if (status == STATUS_OK) status = sink_open(options->sink, config, sink, error);
+  config_free(config);
+  return status;
+}
+
+static enum status load(struct ArrowArrayStream *stream,
+                        const struct arrowport_load_options *options, struct load_result *result,
+                        struct error *error) {
+  if (options->struct_size < sizeof *options || options->sink == NULL || options->table == NULL)
+    return error_set(error, STATUS_INVALID,
+                     "struct_size, sink and table must be set in arrowport_load_options");
+  struct source *source = NULL;
+  struct sink *sink = NULL;
+  struct pipeline_target target = {.mode = SINK_APPEND, .create_table = !options->must_exist};
+  enum status status =
+      table_name_parse(options->table, strlen(options->table), &target.table, error);
+  if (status == STATUS_OK) status = open_sink(options, &sink, error);
+  target.sink = sink;
+  if (status == STATUS_OK) status = source_open_c_stream(stream, &source, error);
+  if (status == STATUS_OK) status = pipeline_run(source, &target, NULL, result, error);
+  source_close(source);
+  sink_close(sink);
+  return status;
+}
+
+enum arrowport_status arrowport_load(struct ArrowArrayStream *stream,
+                                     const struct arrowport_load_options *options,
+                                     struct arrowport_load_result *result,
+                                     struct arrowport_error *error) {
+  struct load_result loaded = {.version = -1};
+  struct error why = {.status = STATUS_OK};
+  enum status status = load(stream, options, &loaded, &why);
+  if (stream->release != NULL) stream->release(stream);
+  if (status == STATUS_OK && result != NULL)
+    *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version};
+  if (error != NULL)
+    snprintf(error->text, sizeof error->text, "%s", status == STATUS_OK ? "" : why.text);
+  return (enum arrowport_status)status;
+}
