@@ -1,0 +1,59 @@
+# The tests in C: see the head of CMakeLists.txt for how they are found.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
+duckdb_beside("${CMAKE_BINARY_DIR}/tests")
+
+# Golden files are found from here, whatever the working directory.
+set(test_definitions "ARROWPORT_TEST_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/tests/data\"")
+
+foreach(room IN LISTS ROOMS)
+  set(folder "${CMAKE_CURRENT_SOURCE_DIR}/tests/${room}")
+  file(GLOB tests CONFIGURE_DEPENDS "${folder}/test_*.c")
+  file(GLOB checks CONFIGURE_DEPENDS "${folder}/check_*.c")
+  file(GLOB helpers CONFIGURE_DEPENDS "${folder}/*.c")
+  list(REMOVE_ITEM helpers ${tests} ${checks})
+
+  set(helper_library "")
+  if(helpers)
+    set(helper_library arrowport_test_${room})
+    add_library(${helper_library} OBJECT ${helpers})
+    target_link_libraries(${helper_library} PRIVATE arrowport_flags arrowport_dependencies
+      PkgConfig::CMOCKA)
+    target_include_directories(${helper_library} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
+    target_compile_definitions(${helper_library} PRIVATE ${test_definitions})
+  endif()
+  foreach(source IN LISTS tests)
+    get_filename_component(name "${source}" NAME_WE)
+    string(REGEX REPLACE "^test_" "" name "${name}")
+    set(target test_${room}_${name})
+    add_executable(${target} "${source}")
+    link_rooms(${target} ${OBJECTS_${room}} ${helper_library})
+    target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
+    target_compile_definitions(${target} PRIVATE ${test_definitions})
+    set_target_properties(${target} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    add_test(NAME ${room}/${name} COMMAND ${target})
+    set_tests_properties(${room}/${name} PROPERTIES TIMEOUT 120 LABELS ${room})
+  endforeach()
+endforeach()
+
+# Programs that tests run.
+file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/tools/*.c")
+foreach(source IN LISTS tools)
+  get_filename_component(name "${source}" NAME_WE)
+  add_executable(tool_${name} "${source}")
+  link_rooms(tool_${name} ${OBJECTS_LIBRARY})
+  set_target_properties(tool_${name} PROPERTIES
+    OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/tools")
+endforeach()
+if(tools)
+  duckdb_beside("${CMAKE_BINARY_DIR}/tests/tools")
+endif()
+
+# Our declarations of DuckDB's interface against its own: passes when it compiles.
+if(DUCKDB_HEADER_DIR AND EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/tests/engine/check_duckdb_header.c")
+  add_library(check_duckdb_header OBJECT EXCLUDE_FROM_ALL
+    "${CMAKE_CURRENT_SOURCE_DIR}/tests/engine/check_duckdb_header.c")
+  target_link_libraries(check_duckdb_header PRIVATE arrowport_flags)
+  target_include_directories(check_duckdb_header SYSTEM PRIVATE "${DUCKDB_HEADER_DIR}")
+endif()
