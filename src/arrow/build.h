@@ -14,7 +14,8 @@
 
 struct build;
 
-/* `schema` is copied. STATUS_UNSUPPORTED names a type that cannot be built. */
+/* `schema` is copied. STATUS_UNSUPPORTED names a type that cannot be built (unions,
+ * list views, run-end encoding). */
 enum status build_new(const struct ArrowSchema *schema, struct budget *budget, struct build **build,
                       struct error *error) WARN_UNUSED;
 void build_free(struct build *build); /* NULL is allowed */
@@ -24,9 +25,14 @@ void build_free(struct build *build); /* NULL is allowed */
 struct build *build_child(struct build *build, int64_t index);
 
 /* One value more for a leaf, or one slot more for a nested column: STATUS_SCHEMA when
- * the value does not fit the type. Integers serve every integer, date, time,
- * timestamp, duration and dictionary index; bytes serve text, binary, fixed-size
- * binary, decimals (little-endian two's complement) and intervals. */
+ * the value does not fit the type. Integers serve every integer, boolean, date, time,
+ * timestamp, duration, interval of months and dictionary index. Bytes serve text,
+ * binary, fixed-size binary, decimals (little-endian two's complement) and intervals,
+ * and, when they are exactly as many as a value has, every other fixed-width type too
+ * (a uint64 past INT64_MAX, a half float). A failure leaves the column as it was.
+ *
+ * The null of a struct or a fixed-size list gives a null to each child that has got
+ * nothing for this slot. Nullability is not enforced: broken producers are built too. */
 enum status build_null(struct build *build, struct error *error) WARN_UNUSED;
 enum status build_integer(struct build *build, int64_t value, struct error *error) WARN_UNUSED;
 enum status build_double(struct build *build, double value, struct error *error) WARN_UNUSED;
@@ -36,8 +42,9 @@ enum status build_bytes(struct build *build, const void *data, int64_t bytes,
  * items of this slot have theirs; the row of the record batch itself. */
 enum status build_slot(struct build *build, struct error *error) WARN_UNUSED;
 
-/* Moves what was built to `out` and starts anew. STATUS_INVALID when columns differ
- * in length. */
+/* Moves what was built to `out` and starts anew, dictionaries included. Called on the
+ * builder that build_new made. STATUS_INVALID when columns differ in length. The array
+ * may outlive the builder, not the budget. */
 enum status build_finish(struct build *build, struct ArrowArray *out,
                          struct error *error) WARN_UNUSED;
 
