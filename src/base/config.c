@@ -170,6 +170,13 @@ static enum status no_memory(struct error *error) {
   return error_set(error, STATUS_NOMEM, "no memory for a setting");
 }
 
+static enum status check_value(const struct config_field *field, const char *text,
+                               struct error *error) {
+  enum status status = field->check == NULL ? STATUS_OK : field->check(text, error);
+  if (status != STATUS_OK) error_at(error, "'%s'", field->name);
+  return status;
+}
+
 /* Takes one item more; `bytes` of `text`. */
 static enum status add_item(const struct config_field *field, const char *text, size_t bytes,
                             struct value *value, struct error *error) {
@@ -180,6 +187,11 @@ static enum status add_item(const struct config_field *field, const char *text, 
                      CONFIG_ITEMS_MAX);
   char *item = strndup(text, bytes);
   if (item == NULL) return no_memory(error);
+  enum status status = check_value(field, item, error);
+  if (status != STATUS_OK) {
+    free(item);
+    return status;
+  }
   const char **items =
       realloc((void *)value->items, (value->item_count + 1) * sizeof value->items[0]);
   if (items == NULL) {
@@ -226,6 +238,7 @@ static enum status value_parse(const struct config_field *field, const char *tex
   case CONFIG_CHOICE: status = parse_choice(field, text, error); break;
   case CONFIG_LIST: status = parse_list(field, text, value, error); break;
   }
+  if (status == STATUS_OK && field->type != CONFIG_LIST) status = check_value(field, text, error);
   if (status == STATUS_OK && value->text == NULL && field->type != CONFIG_LIST) {
     value->text = strdup(text);
     if (value->text == NULL) status = no_memory(error);

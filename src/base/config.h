@@ -34,6 +34,9 @@ struct config_field {
   const char *choices;     /* CONFIG_CHOICE: "zstd|lz4|none" */
   const char *environment; /* NULL: none */
   const char *doc;         /* one sentence */
+  /* What the type cannot say about a value (of a list: about each item); NULL: nothing.
+   * STATUS_INVALID says what is wrong and what to write. */
+  enum status (*check)(const char *value, struct error *error);
 };
 
 /* End of a table. */

@@ -9,6 +9,13 @@
 
 #include "base/config.h"
 
+static enum status lower_case(const char *value, struct error *error) {
+  for (const char *at = value; *at != '\0'; at++)
+    if (*at >= 'A' && *at <= 'Z')
+      return error_set(error, STATUS_INVALID, "write '%s' small", value);
+  return STATUS_OK;
+}
+
 static const struct config_field FIELDS[] = {
     {.name = "name", .type = CONFIG_STRING, .required = true, .doc = "Who it is."},
     {.name = "folder", .type = CONFIG_PATH, .default_text = "data", .doc = "Where it is."},
@@ -27,7 +34,11 @@ static const struct config_field FIELDS[] = {
      .default_text = "zstd",
      .choices = "zstd|lz4|none",
      .doc = "Which."},
-    {.name = "parts", .type = CONFIG_LIST, .default_text = "a, b", .doc = "What of."},
+    {.name = "parts",
+     .type = CONFIG_LIST,
+     .default_text = "a, b",
+     .doc = "What of.",
+     .check = lower_case},
     {.name = "password",
      .type = CONFIG_CHOICE,
      .choices = "right",
@@ -98,6 +109,7 @@ static void values_are_read_exactly_or_refused_by_name(void **state) {
       {"parts", "x , y,z", "x,y,z", NULL, 0},
       {"parts", " ", "", NULL, 0},
       {"parts", "x,,y", NULL, "'parts' has an empty item", 0},
+      {"parts", "x,Y", NULL, "'parts': write 'Y' small", 0},
       {"parts", "x,", NULL, "'parts' has an empty item", 0},
       {"password", "wrong", NULL, "not '(hidden)'", 0},
       {"pasword", "1", NULL, "there is no setting 'pasword'; did you mean 'password'?", 0},

@@ -1,0 +1,344 @@
+/* From files, environment and flags to one plain struct.
+ *
+ * Order: defaults, file, environment, flags, then the streams file, whose path any of
+ * them may have given. What a stream leaves open is then filled in from above it, as
+ * a default, so that every reader of the settings sees effective values. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/settings.h"
+#include "sink/sink.h"
+
+static const char DEFAULT_PATH[] = "arrowport.yaml";
+
+enum { CHUNK_ROWS_DEFAULT = 122880 }; /* a row group of DuckDB */
+
+static enum status no_memory(struct error *error) {
+  return error_set(error, STATUS_NOMEM, "no memory for the configuration");
+}
+
+/* ---- files ---------------------------------------------------------------------- */
+
+static enum status open_failed(const char *path, struct error *error) {
+  int code = errno;
+  if (code == ENOENT || code == ENOTDIR)
+    return error_set(error, STATUS_NOT_FOUND, "there is no configuration file '%.200s'", path);
+  if (code == EACCES || code == EPERM)
+    return error_set(error, STATUS_DENIED,
+                     "the configuration file '%.200s' may not be read by this user", path);
+  return error_set(error, STATUS_IO, "the configuration file '%.200s' cannot be read: %s", path,
+                   strerror(code));
+}
+
+/* Reads until the end or one byte past the limit, whichever comes first: the length
+ * of a pipe is not known before. */
+static enum status read_all(int file, const char *path, char *data, size_t *bytes,
+                            struct error *error) {
+  *bytes = 0;
+  while (*bytes <= SETTINGS_FILE_BYTES_MAX) {
+    ssize_t got = read(file, data + *bytes, SETTINGS_FILE_BYTES_MAX + 1 - *bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return open_failed(path, error);
+    if (got == 0) return STATUS_OK;
+    *bytes += (size_t)got;
+  }
+  return STATUS_OK;
+}
+
+/* `*found` false: there is no such file, and `optional` says that this is no error. */
+static enum status read_file(struct settings *settings, const char *path, const char *only,
+                             bool optional, bool *found, struct error *error) {
+  char *data = NULL;
+  size_t bytes = 0;
+  struct stat about;
+  enum status status = STATUS_OK;
+  *found = false;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0 && optional && errno == ENOENT) return STATUS_OK;
+  if (file < 0 || fstat(file, &about) != 0) {
+    status = open_failed(path, error);
+    goto done;
+  }
+  if (S_ISDIR(about.st_mode)) {
+    status = error_set(error, STATUS_INVALID,
+                       "'%.200s' is a directory; name the configuration file in it", path);
+    goto done;
+  }
+  data = malloc(SETTINGS_FILE_BYTES_MAX + 1);
+  if (data == NULL) {
+    status = no_memory(error);
+    goto done;
+  }
+  status = read_all(file, path, data, &bytes, error);
+  if (status == STATUS_OK) status = settings_yaml(settings, data, bytes, path, only, error);
+  *found = status == STATUS_OK;
+done:
+  free(data);
+  if (file >= 0) close(file);
+  return status;
+}
+
+/* ---- what a stream leaves open -------------------------------------------------- */
+
+static enum status inherit(struct config *values, const char *name, const char *value,
+                           struct error *error) {
+  if (config_has(values, name) || value == NULL) return STATUS_OK;
+  return config_set(values, name, value, CONFIG_DEFAULT, error);
+}
+
+static enum status inherit_compression(struct config *values, const struct config *above,
+                                       struct error *error) {
+  const char *level = config_string(above, "level");
+  enum status status = inherit(values, "algorithm", config_string(above, "algorithm"), error);
+  if (status == STATUS_OK) status = inherit(values, "level", level, error);
+  return status;
+}
+
+/* A name with dots becomes schema.table, as it does for a stream that nobody
+ * configured. */
+static enum status complete_entry(struct settings_entry *entry, struct settings *root,
+                                  struct error *error) {
+  struct config *values = entry->settings.values;
+  enum status status = STATUS_OK;
+  if (!config_has(values, "target_table")) {
+    status = config_set(values, "target_table", entry->name, CONFIG_DEFAULT, error);
+    if (status != STATUS_OK)
+      error_at(error, "%s: stream '%s' has no target_table, and its name is none", entry->where,
+               entry->name);
+  }
+  if (status == STATUS_OK)
+    status =
+        inherit(values, "storage_backend", config_string(root->values, "storage_backend"), error);
+  if (status == STATUS_OK)
+    status = inherit_compression(settings_section(&entry->settings, "compression")->values,
+                                 settings_section(root, "compression")->values, error);
+  return status;
+}
+
+/* ---- the plain struct ----------------------------------------------------------- */
+
+static struct ipc_writer_options compression_of(const struct config *values) {
+  const char *algorithm = config_string(values, "algorithm");
+  if (strcmp(algorithm, "zstd") == 0)
+    return (struct ipc_writer_options){.compression = IPC_COMPRESSION_ZSTD,
+                                       .level = (int)config_integer(values, "level")};
+  if (strcmp(algorithm, "lz4") == 0)
+    return (struct ipc_writer_options){.compression = IPC_COMPRESSION_LZ4};
+  return (struct ipc_writer_options){.compression = IPC_COMPRESSION_NONE};
+}
+
+static enum log_level log_level_of(const char *name) {
+  static const char *const names[] = {"error", "warning", "info", "debug"};
+  size_t i = 0;
+  while (strcmp(names[i], name) != 0) i++; /* one of them: the table's choices */
+  return (enum log_level)i;
+}
+
+static struct http_server_options http_of(const struct config *values) {
+  return (struct http_server_options){
+      .header_bytes_max = config_integer(values, "header_bytes_max"),
+      .header_count_max = config_integer(values, "header_count_max"),
+      .connections_max = config_integer(values, "connections_max"),
+      .idle_timeout_ms = config_integer(values, "idle_timeout_ms"),
+      .header_timeout_ms = config_integer(values, "header_timeout_ms"),
+      .body_timeout_ms = config_integer(values, "body_timeout_ms"),
+      .write_timeout_ms = config_integer(values, "write_timeout_ms"),
+      .write_bytes_high = config_integer(values, "write_bytes_high"),
+  };
+}
+
+static enum status stream_of(struct settings_entry *entry, struct stream_config *stream,
+                             struct error *error) {
+  struct config *values = entry->settings.values;
+  const char *table = config_string(values, "target_table");
+  *stream = (struct stream_config){
+      .name = entry->name,
+      .backend = config_string(values, "storage_backend"),
+      .chunk_rows = config_integer(values, "chunk_size"),
+      .compression = compression_of(settings_section(&entry->settings, "compression")->values),
+      .delta_options = settings_section(&entry->settings, "delta_options")->values,
+      .where = entry->where,
+  };
+  return table_name_parse(table, strlen(table), &stream->table, error);
+}
+
+static enum status fill_streams(struct server_config *config, struct error *error) {
+  struct settings *root = config->settings;
+  struct settings *streams = settings_section(root, "streams");
+  enum status status = settings_sort_entries(streams, error);
+  if (status != STATUS_OK || streams->entry_count == 0) return status;
+  struct stream_config *made = calloc(streams->entry_count, sizeof made[0]);
+  if (made == NULL) return no_memory(error);
+  config->streams = made;
+  config->stream_count = streams->entry_count;
+  for (size_t i = 0; i < streams->entry_count && status == STATUS_OK; i++) {
+    status = complete_entry(&streams->entries[i], root, error);
+    if (status == STATUS_OK) status = stream_of(&streams->entries[i], &made[i], error);
+  }
+  return status;
+}
+
+static enum status fill(struct server_config *config, struct error *error) {
+  struct settings *root = config->settings;
+  struct config *values = root->values;
+  config->host = config_string(values, "host");
+  if (strcmp(config->host, "localhost") == 0) config->host = "127.0.0.1";
+  config->port = (int)config_integer(values, "port");
+  config->db_path = config_string(values, "db_path");
+  config->storage_backend = config_string(values, "storage_backend");
+  config->memory_limit_bytes = config_integer(values, "memory_limit");
+  config->threads = (int)config_integer(values, "threads");
+  config->query_timeout_ms = config_integer(values, "query_timeout_s") * 1000;
+  config->log_level = log_level_of(config_string(values, "log_level"));
+  config->extension_count = config_list(values, "duckdb_extensions", &config->extensions);
+  config->http = http_of(settings_section(root, "http")->values);
+  config->http.host = config->host;
+  config->http.port = config->port;
+  config->compression = compression_of(settings_section(root, "compression")->values);
+  config->delta_config = settings_section(root, "delta_config")->values;
+  config->chunk_rows = CHUNK_ROWS_DEFAULT;
+
+  struct text url = TEXT_EMPTY;
+  enum status status = STATUS_OK;
+  if (!config_has(values, "url")) {
+    status = text_add_format(&url, error, "http://%s:%d", config->host, config->port);
+    if (status == STATUS_OK)
+      status = config_set(values, "url", text_get(&url), CONFIG_DEFAULT, error);
+  }
+  config->url = config_string(values, "url");
+  text_release(&url);
+  if (status == STATUS_OK) status = fill_streams(config, error);
+  return status;
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+static enum status new_config(struct server_config **config, struct error *error) {
+  *config = calloc(1, sizeof **config);
+  if (*config == NULL) return no_memory(error);
+  (*config)->settings = calloc(1, sizeof *(*config)->settings);
+  if ((*config)->settings == NULL) return no_memory(error);
+  return settings_init((*config)->settings, &SETTINGS_ROOT, error);
+}
+
+void server_config_free(struct server_config *config) {
+  if (config == NULL) return;
+  if (config->settings != NULL) settings_release(config->settings);
+  free(config->settings);
+  free((void *)config->streams);
+  free((void *)config->path);
+  free(config);
+}
+
+static enum status read_origins(struct server_config *config,
+                                const struct server_config_options *options, struct error *error) {
+  const char *path = options->path == NULL ? DEFAULT_PATH : options->path;
+  bool found;
+  enum status status =
+      read_file(config->settings, path, NULL, options->path == NULL, &found, error);
+  if (status != STATUS_OK) return status;
+  if (found) {
+    config->path = strdup(path);
+    if (config->path == NULL) return no_memory(error);
+  }
+  status = settings_environment(config->settings, error);
+  for (size_t i = 0; i < options->flag_count && status == STATUS_OK; i++) {
+    const struct server_config_flag *flag = &options->flags[i];
+    status = settings_set(config->settings, flag->key, flag->value, CONFIG_FLAG, error);
+    if (status != STATUS_OK) error_at(error, "%s", flag->flag);
+  }
+  const char *streams_path = config_string(config->settings->values, "streams_path");
+  if (status == STATUS_OK && streams_path != NULL) {
+    status = read_file(config->settings, streams_path, "streams", false, &found, error);
+    if (status == STATUS_NOT_FOUND || status == STATUS_DENIED || status == STATUS_IO)
+      error_at(error, "streams_path");
+  }
+  return status;
+}
+
+enum status server_config_load(const struct server_config_options *options,
+                               struct server_config **config, struct error *error) {
+  struct server_config *made = NULL;
+  enum status status = new_config(&made, error);
+  if (status == STATUS_OK) status = read_origins(made, options, error);
+  if (status == STATUS_OK) status = fill(made, error);
+  if (status == STATUS_OK)
+    *config = made;
+  else
+    server_config_free(made);
+  return status;
+}
+
+enum status server_config_parse(const void *yaml, size_t bytes, const char *file,
+                                struct server_config **config, struct error *error) {
+  struct server_config *made = NULL;
+  enum status status = new_config(&made, error);
+  if (status == STATUS_OK) status = settings_yaml(made->settings, yaml, bytes, file, NULL, error);
+  if (status == STATUS_OK) status = fill(made, error);
+  if (status == STATUS_OK)
+    *config = made;
+  else
+    server_config_free(made);
+  return status;
+}
+
+static int stream_by_name(const void *name, const void *stream) {
+  return strcmp(name, ((const struct stream_config *)stream)->name);
+}
+
+const struct stream_config *server_config_stream(const struct server_config *config,
+                                                 const char *name) {
+  if (config->stream_count == 0) return NULL;
+  return bsearch(name, config->streams, config->stream_count, sizeof config->streams[0],
+                 stream_by_name);
+}
+
+/* ---- can a server start with it? ------------------------------------------------- */
+
+/* STATUS_UNSUPPORTED unless a sink of that name is built in. */
+static enum status check_backend(const char *backend, struct error *error) {
+  if (sink_find(backend) != NULL) return STATUS_OK;
+  struct text known = TEXT_EMPTY;
+  size_t count;
+  const struct sink_type *const *sinks = sink_all(&count);
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++)
+    status = text_add_format(&known, error, "%s%s", i == 0 ? "" : ", ", sinks[i]->name);
+  if (status == STATUS_OK)
+    status = error_set(error, STATUS_UNSUPPORTED,
+                       "storage_backend '%.100s' is not built in; built in are %s", backend,
+                       text_get(&known));
+  text_release(&known);
+  return status;
+}
+
+static bool is_inside_duckdb(const char *extension) {
+  static const char *const names[] = {"parquet", "json", "icu", "arrow", "core_functions"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(names[i], extension) == 0) return true;
+  return false;
+}
+
+enum status server_config_startable(const struct server_config *config, struct error *error) {
+  enum status status = check_backend(config->storage_backend, error);
+  for (size_t i = 0; i < config->stream_count && status == STATUS_OK; i++) {
+    status = check_backend(config->streams[i].backend, error);
+    if (status != STATUS_OK)
+      error_at(error, "%s: stream '%s'", config->streams[i].where, config->streams[i].name);
+  }
+  if (status != STATUS_OK) return status;
+  for (size_t i = 0; i < config->extension_count; i++)
+    if (!is_inside_duckdb(config->extensions[i]))
+      log_warning("config",
+                  "duckdb_extensions: '%s' is not loaded: SQL here reaches neither files nor the "
+                  "network, and what serves tables is inside DuckDB; take it out of the list",
+                  config->extensions[i]);
+  return STATUS_OK;
+}

@@ -1,0 +1,319 @@
+/* Every setting there is, once: name, type, default, limits, environment, sentence.
+ * Names of the keys are those that configurations of this kind already use. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table_name.h"
+#include "server/settings.h"
+
+/* ---- what a type cannot say ----------------------------------------------------- */
+
+static enum status check_host(const char *value, struct error *error) {
+  struct in_addr address;
+  if (strcmp(value, "localhost") == 0) return STATUS_OK;
+  if (inet_pton(AF_INET, value, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127)
+    return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "'%.100s' is not a loopback address. The server has no authentication, so it "
+                   "listens on 127.0.0.1 only; reach it from elsewhere through a tunnel (ssh -L)",
+                   value);
+}
+
+static enum status check_url(const char *value, struct error *error) {
+  if (strncmp(value, "http://", 7) == 0 && value[7] != '\0' && value[7] != '/') return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "'%.100s' is not the address of a server; write http://HOST:PORT", value);
+}
+
+static enum status check_table(const char *value, struct error *error) {
+  struct table_name name;
+  return table_name_parse(value, strlen(value), &name, error);
+}
+
+static enum status check_word(const char *value, struct error *error) {
+  size_t word = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_");
+  if (word > 0 && value[word] == '\0') return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "'%.100s' is not a name made of lower-case letters, digits and _", value);
+}
+
+/* `zstd`, `zstd:LEVEL`, `lz4`, `none`. */
+static enum status compression_short_form(struct config *values, const char *text,
+                                          enum config_origin origin, struct error *error) {
+  if (strncmp(text, "zstd:", 5) == 0) {
+    enum status status = config_set(values, "level", text + 5, origin, error);
+    if (status != STATUS_OK) return status;
+    return config_set(values, "algorithm", "zstd", origin, error);
+  }
+  enum status status = config_set(values, "algorithm", text, origin, error);
+  if (status != STATUS_OK)
+    return error_set(error, status,
+                     "'%.100s' is not a compression; write zstd, zstd:LEVEL (1 to "
+                     "22), lz4 or none",
+                     text);
+  return STATUS_OK;
+}
+
+/* ---- fields --------------------------------------------------------------------- */
+
+static const struct config_field ROOT_FIELDS[] = {
+    {.name = "host",
+     .type = CONFIG_STRING,
+     .default_text = "127.0.0.1",
+     .environment = "ARROWPORT_HOST",
+     .check = check_host,
+     .doc = "Address to listen on; loopback only, because there is no authentication."},
+    {.name = "port",
+     .type = CONFIG_INTEGER,
+     .default_text = "8888",
+     .max = 65535,
+     .environment = "ARROWPORT_PORT",
+     .doc = "Port to listen on; 0 takes any free one."},
+    {.name = "url",
+     .type = CONFIG_STRING,
+     .environment = "ARROWPORT_URL",
+     .check = check_url,
+     .doc = "Where the command line looks for the server; http:// with host and port when unset."},
+    {.name = "db_path",
+     .type = CONFIG_PATH,
+     .default_text = "data/arrowport.duckdb",
+     .environment = "ARROWPORT_DB",
+     .doc = "The DuckDB file, created when there is none; ':memory:' keeps nothing."},
+    {.name = "storage_backend",
+     .type = CONFIG_STRING,
+     .default_text = "duckdb",
+     .environment = "ARROWPORT_STORAGE_BACKEND",
+     .check = check_word,
+     .doc = "Where streams land that name no backend; `arrowport sinks` lists what is built in."},
+    {.name = "streams_path",
+     .type = CONFIG_PATH,
+     .environment = "ARROWPORT_STREAMS_PATH",
+     .doc = "One more file, which holds only `streams:`."},
+    {.name = "memory_limit",
+     .type = CONFIG_BYTES,
+     .default_text = "1GB",
+     .min = (int64_t)64 << 20,
+     .max = (int64_t)1 << 50,
+     .environment = "ARROWPORT_MEMORY_LIMIT",
+     .doc =
+         "Memory for data on its way and for the SQL engine; requests wait rather than pass it."},
+    {.name = "threads",
+     .type = CONFIG_INTEGER,
+     .default_text = "0",
+     .max = 1024,
+     .environment = "ARROWPORT_THREADS",
+     .doc = "Threads that work; 0 takes as many as the machine has processors."},
+    {.name = "query_timeout_s",
+     .type = CONFIG_INTEGER,
+     .unit = "seconds",
+     .default_text = "300",
+     .max = 604800,
+     .environment = "ARROWPORT_QUERY_TIMEOUT_S",
+     .doc = "A statement that runs longer is stopped; 0 lets it run."},
+    {.name = "log_level",
+     .type = CONFIG_CHOICE,
+     .default_text = "info",
+     .choices = "error|warning|info|debug",
+     .environment = "ARROWPORT_LOG_LEVEL",
+     .doc = "How much is logged, on standard error."},
+    {.name = "duckdb_extensions",
+     .type = CONFIG_LIST,
+     .environment = "ARROWPORT_DUCKDB_EXTENSIONS",
+     .check = check_word,
+     .doc = "Extensions that are expected: those inside DuckDB (parquet, json, icu, arrow, "
+            "core_functions) are there; others are not loaded, and a warning says so."},
+    CONFIG_FIELD_END};
+
+static const struct config_field NO_FIELDS[] = {CONFIG_FIELD_END};
+
+static const struct config_field COMPRESSION_FIELDS[] = {
+    {.name = "algorithm",
+     .type = CONFIG_CHOICE,
+     .default_text = "zstd",
+     .choices = "zstd|lz4|none",
+     .doc = "zstd is smaller, lz4 is faster."},
+    {.name = "level",
+     .type = CONFIG_INTEGER,
+     .default_text = "3",
+     .min = 1,
+     .max = 22,
+     .doc = "How hard zstd tries; the others have no levels."},
+    CONFIG_FIELD_END};
+
+static const struct config_field STREAM_COMPRESSION_FIELDS[] = {
+    {.name = "algorithm",
+     .type = CONFIG_CHOICE,
+     .choices = "zstd|lz4|none",
+     .doc = "zstd is smaller, lz4 is faster; unset, the whole of `compression` above holds."},
+    {.name = "level",
+     .type = CONFIG_INTEGER,
+     .min = 1,
+     .max = 22,
+     .doc = "How hard zstd tries; the others have no levels."},
+    CONFIG_FIELD_END};
+
+static const struct config_field DELTA_FIELDS[] = {
+    {.name = "table_path",
+     .type = CONFIG_PATH,
+     .default_text = "./delta_tables",
+     .doc = "The folder that holds Delta tables."},
+    {.name = "version_retention_hours",
+     .type = CONFIG_INTEGER,
+     .unit = "hours",
+     .default_text = "168",
+     .min = 0,
+     .max = 876000,
+     .doc = "How long old versions of a table are kept."},
+    {.name = "checkpoint_interval",
+     .type = CONFIG_INTEGER,
+     .unit = "versions",
+     .default_text = "10",
+     .min = 1,
+     .max = 1000000,
+     .doc = "A checkpoint of the log is written after so many versions."},
+    {.name = "enable_cdc",
+     .type = CONFIG_BOOLEAN,
+     .default_text = "false",
+     .doc = "Whether changes are recorded as a change data feed."},
+    CONFIG_FIELD_END};
+
+static const struct config_field DELTA_STREAM_FIELDS[] = {
+    {.name = "partition_by", .type = CONFIG_LIST, .doc = "Columns whose values name folders."},
+    {.name = "z_order_by",
+     .type = CONFIG_LIST,
+     .doc = "Columns that queries filter by: rows with near values are stored together."},
+    {.name = "target_file_size",
+     .type = CONFIG_BYTES,
+     .default_text = "134217728",
+     .min = 1 << 20,
+     .max = (int64_t)1 << 40,
+     .doc = "How large a data file is to become."},
+    {.name = "compression",
+     .type = CONFIG_CHOICE,
+     .default_text = "snappy",
+     .choices = "snappy|zstd|lz4|gzip|none",
+     .doc = "Compression of data files."},
+    CONFIG_FIELD_END};
+
+static const struct config_field STREAM_FIELDS[] = {
+    {.name = "target_table",
+     .type = CONFIG_STRING,
+     .check = check_table,
+     .doc = "The table that rows land in (table, schema.table or catalog.schema.table; parts in "
+            "double quotes may hold dots); unset, the stream's own name."},
+    {.name = "storage_backend",
+     .type = CONFIG_STRING,
+     .check = check_word,
+     .doc = "Where the table is kept; unset, `storage_backend` above. The sink that drops what it "
+            "checked is 'null', in quotes: YAML's bare null means no value."},
+    {.name = "chunk_size",
+     .type = CONFIG_INTEGER,
+     .unit = "rows",
+     .default_text = "122880",
+     .min = 1,
+     .max = 1 << 30,
+     .doc = "Rows that are handed to the backend at a time; DuckDB likes multiples of 122880."},
+    CONFIG_FIELD_END};
+
+/* The names and defaults are those of struct http_server_options (net/net.h). */
+static const struct config_field HTTP_FIELDS[] = {
+    {.name = "header_bytes_max",
+     .type = CONFIG_BYTES,
+     .default_text = "65536",
+     .min = 1024,
+     .max = 16 << 20,
+     .environment = "ARROWPORT_HTTP_HEADER_BYTES_MAX",
+     .doc = "All header lines of a request together."},
+    {.name = "header_count_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "100",
+     .min = 8,
+     .max = 10000,
+     .environment = "ARROWPORT_HTTP_HEADER_COUNT_MAX",
+     .doc = "Header lines of a request."},
+    {.name = "connections_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "1000",
+     .min = 1,
+     .max = 100000,
+     .environment = "ARROWPORT_HTTP_CONNECTIONS_MAX",
+     .doc = "Connections at a time; more are answered 503."},
+    {.name = "idle_timeout_ms",
+     .type = CONFIG_INTEGER,
+     .unit = "ms",
+     .default_text = "60000",
+     .min = 1,
+     .max = 86400000,
+     .environment = "ARROWPORT_HTTP_IDLE_TIMEOUT_MS",
+     .doc = "How long a connection may stay open between two requests."},
+    {.name = "header_timeout_ms",
+     .type = CONFIG_INTEGER,
+     .unit = "ms",
+     .default_text = "10000",
+     .min = 1,
+     .max = 86400000,
+     .environment = "ARROWPORT_HTTP_HEADER_TIMEOUT_MS",
+     .doc = "From the first byte of a request to its last header line."},
+    {.name = "body_timeout_ms",
+     .type = CONFIG_INTEGER,
+     .unit = "ms",
+     .default_text = "30000",
+     .min = 1,
+     .max = 86400000,
+     .environment = "ARROWPORT_HTTP_BODY_TIMEOUT_MS",
+     .doc = "Between two pieces of a body, while the server is ready to read."},
+    {.name = "write_timeout_ms",
+     .type = CONFIG_INTEGER,
+     .unit = "ms",
+     .default_text = "30000",
+     .min = 1,
+     .max = 86400000,
+     .environment = "ARROWPORT_HTTP_WRITE_TIMEOUT_MS",
+     .doc = "How long a client may leave its answer unread."},
+    {.name = "write_bytes_high",
+     .type = CONFIG_BYTES,
+     .default_text = "4MiB",
+     .min = 1 << 16,
+     .max = (int64_t)1 << 30,
+     .environment = "ARROWPORT_HTTP_WRITE_BYTES_HIGH",
+     .doc = "Bytes of an answer that are held ready for one connection."},
+    CONFIG_FIELD_END};
+
+/* ---- sections ------------------------------------------------------------------- */
+
+#define SECTIONS_END ((struct settings_section){.key = NULL})
+
+static const struct settings_section STREAM_SECTIONS[] = {
+    {.key = "compression",
+     .doc = "Of this stream. In short: `compression: lz4`, `compression: zstd:9`.",
+     .fields = STREAM_COMPRESSION_FIELDS,
+     .short_form = compression_short_form},
+    {.key = "delta_options", .doc = "For the Delta backend.", .fields = DELTA_STREAM_FIELDS},
+    SECTIONS_END};
+
+static const struct settings_section STREAM = {.key = "NAME",
+                                               .doc = "One stream: what `POST /ingest/NAME` does.",
+                                               .fields = STREAM_FIELDS,
+                                               .sections = STREAM_SECTIONS};
+
+static const struct settings_section ROOT_SECTIONS[] = {
+    {.key = "compression",
+     .doc =
+         "How Arrow data is compressed that `arrowport ingest` sends and `/query` answers with. In "
+         "short: `compression: lz4`, `compression: zstd:9`.",
+     .fields = COMPRESSION_FIELDS,
+     .short_form = compression_short_form,
+     .short_form_environment = "ARROWPORT_COMPRESSION"},
+    {.key = "delta_config", .doc = "For the Delta backend.", .fields = DELTA_FIELDS},
+    {.key = "http",
+     .doc = "Limits of the HTTP server; each stops a client that takes too much.",
+     .fields = HTTP_FIELDS},
+    {.key = "streams",
+     .doc = "Streams by name. A stream that is not named here lands in the table of its name.",
+     .fields = NO_FIELDS,
+     .entry = &STREAM},
+    SECTIONS_END};
+
+const struct settings_section SETTINGS_ROOT = {
+    .key = "", .doc = "", .fields = ROOT_FIELDS, .sections = ROOT_SECTIONS};
