@@ -16,8 +16,9 @@
 #include <string.h>
 
 #include "arrow/bitmap.h"
+#include "arrow/layout.h"
 
-enum { VIEW_BYTES = 16, VIEW_INLINE_BYTES = 12, BUFFERS_MAX = 4 };
+enum { BUFFERS_MAX = 4 };
 
 struct build {
   struct arrow_type type;           /* of the indices, where there is a dictionary */
@@ -38,69 +39,27 @@ static const char *column_name(const struct build *build) {
   return build->schema->name == NULL ? "" : build->schema->name;
 }
 
-/* Width of an offset; 0 where the type has none. */
-static int64_t offset_bytes(enum arrow_kind kind) {
-  switch (kind) {
-  case ARROW_BINARY:
-  case ARROW_UTF8:
-  case ARROW_LIST:
-  case ARROW_MAP: return 4;
-  case ARROW_LARGE_BINARY:
-  case ARROW_LARGE_UTF8:
-  case ARROW_LARGE_LIST: return 8;
-  default: return 0;
-  }
-}
-
-static bool is_view(enum arrow_kind kind) {
-  return kind == ARROW_BINARY_VIEW || kind == ARROW_UTF8_VIEW;
-}
-
-static bool is_text(enum arrow_kind kind) {
-  return kind == ARROW_BINARY || kind == ARROW_UTF8 || kind == ARROW_LARGE_BINARY ||
-         kind == ARROW_LARGE_UTF8 || is_view(kind);
-}
-
-static bool is_list(enum arrow_kind kind) {
-  return kind == ARROW_LIST || kind == ARROW_LARGE_LIST || kind == ARROW_MAP;
-}
-
-/* Bytes of a value that lies in `values` by itself; 0 for the other types. */
-static int64_t value_bytes(const struct build *build) {
-  if (build->type.kind == ARROW_FIXED_SIZE_BINARY) return build->type.fixed_size;
-  return build->type.kind == ARROW_BOOL ? 0 : build->type.bit_width / 8;
-}
+static bool is_text(enum arrow_kind kind) { return layout_is_bytes(kind) || layout_is_view(kind); }
 
 /* ---- making and freeing ---------------------------------------------------------- */
 
-static bool is_supported(enum arrow_kind kind) {
-  return kind != ARROW_LIST_VIEW && kind != ARROW_LARGE_LIST_VIEW && kind != ARROW_DENSE_UNION &&
-         kind != ARROW_SPARSE_UNION && kind != ARROW_RUN_END_ENCODED;
-}
-
-static enum status node_init(struct build *build, const struct ArrowSchema *schema,
-                             struct budget *budget, int depth, struct error *error) {
-  build->schema = schema;
+static enum status node_init(struct build *build, const struct layout *layout,
+                             struct budget *budget, struct error *error) {
+  build->schema = layout->schema;
+  build->type = layout->type;
   build->budget = budget;
-  if (depth > ARROW_DEPTH_MAX)
-    return error_set(error, STATUS_INVALID, "the schema is nested deeper than %d", ARROW_DEPTH_MAX);
-  enum status status = arrow_type_parse(schema->format, &build->type, error);
-  if (status != STATUS_OK) return status;
-  if (!is_supported(build->type.kind))
-    return error_set(error, STATUS_UNSUPPORTED,
-                     "column \"%s\": values of format \"%s\" cannot be built", column_name(build),
-                     schema->format);
-  if (schema->n_children > 0) {
-    build->children = calloc((size_t)schema->n_children, sizeof *build->children);
+  enum status status = STATUS_OK;
+  if (layout->child_count > 0) {
+    build->children = calloc((size_t)layout->child_count, sizeof *build->children);
     if (build->children == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
-    build->child_count = schema->n_children;
+    build->child_count = layout->child_count;
   }
   for (int64_t i = 0; i < build->child_count && status == STATUS_OK; i++)
-    status = node_init(&build->children[i], schema->children[i], budget, depth + 1, error);
-  if (status == STATUS_OK && schema->dictionary != NULL) {
+    status = node_init(&build->children[i], &layout->children[i], budget, error);
+  if (status == STATUS_OK && layout->dictionary != NULL) {
     build->dictionary = calloc(1, sizeof *build->dictionary);
     if (build->dictionary == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
-    status = node_init(build->dictionary, schema->dictionary, budget, depth + 1, error);
+    status = node_init(build->dictionary, layout->dictionary, budget, error);
   }
   return status;
 }
@@ -118,12 +77,15 @@ static void node_release(struct build *build) {
 enum status build_new(const struct ArrowSchema *schema, struct budget *budget, struct build **build,
                       struct error *error) {
   *build = NULL;
+  struct layout *layout = NULL;
+  int64_t node_count = 0;
   struct build *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
   enum status status = arrow_schema_copy(schema, &made->copy, error);
-  if (status == STATUS_OK) status = node_init(made, &made->copy, budget, 0, error);
-  if (status == STATUS_OK && made->type.kind != ARROW_STRUCT)
-    status = error_set(error, STATUS_INVALID, "a builder's schema must be a struct");
+  if (status == STATUS_OK)
+    status = layout_new(&made->copy, "cannot be built", &layout, &node_count, error);
+  if (status == STATUS_OK) status = node_init(made, layout, budget, error);
+  layout_free(layout);
   if (status == STATUS_OK)
     *build = made;
   else
@@ -165,13 +127,14 @@ static enum status append_bit(struct build *build, struct buffer *bits, bool set
 static enum status first_offset(struct build *build, struct error *error) {
   static const uint8_t zeros[8];
   if (build->values.size_bytes > 0) return STATUS_OK;
-  return buffer_append(&build->values, build->budget, zeros, offset_bytes(build->type.kind), error);
+  return buffer_append(&build->values, build->budget, zeros, layout_offset_bytes(build->type.kind),
+                       error);
 }
 
 static enum status append_offset(struct build *build, int64_t end, struct error *error) {
   enum status status = first_offset(build, error);
   if (status != STATUS_OK) return status;
-  if (offset_bytes(build->type.kind) == 8)
+  if (layout_offset_bytes(build->type.kind) == 8)
     return buffer_append(&build->values, build->budget, &end, 8, error);
   if (end > INT32_MAX)
     return error_set(error, STATUS_SCHEMA,
@@ -185,12 +148,12 @@ static enum status append_offset(struct build *build, int64_t end, struct error 
 static enum status append_text(struct build *build, const void *data, int64_t bytes,
                                struct error *error) {
   int64_t start = build->data.size_bytes;
-  bool is_inline = is_view(build->type.kind) && bytes <= VIEW_INLINE_BYTES;
+  bool is_inline = layout_is_view(build->type.kind) && bytes <= VIEW_INLINE_BYTES;
   if (!is_inline) {
     enum status status = buffer_append(&build->data, build->budget, data, bytes, error);
     if (status != STATUS_OK) return status;
   }
-  if (!is_view(build->type.kind)) return append_offset(build, build->data.size_bytes, error);
+  if (!layout_is_view(build->type.kind)) return append_offset(build, build->data.size_bytes, error);
   if (start > INT32_MAX - bytes)
     return error_set(error, STATUS_SCHEMA, "column \"%s\": views reach 2 GiB of text",
                      column_name(build));
@@ -219,8 +182,9 @@ static enum status append_zeros(struct build *build, int64_t bytes, struct error
 static enum status append_nothing(struct build *build, struct error *error) {
   if (build->type.kind == ARROW_BOOL) return append_bit(build, &build->values, false, error);
   if (is_text(build->type.kind)) return append_text(build, NULL, 0, error);
-  if (is_list(build->type.kind)) return append_offset(build, build->children[0].length, error);
-  return append_zeros(build, value_bytes(build), error);
+  if (layout_is_list(build->type.kind))
+    return append_offset(build, build->children[0].length, error);
+  return append_zeros(build, layout_value_bytes(&build->type), error);
 }
 
 struct sizes {
@@ -304,7 +268,7 @@ enum status build_slot(struct build *build, struct error *error) {
   enum status status;
   if (has_parallel_children(build))
     status = check_children(build, error);
-  else if (is_list(build->type.kind))
+  else if (layout_is_list(build->type.kind))
     status = append_offset(build, build->children[0].length, error);
   else
     return no_fit(build, "a slot", error);
@@ -348,7 +312,8 @@ enum status build_integer(struct build *build, int64_t value, struct error *erro
   if (build->type.kind == ARROW_BOOL)
     status = append_bit(build, &build->values, value == 1, error);
   else /* the low bytes of a little-endian integer are the narrower integer */
-    status = buffer_append(&build->values, build->budget, &value, value_bytes(build), error);
+    status = buffer_append(&build->values, build->budget, &value, layout_value_bytes(&build->type),
+                           error);
   return close_slot(build, before, true, status, error);
 }
 
@@ -372,8 +337,7 @@ enum status build_bytes(struct build *build, const void *data, int64_t bytes, st
   if (is_text(build->type.kind)) {
     status = append_text(build, data, bytes, error);
   } else {
-    bool has_bytes = build->type.kind == ARROW_FIXED_SIZE_BINARY || value_bytes(build) > 0;
-    if (!has_bytes || bytes != value_bytes(build)) {
+    if (!layout_is_fixed(&build->type) || bytes != layout_value_bytes(&build->type)) {
       no_fit(build, "such a value", error);
       error_at(error, "%" PRId64 " bytes", bytes);
       return STATUS_SCHEMA;
@@ -455,7 +419,7 @@ static void list_buffers(const struct build *build, struct ArrowArray *out) {
   if (has_parallel_children(build)) return;
   built->buffers[out->n_buffers++] = built->values.data;
   if (is_text(build->type.kind)) built->buffers[out->n_buffers++] = built->data.data;
-  if (is_view(build->type.kind)) built->buffers[out->n_buffers++] = &built->data_bytes;
+  if (layout_is_view(build->type.kind)) built->buffers[out->n_buffers++] = &built->data_bytes;
 }
 
 static void move_out(struct build *build, struct ArrowArray *out) {
@@ -480,8 +444,8 @@ static enum status check_lengths(const struct build *build, struct error *error)
   for (int64_t i = 0; i < build->child_count && status == STATUS_OK; i++) {
     const struct build *child = &build->children[i];
     int64_t wanted = build->length * items_per_slot(build);
-    if (is_list(build->type.kind)) {
-      int64_t bytes = build->length == 0 ? 0 : offset_bytes(build->type.kind);
+    if (layout_is_list(build->type.kind)) {
+      int64_t bytes = build->length == 0 ? 0 : layout_offset_bytes(build->type.kind);
       wanted = 0; /* or the last offset, little-endian */
       if (bytes > 0)
         memcpy(&wanted, build->values.data + build->values.size_bytes - bytes, (size_t)bytes);
