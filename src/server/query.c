@@ -17,7 +17,6 @@
  *    task has retired (`retired`); both are told on the loop's thread. */
 #include "server/private.h"
 
-#include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,35 +24,19 @@
 #include "arrow/encode.h"
 #include "arrow/ipc.h"
 #include "engine/engine.h"
+#include "server/query_ask.h"
 
 enum {
   SQL_BYTES_MAX = 4 << 20, /* of a statement: parsing must not take memory for ever */
-  PARAMETERS_MAX = 10000,
-  QUEUE_BUFFERS_MAX = 4, /* encoded and not yet sent */
+  QUEUE_BUFFERS_MAX = 4,   /* encoded and not yet sent */
   WHOLE_ANSWER_BYTES_MAX = 64 << 10,
 };
 
-enum output { OUTPUT_ARROW, OUTPUT_JSON, OUTPUT_NDJSON, OUTPUT_CSV };
-
-static const struct {
-  const char *media_type;
-  enum output output;
-} outputs[] = {
-    {"application/vnd.apache.arrow.stream", OUTPUT_ARROW},
-    {"application/json", OUTPUT_JSON},
-    {"application/x-ndjson", OUTPUT_NDJSON},
-    {"text/csv", OUTPUT_CSV},
-};
-enum { OUTPUT_COUNT = sizeof outputs / sizeof outputs[0] };
-
 struct query {
   struct request request;
-  enum output output;
+  enum query_output output;
   bool read_only;
-  char *sql;
-  json_t *parsed; /* holds the parameters' text; NULL without them */
-  struct engine_value *parameters;
-  size_t parameter_count;
+  struct query_ask ask;
   struct buffer body; /* of the request, while it arrives */
   bool answered;      /* an answer was begun, or nobody is left to get one */
 
@@ -72,7 +55,7 @@ struct query {
   struct error error;
 
   struct engine_result *result;
-  struct ipc_writer *writer; /* OUTPUT_ARROW */
+  struct ipc_writer *writer; /* QUERY_ARROW */
   struct encoder *encoder;   /* the others */
 
   bool streaming; /* http_start was called */
@@ -86,12 +69,12 @@ static enum status encode_begin(struct query *query, struct buffer *out, struct 
   struct budget *budget = &query->request.server->budget;
   const struct ArrowSchema *schema = engine_result_schema(query->result);
   enum status status;
-  if (query->output == OUTPUT_ARROW) {
+  if (query->output == QUERY_ARROW) {
     status = ipc_writer_new(schema, &server->config->compression, budget, &query->writer, error);
     return status == STATUS_OK ? ipc_writer_schema(query->writer, out, error) : status;
   }
   static const enum encode_format formats[] = {
-      [OUTPUT_JSON] = ENCODE_JSON, [OUTPUT_NDJSON] = ENCODE_NDJSON, [OUTPUT_CSV] = ENCODE_CSV};
+      [QUERY_JSON] = ENCODE_JSON, [QUERY_NDJSON] = ENCODE_NDJSON, [QUERY_CSV] = ENCODE_CSV};
   status = encoder_new(formats[query->output], schema, budget, &query->encoder, error);
   return status == STATUS_OK ? encoder_begin(query->encoder, out, error) : status;
 }
@@ -123,9 +106,9 @@ static enum status start(struct query *query, struct buffer *out, struct error *
   if (stop != STATUS_OK) return error_set(error, stop, "the query was given up before it began");
 
   struct engine_query asked = {
-      .sql = query->sql,
-      .parameters = query->parameters,
-      .parameter_count = query->parameter_count,
+      .sql = query->ask.sql,
+      .parameters = query->ask.parameters,
+      .parameter_count = query->ask.parameter_count,
       .read_only = query->read_only,
   };
   status = engine_query(session, &asked, &query->result, error);
@@ -225,9 +208,7 @@ static void query_free(struct query *query) {
   ipc_writer_free(query->writer);
   encoder_free(query->encoder);
   buffer_release(&query->body);
-  json_decref(query->parsed);
-  free(query->parameters);
-  free(query->sql);
+  query_ask_release(&query->ask);
   pthread_mutex_destroy(&query->lock);
   free(query);
 }
@@ -263,7 +244,7 @@ static bool take_buffer(struct query *query, struct buffer *out, bool *last) {
 /* Sends what is queued for as long as the client takes it. */
 static void send_queued(struct query *query) {
   struct http_exchange *exchange = query->request.exchange;
-  const struct http_header type = {"content-type", outputs[query->output].media_type};
+  const struct http_header type = {"content-type", query_output_type(query->output)};
   while (!query->streaming || http_writable(exchange)) {
     struct buffer out = BUFFER_EMPTY;
     bool last;
@@ -311,7 +292,7 @@ static void on_done(void *context) {
 
 static void query_finished(struct request *request) {
   struct query *query = (struct query *)request;
-  bool started = query->sql != NULL;
+  bool started = query->ask.sql != NULL;
   query->answered = true;
   if (!started || query->retired)
     query_free(query);
@@ -334,122 +315,6 @@ static void query_run(struct query *query) {
 static void refuse(struct query *query, enum status status, const struct error *error) {
   query->answered = true;
   respond_problem(query->request.exchange, status, error);
-}
-
-/* ---- what is asked -------------------------------------------------------------------- */
-
-/* The best of what Accept names, by its q values; false when there is none. */
-static bool choose_output(const char *accept, enum output *output) {
-  *output = OUTPUT_JSON;
-  if (accept == NULL) return true;
-  double best = 0;
-  while (*accept != '\0') {
-    size_t length = strcspn(accept, ",");
-    size_t type = strcspn(accept, ",; \t");
-    double quality = 1;
-    const char *q = memchr(accept, ';', length);
-    if (q != NULL) q = strstr(q, "q=");
-    if (q != NULL && q < accept + length) quality = strtod(q + 2, NULL);
-    for (size_t i = 0; i < OUTPUT_COUNT && quality > best; i++) {
-      const char *name = outputs[i].media_type;
-      bool same = strlen(name) == type && strncasecmp(accept, name, type) == 0;
-      bool any = (type == 3 && strncmp(accept, "*/*", 3) == 0) ||
-                 (type == 13 && strncmp(accept, "application/*", 13) == 0);
-      bool text = type == 6 && strncmp(accept, "text/*", 6) == 0;
-      if (!same && !any && !text) continue;
-      *output = same ? outputs[i].output : text ? OUTPUT_CSV : OUTPUT_JSON;
-      best = quality;
-    }
-    accept += length;
-    accept += strspn(accept, ", \t");
-  }
-  return best > 0;
-}
-
-static enum status take_parameter(struct query *query, const json_t *value, struct error *error) {
-  struct engine_value *to = &query->parameters[query->parameter_count++];
-  switch (json_typeof(value)) {
-  case JSON_NULL: to->kind = ENGINE_NULL; return STATUS_OK;
-  case JSON_TRUE:
-  case JSON_FALSE:
-    to->kind = ENGINE_BOOLEAN;
-    to->boolean = json_is_true(value);
-    return STATUS_OK;
-  case JSON_INTEGER:
-    to->kind = ENGINE_INTEGER;
-    to->integer = json_integer_value(value);
-    return STATUS_OK;
-  case JSON_REAL:
-    to->kind = ENGINE_DOUBLE;
-    to->number = json_real_value(value);
-    return STATUS_OK;
-  case JSON_STRING:
-    to->kind = ENGINE_TEXT;
-    to->text = json_string_value(value);
-    to->text_bytes = json_string_length(value);
-    return STATUS_OK;
-  default:
-    return error_set(error, STATUS_INVALID,
-                     "params[%zu] is an array or object; give null, a boolean, a number or a "
-                     "string",
-                     query->parameter_count - 1);
-  }
-}
-
-static enum status take_parameters(struct query *query, const json_t *parameters,
-                                   struct error *error) {
-  if (parameters == NULL || json_is_null(parameters)) return STATUS_OK;
-  if (!json_is_array(parameters))
-    return error_set(error, STATUS_INVALID, "params must be an array, a value for each ? in sql");
-  size_t count = json_array_size(parameters);
-  if (count > PARAMETERS_MAX)
-    return error_set(error, STATUS_TOO_LARGE, "params has %zu values; at most %d are taken", count,
-                     PARAMETERS_MAX);
-  query->parameters = calloc(count + 1, sizeof *query->parameters);
-  if (query->parameters == NULL) return error_set(error, STATUS_NOMEM, "no memory for params");
-  enum status status = STATUS_OK;
-  for (size_t i = 0; i < count && status == STATUS_OK; i++)
-    status = take_parameter(query, json_array_get(parameters, i), error);
-  return status;
-}
-
-/* {"sql": ..., "params": [...]} */
-static enum status take_json(struct query *query, struct error *error) {
-  json_error_t why;
-  query->parsed = json_loadb((const char *)query->body.data, (size_t)query->body.size_bytes,
-                             JSON_REJECT_DUPLICATES, &why);
-  if (query->parsed == NULL)
-    return error_set(error, STATUS_INVALID, "the body is not JSON: %s (line %d, column %d)",
-                     why.text, why.line, why.column);
-  if (!json_is_object(query->parsed))
-    return error_set(error, STATUS_INVALID,
-                     "the body must be an object: {\"sql\": \"...\", \"params\": [...]}");
-  const char *key;
-  json_t *value;
-  json_object_foreach(query->parsed, key, value) {
-    if (strcmp(key, "sql") != 0 && strcmp(key, "params") != 0)
-      return error_set(error, STATUS_INVALID, "'%.60s' is not known; sql and params are", key);
-  }
-  const json_t *sql = json_object_get(query->parsed, "sql");
-  if (!json_is_string(sql))
-    return error_set(error, STATUS_INVALID, "the body has no \"sql\" that is a string");
-  if (strlen(json_string_value(sql)) != json_string_length(sql))
-    return error_set(error, STATUS_INVALID, "sql holds a NUL character");
-  query->sql = strdup(json_string_value(sql));
-  if (query->sql == NULL) return error_set(error, STATUS_NOMEM, "no memory for a statement");
-  return take_parameters(query, json_object_get(query->parsed, "params"), error);
-}
-
-static enum status take_sql(struct query *query, const void *sql, size_t bytes,
-                            struct error *error) {
-  size_t valid = utf8_valid_bytes(sql, bytes);
-  if (valid < bytes)
-    return error_set(error, STATUS_INVALID, "the SQL is not UTF-8 at byte %zu", valid);
-  if (memchr(sql, '\0', bytes) != NULL)
-    return error_set(error, STATUS_INVALID, "the SQL holds a NUL character");
-  query->sql = strndup(sql, bytes);
-  return query->sql != NULL ? STATUS_OK
-                            : error_set(error, STATUS_NOMEM, "no memory for a statement");
 }
 
 /* ---- the request's body ------------------------------------------------------------------ */
@@ -481,33 +346,21 @@ static enum status body_filled(void *context, int64_t bytes) {
   return STATUS_OK;
 }
 
-static void body_end_sql(void *context) {
-  struct query *query = context;
+/* Runs what was asked, or says why not. */
+static void ask_and_run(struct query *query,
+                        enum status (*ask)(struct query_ask *ask, const void *data, size_t bytes,
+                                           struct error *error)) {
   if (query->answered) return;
   struct error error;
-  enum status status =
-      query->body.size_bytes == 0
-          ? error_set(&error, STATUS_INVALID, "the body is empty; send one SQL statement")
-          : take_sql(query, query->body.data, (size_t)query->body.size_bytes, &error);
+  enum status status = ask(&query->ask, query->body.data, (size_t)query->body.size_bytes, &error);
   if (status == STATUS_OK)
     query_run(query);
   else
     refuse(query, status, &error);
 }
 
-static void body_end_json(void *context) {
-  struct query *query = context;
-  if (query->answered) return;
-  struct error error;
-  enum status status = take_json(query, &error);
-  if (status == STATUS_OK) {
-    query_run(query);
-    return;
-  }
-  free(query->sql);
-  query->sql = NULL; /* so that `finished` knows that no task was started */
-  refuse(query, status, &error);
-}
+static void body_end_sql(void *context) { ask_and_run(context, query_ask_sql); }
+static void body_end_json(void *context) { ask_and_run(context, query_ask_json); }
 
 static void body_gone(void *context, const struct error *why) {
   struct query *query = context;
@@ -518,7 +371,7 @@ static void body_gone(void *context, const struct error *why) {
 /* ---- start ---------------------------------------------------------------------------------- */
 
 static struct query *query_new(struct server *server, struct http_exchange *exchange,
-                               enum output output, struct error *error) {
+                               enum query_output output, struct error *error) {
   struct query *query = calloc(1, sizeof *query);
   if (query == NULL) {
     error_set(error, STATUS_NOMEM, "no memory for a request");
@@ -543,7 +396,7 @@ static void start_get(struct query *query) {
   if (status == STATUS_OK && (sql == NULL || sql[0] == '\0'))
     status = error_set(&error, STATUS_INVALID, "give a statement: /query?sql=SELECT%%201");
   query->read_only = true;
-  if (status == STATUS_OK) status = take_sql(query, sql, strlen(sql), &error);
+  if (status == STATUS_OK) status = query_ask_sql(&query->ask, sql, strlen(sql), &error);
   free(sql);
   if (status == STATUS_OK)
     query_run(query);
@@ -565,8 +418,8 @@ void query_start(struct server *server, struct http_exchange *exchange, const ch
                          type == NULL ? "nothing" : type);
     return;
   }
-  enum output output;
-  if (!choose_output(http_request_header(request, "accept"), &output)) {
+  enum query_output output;
+  if (!query_ask_output(http_request_header(request, "accept"), &output)) {
     respond_problem_code(exchange, 406, STATUS_INVALID, NULL,
                          "answers are application/vnd.apache.arrow.stream, application/json, "
                          "application/x-ndjson or text/csv; Accept names none of them");
