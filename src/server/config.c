@@ -108,11 +108,13 @@ static enum status complete_entry(struct settings_entry *entry, struct settings 
   struct config *values = entry->settings.values;
   enum status status = STATUS_OK;
   if (!config_has(values, "target_table")) {
-    status = config_set(values, "target_table", entry->name, CONFIG_DEFAULT, error);
+    struct table_name name;
+    status = table_name_parse(entry->name, strlen(entry->name), &name, error);
     if (status != STATUS_OK)
-      error_at(error, "%s: stream '%s' has no target_table, and its name is none", entry->where,
-               entry->name);
+      error_at(error, "%s: stream '%s' needs a target_table, because its name cannot be one",
+               entry->where, entry->name);
   }
+  if (status == STATUS_OK) status = inherit(values, "target_table", entry->name, error);
   if (status == STATUS_OK)
     status =
         inherit(values, "storage_backend", config_string(root->values, "storage_backend"), error);
