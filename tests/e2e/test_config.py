@@ -1,0 +1,209 @@
+"""Configuration: the text's example, what wins over what, and mistakes that are told at
+the start, with where they are and what to write instead."""
+
+import json
+import socket
+
+import pyarrow as pa
+import pytest
+
+from server import StartFailed, run
+
+# The example of the configuration's reference, as it stands there.
+EXAMPLE = """\
+db_path: ./warehouse.duckdb
+storage_backend: duckdb  # NEW: or 'delta'
+delta_config:  # NEW: Delta Lake configuration
+  table_path: ./delta_tables
+  version_retention_hours: 168  # 7 days
+  checkpoint_interval: 10
+  enable_cdc: false
+compression:
+  algorithm: zstd  # or lz4
+  level: 3
+streams:
+  lineitem:
+    target_table: lineitem
+    storage_backend: delta  # NEW: Override per stream
+    chunk_size: 122880  # Aligned with DuckDB row group size
+  sensors:
+    target_table: sensor_readings
+    compression:
+      algorithm: lz4  # Override per stream
+duckdb_extensions: [httpfs, parquet, arrow]
+"""
+
+
+def settings(tmp_path, *arguments, env=None):
+    """What holds, as `arrowport config` says: key -> (value, origin)."""
+    done = run("config", "show", "--json", *arguments, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr.decode()
+    return {s["key"]: (s["value"], s["origin"]) for s in json.loads(done.stdout)["settings"]}
+
+
+def refused(start, **options):
+    with pytest.raises(StartFailed) as failed:
+        start(**options)
+    assert failed.value.code is not None and failed.value.code > 0
+    return failed.value.stderr
+
+
+def test_the_example_parses_as_it_stands(tmp_path):
+    (tmp_path / "arrowport.yaml").write_text(EXAMPLE)
+    held = settings(tmp_path)
+    assert held["storage_backend"] == ("duckdb", "file")
+    assert held["delta_config.version_retention_hours"] == (168, "file")
+    assert held["compression.algorithm"] == ("zstd", "file")
+    assert held["streams.lineitem.storage_backend"] == ("delta", "file")
+    assert held["streams.lineitem.chunk_size"] == (122880, "file")
+    assert held["streams.sensors.target_table"] == ("sensor_readings", "file")
+    assert held["streams.sensors.compression.algorithm"] == ("lz4", "file")
+    assert held["duckdb_extensions"] == (["httpfs", "parquet", "arrow"], "file")
+    assert held["db_path"][0].endswith("warehouse.duckdb")
+    assert held["port"] == (8888, "default")
+
+
+def test_the_example_is_refused_at_start_by_the_backend_that_is_not_there(start):
+    said = refused(start, config=EXAMPLE, db=None)
+    assert "lineitem" in said and "delta" in said
+
+
+def test_the_example_with_a_backend_that_is_there_starts(start, tmp_path):
+    server = start(config=EXAMPLE.replace("storage_backend: delta", "storage_backend: duckdb"), db=None)
+    answer = server.land("sensors", pa.table({"id": [1]}))
+    assert answer["table"].endswith("sensor_readings")
+    assert (tmp_path / "warehouse.duckdb").exists()
+    assert "httpfs" in server.stderr()  # not loaded, and a warning says so
+
+
+def test_a_default_backend_that_is_not_there_is_refused_by_name(start):
+    said = refused(start, config="storage_backend: delta\n")
+    assert "delta" in said and "duckdb" in said
+
+
+def test_the_file_beside_is_read_and_config_names_another(tmp_path):
+    (tmp_path / "arrowport.yaml").write_text("port: 1001\n")
+    (tmp_path / "other.yaml").write_text("port: 1002\n")
+    assert settings(tmp_path)["port"] == (1001, "file")
+    assert settings(tmp_path, "--config", "other.yaml")["port"] == (1002, "file")
+    (tmp_path / "arrowport.yaml").unlink()
+    assert settings(tmp_path)["port"] == (8888, "default")
+
+
+def test_flag_over_environment_over_file_over_default(start, tmp_path):
+    env = {"ARROWPORT_DB": str(tmp_path / "environment.duckdb")}
+    config = f"db_path: {tmp_path}/file.duckdb\n"
+    for options, made in (({"db": "flag.duckdb", "env": env, "config": config}, "flag.duckdb"),
+                          ({"db": None, "env": env, "config": config}, "environment.duckdb"),
+                          ({"db": None, "config": config}, "file.duckdb"),
+                          ({"db": None}, "data/arrowport.duckdb")):
+        server = start(**options)
+        server.land("x", pa.table({"id": [1]}))
+        server.stop()
+        assert (tmp_path / made).exists(), made
+
+
+@pytest.mark.parametrize("variable, value, key, held", [
+    ("ARROWPORT_DB", "/tmp/x.duckdb", "db_path", "/tmp/x.duckdb"),
+    ("ARROWPORT_PORT", "1234", "port", 1234),
+    ("ARROWPORT_COMPRESSION", "zstd:9", "compression.level", 9),
+    ("ARROWPORT_COMPRESSION", "lz4", "compression.algorithm", "lz4"),
+    ("ARROWPORT_COMPRESSION", "none", "compression.algorithm", "none"),
+    ("ARROWPORT_STORAGE_BACKEND", "null", "storage_backend", "null"),
+])
+def test_each_variable_is_read(tmp_path, variable, value, key, held):
+    (tmp_path / "arrowport.yaml").write_text(
+        "db_path: file.duckdb\nport: 1\ncompression: {algorithm: zstd, level: 1}\n"
+        "storage_backend: duckdb\n")
+    assert settings(tmp_path, env={variable: value})[key] == (held, "environment")
+
+
+@pytest.mark.parametrize("variable, value", [
+    ("ARROWPORT_PORT", "http"), ("ARROWPORT_PORT", "70000"), ("ARROWPORT_PORT", "-1"),
+    ("ARROWPORT_COMPRESSION", "gzip"), ("ARROWPORT_COMPRESSION", "zstd:99"),
+    ("ARROWPORT_STORAGE_BACKEND", "mysql"), ("ARROWPORT_STREAMS_PATH", "not-there.yaml")])
+def test_a_wrong_variable_is_refused_by_name(start, variable, value):
+    said = refused(start, env={variable: value}) if variable != "ARROWPORT_PORT" else None
+    if said is None:  # the flag that a test's server gets is stronger, but not deaf
+        said = refused(start, env={variable: value})
+    assert value.split(":")[-1] in said or variable in said
+
+
+def test_streams_may_live_in_a_file_of_their_own(start, tmp_path):
+    (tmp_path / "streams.yaml").write_text("streams:\n  a:\n    target_table: b\n")
+    server = start(env={"ARROWPORT_STREAMS_PATH": str(tmp_path / "streams.yaml")})
+    assert [s["name"] for s in server.get("/streams").json()["streams"]] == ["a"]
+    server.land("a", pa.table({"id": [1]}))
+    assert server.value("SELECT count(*) AS n FROM b") == 1
+
+
+def test_the_file_of_streams_holds_only_streams(start, tmp_path):
+    (tmp_path / "streams.yaml").write_text("port: 1\nstreams: {}\n")
+    said = refused(start, env={"ARROWPORT_STREAMS_PATH": str(tmp_path / "streams.yaml")})
+    assert "port" in said and "streams.yaml" in said
+
+
+@pytest.mark.parametrize("config, words", [
+    ("db_pth: x\n", ["db_pth", "db_path"]),
+    ("streams:\n  a:\n    taget_table: b\n", ["taget_table", "target_table"]),
+    ("compression: {algoritm: zstd}\n", ["algoritm", "algorithm"]),
+    ("delta_config: {enable_cdf: true}\n", ["enable_cdf", "enable_cdc"]),
+    ("port: eighty\n", ["port", "eighty"]),
+    ("port: 99999\n", ["port", "65535"]),
+    ("port: 1\nport: 2\n", ["port"]),
+    ("compression: brotli\n", ["brotli", "zstd"]),
+    ("streams: [a, b]\n", ["streams"]),
+    ("streams:\n  a: b\n", ["a"]),
+    ("streams:\n  a:\n    target_table: 'x..y'\n", ["x..y"]),
+    ("streams:\n  a:\n    chunk_size: 0\n", ["chunk_size"]),
+    ("memory_limit: lots\n", ["memory_limit", "lots"]),
+    ("host: 0.0.0.0\n", ["0.0.0.0", "loopback"]),
+    ("just text\n", []),
+    ("a: [1, 2\n", []),
+    ("\tport: 1\n", []),
+    ("port: 1\0\n", []),
+    ("port: &a 1\nx: *a\n", []),
+])
+def test_a_mistake_is_told_with_its_place_and_a_way_out(start, config, words):
+    said = refused(start, config=config)
+    for word in ["given.yaml", *words]:
+        assert word in said, said
+
+
+def test_a_configuration_that_is_not_there_is_refused_by_name(start):
+    said = refused(start, args=("--config", "nowhere.yaml"))
+    assert "nowhere.yaml" in said
+
+
+def test_an_unknown_flag_is_refused_with_a_suggestion(start):
+    said = refused(start, args=("--memry-limit", "1GB"))
+    assert "--memry-limit" in said
+
+
+def test_a_port_that_is_taken_is_told_with_its_setting(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run("serve", "--port", port, "--db", tmp_path / "x.duckdb", cwd=tmp_path)
+    assert done.returncode not in (0, None) and done.returncode > 0
+    said = done.stderr.decode()
+    assert str(port) in said and "--port" in said and "ARROWPORT_PORT" in said
+
+
+def test_it_listens_on_loopback_only(start):
+    server = start()
+    with open("/proc/net/tcp") as table:
+        local = [line.split()[1] for line in table if line.split()[3] == "0A"]
+    assert f"0100007F:{server.port:04X}" in local
+    assert not any(a.endswith(f":{server.port:04X}") and not a.startswith("0100007F") for a in local)
+
+
+def test_compression_of_results_and_budget_are_settings(start):
+    """A small budget refuses what cannot fit, and serves what does."""
+    server = start(config="memory_limit: 64MiB\ncompression: none\n")
+    words = pa.table({"w": pa.array(["x" * 1000] * 60_000)})  # one batch of 60 MB
+    answer = server.ingest("big", words)
+    assert answer.status_code in (413, 429), answer.text
+    assert server.land("small", words.slice(0, 1000))["rows"] == 1000
+    assert not server.has_table("big")
