@@ -79,7 +79,9 @@ def limit_tcp(stream, _rows):
 def peer_insert(database, stream, rows):
     path = OUT / "peer.duckdb"
     try:
-        figures = python("peer_duckdb.py", "insert", stream, path if database == "file" else database)
+        figures = python(
+            "peer_duckdb.py", "insert", stream, path if database == "file" else database
+        )
     finally:
         for leftover in (path, pathlib.Path(f"{path}.wal")):
             leftover.unlink(missing_ok=True)
@@ -117,8 +119,11 @@ def ours_query_pyarrow(stream, rows):
 
     with serve() as server:
         tool("http_send", server.port, CREATE, ARROW, stream)
-        request = urllib.request.Request(f"http://127.0.0.1:{server.port}/query", SELECT.encode(),
-                                         {"Content-Type": "application/sql", "Accept": ARROW})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.port}/query",
+            SELECT.encode(),
+            {"Content-Type": "application/sql", "Accept": ARROW},
+        )
         start = time.perf_counter()
         with urllib.request.urlopen(request) as answer, pa.ipc.open_stream(answer) as reader:
             table = reader.read_all()
@@ -134,9 +139,17 @@ def tfmv_body(stream, rows):
         import pyarrow as pa
 
         schema = pa.ipc.open_stream(data).schema.serialize().to_pybytes()
-        path.write_text(json.dumps({"config": {"target_table": "t"}, "batch": {
-            "arrow_schema": base64.b64encode(schema).decode(),
-            "data": base64.b64encode(data).decode()}}))
+        path.write_text(
+            json.dumps(
+                {
+                    "config": {"target_table": "t"},
+                    "batch": {
+                        "arrow_schema": base64.b64encode(schema).decode(),
+                        "data": base64.b64encode(data).decode(),
+                    },
+                }
+            )
+        )
     return path
 
 
@@ -146,8 +159,10 @@ def peer_tfmv(stream, rows):
     body = tfmv_body(stream, rows)
     port = free_port()
     warm = tfmv_body(dataset.ensure(OUT, 10), 10)
-    server = Process([interpreter, ROOT / "bench" / "tools" / "tfmv_server.py", port],
-                     {"PYTHONPATH": os.path.join(source, "src"), "PYTHONDONTWRITEBYTECODE": "1"})
+    server = Process(
+        [interpreter, ROOT / "bench" / "tools" / "tfmv_server.py", port],
+        {"PYTHONPATH": os.path.join(source, "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
     try:
         server.wait_for_port(port)
         tool("http_send", port, "/stream/warm", "application/json", warm)  # it opens DuckDB
@@ -170,7 +185,13 @@ CASES = [
     ("ingest into memory", ours_memory, "TFMV/arrowport over HTTP", peer_tfmv, 3.0),
     ("receive (null backend)", ours_null, "plain TCP receiver", limit_tcp, 0.7),
     ("query to Arrow", ours_query, "duckdb fetch_arrow_table", peer_fetch, 0.7),
-    ("query to Arrow, by pyarrow", ours_query_pyarrow, "duckdb fetch_arrow_table", peer_fetch, None),
+    (
+        "query to Arrow, by pyarrow",
+        ours_query_pyarrow,
+        "duckdb fetch_arrow_table",
+        peer_fetch,
+        None,
+    ),
 ]
 
 
@@ -194,17 +215,31 @@ def measure_rates(args, results):
         cases = [c for c in CASES if args.only in c[0] or args.only in c[2]]
         if "TFMV_SRC" not in os.environ:
             for case in [c for c in cases if c[3] is peer_tfmv]:
-                results({"case": case[0], "against": case[2], "rows": rows, "absent":
-                         "TFMV_SRC names no checkout of TFMV/arrowport"})
+                results(
+                    {
+                        "case": case[0],
+                        "against": case[2],
+                        "rows": rows,
+                        "absent": "TFMV_SRC names no checkout of TFMV/arrowport",
+                    }
+                )
                 table.append((case[0], rows, None, case[2], None, "absent: set TFMV_SRC", case[4]))
                 cases.remove(case)
         sides = list(dict.fromkeys(side for c in cases for side in (c[3], c[1])))
         best = best_of(sides, args.reps, stream, rows)
         for side, figures in best.items():
             seconds = figures["seconds"]
-            results({"side": side.__name__, "rows": rows, "stream_bytes": bytes_, "reps": args.reps,
-                     **{k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()},
-                     "rows_per_s": round(rows / seconds), "mb_per_s": round(bytes_ / seconds / 1e6)})
+            results(
+                {
+                    "side": side.__name__,
+                    "rows": rows,
+                    "stream_bytes": bytes_,
+                    "reps": args.reps,
+                    **{k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()},
+                    "rows_per_s": round(rows / seconds),
+                    "mb_per_s": round(bytes_ / seconds / 1e6),
+                }
+            )
         for case, ours, against, theirs, target in cases:
             our_s, their_s = best[ours]["seconds"], best[theirs]["seconds"]
             table.append((case, rows, our_s, against, their_s, their_s / our_s, target))
@@ -231,8 +266,9 @@ def version_ms(reps):
 
 def big_stream(gigabytes):
     script = ROOT / "tests" / "soak" / "big_stream.py"
-    done = subprocess.run([sys.executable, script, "--gb", str(gigabytes), "--json"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, script, "--gb", str(gigabytes), "--json"], capture_output=True, text=True
+    )
     return json.loads(done.stdout) if done.stdout else {"failed": done.stderr[-500:]}
 
 
@@ -250,7 +286,9 @@ def measure_sizes(args, results):
         figures = big_stream(args.big)
         results({"case": "big stream", **figures})
         if "rss_peak_mb" in figures:
-            lines.append((f"{args.big} GB stream, peak MB", figures["rss_peak_mb"], figures["limit_mb"]))
+            lines.append(
+                (f"{args.big} GB stream, peak MB", figures["rss_peak_mb"], figures["limit_mb"])
+            )
     return lines
 
 
@@ -259,11 +297,15 @@ def measure_sizes(args, results):
 
 def machine():
     with open("/proc/cpuinfo") as cpuinfo:
-        model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")),
-                     platform.machine())
+        model = next(
+            (line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")),
+            platform.machine(),
+        )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (f"{len(os.sched_getaffinity(0))} cores of {model}, {memory:.0f} GB, "
-            f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f}")
+    return (
+        f"{len(os.sched_getaffinity(0))} cores of {model}, {memory:.0f} GB, "
+        f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
+    )
 
 
 def verdict(ratio, target):
@@ -278,34 +320,54 @@ def print_table(rates, sizes):
         if ours is None:
             print(f"| {case} | {rows:,} | | {against} | {ratio} | | {aim} | not measured |")
         else:
-            print(f"| {case} | {rows:,} | {ours:.3f} s | {against} | {theirs:.3f} s | {ratio:.2f} | {aim} "
-                  f"| {verdict(ratio, target)} |")
+            print(
+                f"| {case} | {rows:,} | {ours:.3f} s | {against} | {theirs:.3f} s | {ratio:.2f} | {aim} "
+                f"| {verdict(ratio, target)} |"
+            )
     if sizes:
         print("\n| what | measured | at most | |\n|---|---|---|---|")
         for what, value, limit in sizes:
-            print(f"| {what} | {value:.1f} | {limit} | {'reached' if value <= limit else 'NOT reached'} |")
+            print(
+                f"| {what} | {value:.1f} | {limit} | {'reached' if value <= limit else 'NOT reached'} |"
+            )
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="1000000,10000000", help="sizes, separated by commas",
-                        type=lambda text: [int(part) for part in text.split(",")])
+    parser = argparse.ArgumentParser(
+        prog="bench/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rows",
+        default="1000000,10000000",
+        help="sizes, separated by commas",
+        type=lambda text: [int(part) for part in text.split(",")],
+    )
     parser.add_argument("--reps", type=int, default=3, help="repetitions; the best counts")
     parser.add_argument("--only", default="", help="cases whose name, or peer's name, holds this")
-    parser.add_argument("--big", type=float, default=0, metavar="GB",
-                        help="also a stream of so many GB into a file, its memory watched (20)")
+    parser.add_argument(
+        "--big",
+        type=float,
+        default=0,
+        metavar="GB",
+        help="also a stream of so many GB into a file, its memory watched (20)",
+    )
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
 
     with open(OUT / "results.jsonl", "a") as kept:
+
         def results(line):
             text = json.dumps(line)
             print(text, flush=True)
             kept.write(text + "\n")
 
-        results({"machine": machine(), "command": " ".join(["bench/run", *sys.argv[1:]]),
-                 "date": time.strftime("%Y-%m-%d %H:%M")})
+        results(
+            {
+                "machine": machine(),
+                "command": " ".join(["bench/run", *sys.argv[1:]]),
+                "date": time.strftime("%Y-%m-%d %H:%M"),
+            }
+        )
         rates = measure_rates(args, results)
         print_table(rates, measure_sizes(args, results))
 

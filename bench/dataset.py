@@ -10,23 +10,41 @@ import numpy as np
 import pyarrow as pa
 
 BATCH_ROWS = 65_536
-CATEGORIES = ["books", "clothing", "electronics", "food", "furniture", "garden", "health", "jewellery",
-              "music", "sports", "tools", "toys"]
+CATEGORIES = [
+    "books",
+    "clothing",
+    "electronics",
+    "food",
+    "furniture",
+    "garden",
+    "health",
+    "jewellery",
+    "music",
+    "sports",
+    "tools",
+    "toys",
+]
 
 
 def make(rows):
     chance = np.random.default_rng(20260301)
     ids = np.arange(rows, dtype=np.int64)
     users = pa.array([f"user-{i:06d}" for i in range(100_000)])
-    return pa.table({
-        "id": ids,
-        "ts": pa.array(1_770_000_000_000_000 + ids * 1_000 + chance.integers(0, 1_000, rows),
-                       pa.timestamp("us")),
-        "user": users.take(pa.array(chance.integers(0, 100_000, rows))),
-        "amount": np.round(chance.gamma(2.0, 40.0, rows), 2),
-        "category": pa.array(CATEGORIES).take(pa.array(chance.integers(0, len(CATEGORIES), rows))),
-        "flag": pa.array(chance.random(rows) < 0.5),
-    })
+    return pa.table(
+        {
+            "id": ids,
+            "ts": pa.array(
+                1_770_000_000_000_000 + ids * 1_000 + chance.integers(0, 1_000, rows),
+                pa.timestamp("us"),
+            ),
+            "user": users.take(pa.array(chance.integers(0, 100_000, rows))),
+            "amount": np.round(chance.gamma(2.0, 40.0, rows), 2),
+            "category": pa.array(CATEGORIES).take(
+                pa.array(chance.integers(0, len(CATEGORIES), rows))
+            ),
+            "flag": pa.array(chance.random(rows) < 0.5),
+        }
+    )
 
 
 def write(path, table):

@@ -31,9 +31,14 @@ class Process:
         self.directory = tempfile.mkdtemp(prefix="work-", dir=OUT)
         command = [str(part).replace("{dir}", self.directory) for part in command]
         self.log = open(os.path.join(self.directory, "log"), "w+")
-        self.process = subprocess.Popen(command, cwd=self.directory, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True,
-                                        env={**os.environ, **(environment or {})})
+        self.process = subprocess.Popen(
+            command,
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
         self.port = None
 
     def __enter__(self):
@@ -84,8 +89,10 @@ class Process:
 
 
 def serve(*arguments, database=":memory:", **environment):
-    return Process([binary(), "serve", "--port", "0", "--db", database, *arguments],
-                   {"ARROWPORT_COMPRESSION": "none", **environment})
+    return Process(
+        [binary(), "serve", "--port", "0", "--db", database, *arguments],
+        {"ARROWPORT_COMPRESSION": "none", **environment},
+    )
 
 
 def free_port():
@@ -104,8 +111,11 @@ def tool(name, *arguments):
 
 def python(script, *arguments):
     """A script of this folder in a process of its own; its JSON object."""
-    done = subprocess.run([sys.executable, str(ROOT / "bench" / script), *map(str, arguments)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode != 0:
         raise SystemExit(f"{script} {arguments}: {done.stderr}")
     return json.loads(done.stdout)

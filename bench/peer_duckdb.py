@@ -23,8 +23,10 @@ def timed(work):
     result = work()
     seconds = time.perf_counter() - start
     after = os.times()
-    return result, {"seconds": seconds,
-                    "cpu_seconds": after.user + after.system - before.user - before.system}
+    return result, {
+        "seconds": seconds,
+        "cpu_seconds": after.user + after.system - before.user - before.system,
+    }
 
 
 def insert(table, database):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Lands 200,000 real flights in a table and asks whether long flights are late more often.
 
-    make run                                 # in another terminal
-    python3 examples/flights.py [URL]        # needs pyarrow; default http://127.0.0.1:8888
+make run                                 # in another terminal
+python3 examples/flights.py [URL]        # needs pyarrow; default http://127.0.0.1:8888
 """
 
 import pathlib
@@ -42,10 +42,13 @@ def main():
     query(server, "DROP TABLE IF EXISTS flights_py")
     print(ingest(server, "flights_py", flights))
 
-    answer = query(server, """
+    answer = query(
+        server,
+        """
         SELECT distance // 500 * 500 AS miles, count(*) AS flights,
                round(100 * avg((delay > 15)::INTEGER), 1) AS late_percent
-        FROM flights_py GROUP BY miles ORDER BY miles""")
+        FROM flights_py GROUP BY miles ORDER BY miles""",
+    )
     print("miles    flights   late")
     for row in answer.to_pylist():
         print(f"{row['miles']:>5} {row['flights']:>10,} {row['late_percent']:>5} %")

@@ -35,9 +35,15 @@ def environment(extra=None):
 
 def run(*args, cwd, env=None, stdin=None, timeout_s=60):
     """One command of the command line, to its end; output as bytes."""
-    return subprocess.run([binary(), *map(str, args)], cwd=cwd, env=environment(env), input=stdin,
-                          stdin=subprocess.DEVNULL if stdin is None else None,
-                          capture_output=True, timeout=timeout_s)
+    return subprocess.run(
+        [binary(), *map(str, args)],
+        cwd=cwd,
+        env=environment(env),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        timeout=timeout_s,
+    )
 
 
 def ipc(table, max_chunksize=None, **options):
@@ -65,8 +71,9 @@ class Server:
     """`directory` is its working directory; `db` None leaves the database to the
     configuration. The process ends when the test does."""
 
-    def __init__(self, directory, *, db="test.duckdb", config=None, args=(), env=None,
-                 preexec_fn=None):
+    def __init__(
+        self, directory, *, db="test.duckdb", config=None, args=(), env=None, preexec_fn=None
+    ):
         self.directory = pathlib.Path(directory)
         self.stderr_path = self.directory / "stderr.log"
         if config is not None:
@@ -76,9 +83,15 @@ class Server:
             args = ("--db", str(self.directory / db), *args)
         command = [binary(), "serve", "--port", "0", *map(str, args)]
         with open(self.stderr_path, "ab") as stderr:
-            self.process = subprocess.Popen(command, cwd=self.directory, env=environment(env),
-                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=stderr, preexec_fn=preexec_fn)
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                preexec_fn=preexec_fn,
+            )
         self.lines = []
         self.port = self._read_port()
         self.url = f"http://127.0.0.1:{self.port}"

@@ -51,8 +51,10 @@ def test_a_configured_stream_lands_in_its_table(start):
     assert (answer["stream"], answer["rows"]) == ("sensors", 2)
     assert answer["table"].endswith("sensor_readings")
     server.land("odd name", table)
-    assert server.arrow('SELECT * FROM sensor_readings UNION ALL SELECT * FROM "with.dot"'
-                        ).num_rows == 4
+    assert (
+        server.arrow('SELECT * FROM sensor_readings UNION ALL SELECT * FROM "with.dot"').num_rows
+        == 4
+    )
     # Any other name is a table's.
     server.land("sensor_readings", table)
     assert server.value("SELECT count(*) AS n FROM sensor_readings") == 4
@@ -75,7 +77,7 @@ def test_a_stream_of_the_null_backend_is_checked_and_dropped(start):
     offsets = body.rfind(b"".join(i.to_bytes(4, "little") for i in range(100, 110)))
     assert offsets > 0
     bent = bytearray(body)
-    bent[offsets:offsets + 4] = (50).to_bytes(4, "little")
+    bent[offsets : offsets + 4] = (50).to_bytes(4, "little")
     problem(server.ingest("waste", bytes(bent)), 400)
 
 
@@ -103,8 +105,10 @@ def test_tables_are_listed_by_names_that_can_be_asked_for(start):
 
 
 def test_a_table_is_described_with_types_and_nullability(server, name):
-    server.rows(f'CREATE TABLE {name} (id BIGINT NOT NULL, "a ""b""" DECIMAL(18,3), '
-                f"l INTEGER[], s STRUCT(x INTEGER, y VARCHAR))")
+    server.rows(
+        f'CREATE TABLE {name} (id BIGINT NOT NULL, "a ""b""" DECIMAL(18,3), '
+        f"l INTEGER[], s STRUCT(x INTEGER, y VARCHAR))"
+    )
     answer = server.get(f"/tables/{name}").json()
     assert answer["name"].split(".")[-1] == name
     assert answer["rows"] == 0
@@ -112,7 +116,8 @@ def test_a_table_is_described_with_types_and_nullability(server, name):
         {"name": "id", "type": "BIGINT", "nullable": False},
         {"name": 'a "b"', "type": "DECIMAL(18,3)", "nullable": True},
         {"name": "l", "type": "INTEGER[]", "nullable": True},
-        {"name": "s", "type": "STRUCT(x INTEGER, y VARCHAR)", "nullable": True}]
+        {"name": "s", "type": "STRUCT(x INTEGER, y VARCHAR)", "nullable": True},
+    ]
 
 
 def test_a_table_that_is_not_there_is_404_by_name(server, name):

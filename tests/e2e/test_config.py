@@ -69,7 +69,9 @@ def test_the_example_is_refused_at_start_by_the_backend_that_is_not_there(start)
 
 
 def test_the_example_with_a_backend_that_is_there_starts(start, tmp_path):
-    server = start(config=EXAMPLE.replace("storage_backend: delta", "storage_backend: duckdb"), db=None)
+    server = start(
+        config=EXAMPLE.replace("storage_backend: delta", "storage_backend: duckdb"), db=None
+    )
     answer = server.land("sensors", pa.table({"id": [1]}))
     assert answer["table"].endswith("sensor_readings")
     assert (tmp_path / "warehouse.duckdb").exists()
@@ -93,35 +95,49 @@ def test_the_file_beside_is_read_and_config_names_another(tmp_path):
 def test_flag_over_environment_over_file_over_default(start, tmp_path):
     env = {"ARROWPORT_DB": str(tmp_path / "environment.duckdb")}
     config = f"db_path: {tmp_path}/file.duckdb\n"
-    for options, made in (({"db": "flag.duckdb", "env": env, "config": config}, "flag.duckdb"),
-                          ({"db": None, "env": env, "config": config}, "environment.duckdb"),
-                          ({"db": None, "config": config}, "file.duckdb"),
-                          ({"db": None}, "data/arrowport.duckdb")):
+    for options, made in (
+        ({"db": "flag.duckdb", "env": env, "config": config}, "flag.duckdb"),
+        ({"db": None, "env": env, "config": config}, "environment.duckdb"),
+        ({"db": None, "config": config}, "file.duckdb"),
+        ({"db": None}, "data/arrowport.duckdb"),
+    ):
         server = start(**options)
         server.land("x", pa.table({"id": [1]}))
         server.stop()
         assert (tmp_path / made).exists(), made
 
 
-@pytest.mark.parametrize("variable, value, key, held", [
-    ("ARROWPORT_DB", "/tmp/x.duckdb", "db_path", "/tmp/x.duckdb"),
-    ("ARROWPORT_PORT", "1234", "port", 1234),
-    ("ARROWPORT_COMPRESSION", "zstd:9", "compression.level", 9),
-    ("ARROWPORT_COMPRESSION", "lz4", "compression.algorithm", "lz4"),
-    ("ARROWPORT_COMPRESSION", "none", "compression.algorithm", "none"),
-    ("ARROWPORT_STORAGE_BACKEND", "null", "storage_backend", "null"),
-])
+@pytest.mark.parametrize(
+    "variable, value, key, held",
+    [
+        ("ARROWPORT_DB", "/tmp/x.duckdb", "db_path", "/tmp/x.duckdb"),
+        ("ARROWPORT_PORT", "1234", "port", 1234),
+        ("ARROWPORT_COMPRESSION", "zstd:9", "compression.level", 9),
+        ("ARROWPORT_COMPRESSION", "lz4", "compression.algorithm", "lz4"),
+        ("ARROWPORT_COMPRESSION", "none", "compression.algorithm", "none"),
+        ("ARROWPORT_STORAGE_BACKEND", "null", "storage_backend", "null"),
+    ],
+)
 def test_each_variable_is_read(tmp_path, variable, value, key, held):
     (tmp_path / "arrowport.yaml").write_text(
         "db_path: file.duckdb\nport: 1\ncompression: {algorithm: zstd, level: 1}\n"
-        "storage_backend: duckdb\n")
+        "storage_backend: duckdb\n"
+    )
     assert settings(tmp_path, env={variable: value})[key] == (held, "environment")
 
 
-@pytest.mark.parametrize("variable, value", [
-    ("ARROWPORT_PORT", "http"), ("ARROWPORT_PORT", "70000"), ("ARROWPORT_PORT", "-1"),
-    ("ARROWPORT_COMPRESSION", "gzip"), ("ARROWPORT_COMPRESSION", "zstd:99"),
-    ("ARROWPORT_STORAGE_BACKEND", "mysql"), ("ARROWPORT_STREAMS_PATH", "not-there.yaml")])
+@pytest.mark.parametrize(
+    "variable, value",
+    [
+        ("ARROWPORT_PORT", "http"),
+        ("ARROWPORT_PORT", "70000"),
+        ("ARROWPORT_PORT", "-1"),
+        ("ARROWPORT_COMPRESSION", "gzip"),
+        ("ARROWPORT_COMPRESSION", "zstd:99"),
+        ("ARROWPORT_STORAGE_BACKEND", "mysql"),
+        ("ARROWPORT_STREAMS_PATH", "not-there.yaml"),
+    ],
+)
 def test_a_wrong_variable_is_refused_by_name(start, variable, value):
     said = refused(start, env={variable: value}) if variable != "ARROWPORT_PORT" else None
     if said is None:  # the flag that a test's server gets is stronger, but not deaf
@@ -143,27 +159,30 @@ def test_the_file_of_streams_holds_only_streams(start, tmp_path):
     assert "port" in said and "streams.yaml" in said
 
 
-@pytest.mark.parametrize("config, words", [
-    ("db_pth: x\n", ["db_pth", "db_path"]),
-    ("streams:\n  a:\n    taget_table: b\n", ["taget_table", "target_table"]),
-    ("compression: {algoritm: zstd}\n", ["algoritm", "algorithm"]),
-    ("delta_config: {enable_cdf: true}\n", ["enable_cdf", "enable_cdc"]),
-    ("port: eighty\n", ["port", "eighty"]),
-    ("port: 99999\n", ["port", "65535"]),
-    ("port: 1\nport: 2\n", ["port"]),
-    ("compression: brotli\n", ["brotli", "zstd"]),
-    ("streams: [a, b]\n", ["streams"]),
-    ("streams:\n  a: b\n", ["a"]),
-    ("streams:\n  a:\n    target_table: 'x..y'\n", ["x..y"]),
-    ("streams:\n  a:\n    chunk_size: 0\n", ["chunk_size"]),
-    ("memory_limit: lots\n", ["memory_limit", "lots"]),
-    ("host: 0.0.0.0\n", ["0.0.0.0", "loopback"]),
-    ("just text\n", []),
-    ("a: [1, 2\n", []),
-    ("\tport: 1\n", []),
-    ("port: 1\0\n", []),
-    ("port: &a 1\nx: *a\n", []),
-])
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ("db_pth: x\n", ["db_pth", "db_path"]),
+        ("streams:\n  a:\n    taget_table: b\n", ["taget_table", "target_table"]),
+        ("compression: {algoritm: zstd}\n", ["algoritm", "algorithm"]),
+        ("delta_config: {enable_cdf: true}\n", ["enable_cdf", "enable_cdc"]),
+        ("port: eighty\n", ["port", "eighty"]),
+        ("port: 99999\n", ["port", "65535"]),
+        ("port: 1\nport: 2\n", ["port"]),
+        ("compression: brotli\n", ["brotli", "zstd"]),
+        ("streams: [a, b]\n", ["streams"]),
+        ("streams:\n  a: b\n", ["a"]),
+        ("streams:\n  a:\n    target_table: 'x..y'\n", ["x..y"]),
+        ("streams:\n  a:\n    chunk_size: 0\n", ["chunk_size"]),
+        ("memory_limit: lots\n", ["memory_limit", "lots"]),
+        ("host: 0.0.0.0\n", ["0.0.0.0", "loopback"]),
+        ("just text\n", []),
+        ("a: [1, 2\n", []),
+        ("\tport: 1\n", []),
+        ("port: 1\0\n", []),
+        ("port: &a 1\nx: *a\n", []),
+    ],
+)
 def test_a_mistake_is_told_with_its_place_and_a_way_out(start, config, words):
     said = refused(start, config=config)
     for word in ["given.yaml", *words]:
@@ -196,7 +215,9 @@ def test_it_listens_on_loopback_only(start):
     with open("/proc/net/tcp") as table:
         local = [line.split()[1] for line in table if line.split()[3] == "0A"]
     assert f"0100007F:{server.port:04X}" in local
-    assert not any(a.endswith(f":{server.port:04X}") and not a.startswith("0100007F") for a in local)
+    assert not any(
+        a.endswith(f":{server.port:04X}") and not a.startswith("0100007F") for a in local
+    )
 
 
 def test_compression_of_results_and_budget_are_settings(start):

@@ -160,13 +160,16 @@ def test_sql_changes_no_setting(closed):
     refused(closed, SETTINGS)
 
 
-@pytest.mark.parametrize("sql, word", [
-    ("SELECT * FROM read_text('/etc/passwd')", ""),
-    ("ATTACH '/tmp/x.duckdb'", ""),
-    ("COPY (SELECT 1) TO '/tmp/x'", ""),
-    ("INSTALL httpfs", ""),
-    ("SET threads = 9", ""),
-])
+@pytest.mark.parametrize(
+    "sql, word",
+    [
+        ("SELECT * FROM read_text('/etc/passwd')", ""),
+        ("ATTACH '/tmp/x.duckdb'", ""),
+        ("COPY (SELECT 1) TO '/tmp/x'", ""),
+        ("INSTALL httpfs", ""),
+        ("SET threads = 9", ""),
+    ],
+)
 def test_what_is_out_of_reach_is_denied_not_called_an_error(server, sql, word):
     assert problem(server.query(sql), 403, word)["code"] == "DENIED"
 
@@ -183,9 +186,12 @@ def test_the_environment_is_out_of_reach(server):
 def test_one_request_sees_nothing_that_another_left_in_its_session(server):
     """Sessions are shared in turn: variables, prepared statements, temporary tables and
     the like of one client must not meet the next one."""
-    for sql in ("SET VARIABLE whisper = 42", "PREPARE whisper AS SELECT 42",
-                "CREATE TEMP TABLE whisper AS SELECT 42 AS a",
-                "CREATE TEMP MACRO whisper() AS 42"):
+    for sql in (
+        "SET VARIABLE whisper = 42",
+        "PREPARE whisper AS SELECT 42",
+        "CREATE TEMP TABLE whisper AS SELECT 42 AS a",
+        "CREATE TEMP MACRO whisper() AS 42",
+    ):
         server.query(sql)
     for _ in range(8):
         assert server.value("SELECT getvariable('whisper') AS v") is None

@@ -28,9 +28,25 @@ def test_a_wrong_method_is_405_with_those_allowed(server, path):
             assert allowed - {"HEAD"} == ROUTES[path]
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/healthz/", "/healthz/x", "/HEALTHZ", "/query/x",
-                                  "/tables/a/b", "/ingest/a/b", "//healthz", "/streams/x", "/%68ealth",
-                                  "/favicon.ico", "/.env", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/nothing",
+        "/healthz/",
+        "/healthz/x",
+        "/HEALTHZ",
+        "/query/x",
+        "/tables/a/b",
+        "/ingest/a/b",
+        "//healthz",
+        "/streams/x",
+        "/%68ealth",
+        "/favicon.ico",
+        "/.env",
+        "/../etc/passwd",
+    ],
+)
 def test_an_unknown_path_is_404(server, path):
     with Connection(server) as connection:
         connection.send(head(server, "GET", path))
@@ -52,14 +68,26 @@ def test_head_is_get_without_a_body(server):
 @pytest.mark.parametrize("port", ["", ":{port}", ":1", ":65535"])
 def test_loopback_names_are_known_with_any_port(server, host, port):
     with Connection(server) as connection:
-        connection.send(head(server, "GET", "/healthz",
-                             host=host + port.format(port=server.port)))
+        connection.send(head(server, "GET", "/healthz", host=host + port.format(port=server.port)))
         assert connection.answer("GET").status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "0.0.0.0",
-                                  "localhost.evil.example", "127.0.0.2", "[::2]", "::1",
-                                  "evil.example@127.0.0.1", "127.0.0.1:x", "localhost."])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "0.0.0.0",
+        "localhost.evil.example",
+        "127.0.0.2",
+        "[::2]",
+        "::1",
+        "evil.example@127.0.0.1",
+        "127.0.0.1:x",
+        "localhost.",
+    ],
+)
 def test_an_unknown_host_is_refused(server, host):
     """DNS rebinding: the page's own name leads to 127.0.0.1, and its Host tells."""
     for method, path in (("GET", "/healthz"), ("GET", "/query?sql=SELECT+1"), ("GET", "/nothing")):
@@ -78,18 +106,31 @@ def test_a_missing_or_doubled_host_is_refused(server):
             assert connection.answer("GET").status_code in (400, 403)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://evil.example:{port}", "null",
-                                    "http://127.0.0.1.evil.example", "file://", "http://127.0.0.1:1",
-                                    "https://127.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://evil.example:{port}",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "file://",
+        "http://127.0.0.1:1",
+        "https://127.0.0.1:{port}",
+    ],
+)
 def test_a_foreign_origin_is_refused_before_anything_happens(server, name, origin):
     origin = origin.format(port=server.port)
     sql = f"CREATE TABLE {name} (a INTEGER)".encode()
-    answer = server.post("/query", data=sql, headers={"Content-Type": "application/sql",
-                                                      "Origin": origin})
+    answer = server.post(
+        "/query", data=sql, headers={"Content-Type": "application/sql", "Origin": origin}
+    )
     problem(answer, 403, "origin")
     problem(server.get("/healthz", headers={"Origin": origin}), 403, "origin")
-    problem(server.post(f"/ingest/{name}", data=b"", headers={"Content-Type": ARROW,
-                                                               "Origin": origin}), 403, "origin")
+    problem(
+        server.post(f"/ingest/{name}", data=b"", headers={"Content-Type": ARROW, "Origin": origin}),
+        403,
+        "origin",
+    )
     assert not server.has_table(name)
     assert "Access-Control-Allow-Origin" not in answer.headers
 
@@ -101,9 +142,16 @@ def test_the_servers_own_origin_is_not_foreign(server):
 
 def test_a_preflight_is_not_granted(server):
     with Connection(server) as connection:
-        connection.send(head(server, "OPTIONS", "/query", "Origin: https://evil.example",
-                             "Access-Control-Request-Method: POST",
-                             "Access-Control-Request-Headers: content-type"))
+        connection.send(
+            head(
+                server,
+                "OPTIONS",
+                "/query",
+                "Origin: https://evil.example",
+                "Access-Control-Request-Method: POST",
+                "Access-Control-Request-Headers: content-type",
+            )
+        )
         answer = connection.answer("OPTIONS")
         assert answer.status_code in (403, 405)
         assert not any(h.lower().startswith("access-control") for h in answer.headers)
@@ -119,17 +167,23 @@ def test_answers_are_not_to_be_sniffed(server):
 # ---- limits and broken requests
 
 
-@pytest.mark.parametrize("request_bytes", [
-    b"GARBAGE\r\n\r\n", b"GET\r\n\r\n", b"GET /healthz\r\n\r\n", b"GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n",
-    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nNo colon here\r\n\r\n",
-    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n folded: x\r\n\r\n",
-    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n",
-    b"GET /healthz HTTP/1.1\nHost: localhost\n\n",
-    b"GET /heal\0thz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 60,
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-])
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /healthz\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nNo colon here\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n folded: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nHost: localhost\n\n",
+        b"GET /heal\0thz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 60,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
 def test_what_is_not_http_is_refused_and_closed(server, request_bytes):
     with Connection(server) as connection:
         connection.send(request_bytes)
@@ -168,8 +222,16 @@ def test_a_target_without_end_is_refused(server):
 def test_sql_without_end_is_refused(server):
     body = b"SELECT '" + b"x" * (64 << 20) + b"'"
     with Connection(server) as connection:
-        connection.send(head(server, "POST", "/query", "Content-Type: application/sql",
-                             f"Content-Length: {len(body)}", "Expect: 100-continue"))
+        connection.send(
+            head(
+                server,
+                "POST",
+                "/query",
+                "Content-Type: application/sql",
+                f"Content-Length: {len(body)}",
+                "Expect: 100-continue",
+            )
+        )
         problem(connection.answer(), 413)
     assert server.value("SELECT 1 AS a") == 1
 

@@ -13,8 +13,12 @@ from server import ipc, problem
 
 def small(first=0, rows=3):
     numbers = list(range(first, first + rows))
-    return pa.table({"id": pa.array(numbers, pa.int64()),
-                     "word": pa.array([f"w{n}" for n in numbers], pa.string())})
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "word": pa.array([f"w{n}" for n in numbers], pa.string()),
+        }
+    )
 
 
 def test_flights_land_whole_and_answer_questions(server, name, flights):
@@ -28,14 +32,23 @@ def test_flights_land_whole_and_answer_questions(server, name, flights):
     assert answer["bytes"] == len(body)
     assert answer["duration_ms"] >= 0
 
-    assert server.arrow(f"SELECT * FROM {name}").sort_by(
-        [(c, "ascending") for c in flights.column_names]).equals(
-            flights.sort_by([(c, "ascending") for c in flights.column_names]))
-    late = server.rows(f"SELECT count(*) AS n, max(delay) AS worst, sum(distance)::BIGINT AS miles"
-                       f" FROM {name} WHERE delay > 60")
+    assert (
+        server.arrow(f"SELECT * FROM {name}")
+        .sort_by([(c, "ascending") for c in flights.column_names])
+        .equals(flights.sort_by([(c, "ascending") for c in flights.column_names]))
+    )
+    late = server.rows(
+        f"SELECT count(*) AS n, max(delay) AS worst, sum(distance)::BIGINT AS miles"
+        f" FROM {name} WHERE delay > 60"
+    )
     want = flights.filter(pc.greater(flights["delay"], 60))
-    assert late == [{"n": want.num_rows, "worst": pc.max(want["delay"]).as_py(),
-                     "miles": pc.sum(want["distance"]).as_py()}]
+    assert late == [
+        {
+            "n": want.num_rows,
+            "worst": pc.max(want["delay"]).as_py(),
+            "miles": pc.sum(want["distance"]).as_py(),
+        }
+    ]
 
 
 def test_answers_are_duckdbs_own_over_the_same_flights(server, name, flights):
@@ -44,12 +57,14 @@ def test_answers_are_duckdbs_own_over_the_same_flights(server, name, flights):
     server.land(name, flights)
     own = duckdb.connect()
     own.register("t", flights)
-    for sql in ("SELECT time::INTEGER AS hour, count(*) AS n, avg(delay) AS mean FROM {} "
-                "GROUP BY 1 ORDER BY 1",
-                "SELECT distance // 500 AS leg, quantile_disc(delay, 0.9) AS d FROM {} "
-                "GROUP BY 1 ORDER BY 1",
-                "SELECT delay, distance, row_number() OVER (ORDER BY delay DESC, distance, time) "
-                "AS place FROM {} ORDER BY place LIMIT 20"):
+    for sql in (
+        "SELECT time::INTEGER AS hour, count(*) AS n, avg(delay) AS mean FROM {} "
+        "GROUP BY 1 ORDER BY 1",
+        "SELECT distance // 500 AS leg, quantile_disc(delay, 0.9) AS d FROM {} "
+        "GROUP BY 1 ORDER BY 1",
+        "SELECT delay, distance, row_number() OVER (ORDER BY delay DESC, distance, time) "
+        "AS place FROM {} ORDER BY place LIMIT 20",
+    ):
         ours = server.arrow(sql.format(name))
         assert ours.to_pylist() == own.sql(sql.format("t")).to_arrow_table().to_pylist(), sql
 
@@ -66,8 +81,9 @@ def test_batches_of_any_size_land_whole(server, name, rows, batch):
     table = pa.table({"id": pa.array(range(rows), pa.int64())})
     answer = server.land(name, ipc(table, max_chunksize=batch))
     assert (answer["rows"], answer["batches"]) == (rows, -(-rows // batch))
-    assert server.rows(f"SELECT count(*) AS n, sum(id)::BIGINT AS s, count(DISTINCT id) AS d "
-                       f"FROM {name}") == [{"n": rows, "s": rows * (rows - 1) // 2, "d": rows}]
+    assert server.rows(
+        f"SELECT count(*) AS n, sum(id)::BIGINT AS s, count(DISTINCT id) AS d FROM {name}"
+    ) == [{"n": rows, "s": rows * (rows - 1) // 2, "d": rows}]
 
 
 def test_a_schema_without_rows_makes_an_empty_table(server, name):
@@ -80,8 +96,11 @@ def test_empty_batches_between_full_ones_are_nothing_special(server, name):
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, small().schema) as writer:
         for first, rows in ((0, 0), (0, 2), (2, 0), (2, 1), (3, 0)):
-            writer.write_batch(small(first, rows).combine_chunks().to_batches()[0] if rows else
-                               pa.RecordBatch.from_pylist([], small().schema))
+            writer.write_batch(
+                small(first, rows).combine_chunks().to_batches()[0]
+                if rows
+                else pa.RecordBatch.from_pylist([], small().schema)
+            )
     assert server.land(name, sink.getvalue())["rows"] == 3
     assert server.arrow(f"SELECT * FROM {name} ORDER BY id").equals(small())
 
@@ -97,15 +116,22 @@ def test_compressed_bodies_of_pyarrow_land(server, name, flights, codec):
     assert len(body) < len(plain)
     server.land(name, body)
     server.land(name + "_plain", plain)
-    assert server.value(f"SELECT count(*) AS n FROM (FROM {name} EXCEPT ALL FROM {name}_plain)") == 0
+    assert (
+        server.value(f"SELECT count(*) AS n FROM (FROM {name} EXCEPT ALL FROM {name}_plain)") == 0
+    )
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 50_000
 
 
 @pytest.mark.parametrize("codec", ["uncompressed", "zstd", "lz4"])
 def test_streams_of_polars_land(server, name, codec):
-    frame = pl.DataFrame({"id": range(5000), "word": [f"w{i % 97}" for i in range(5000)],
-                          "share": [i / 7 if i % 5 else None for i in range(5000)],
-                          "tags": [[f"t{i}", None] if i % 3 else [] for i in range(5000)]})
+    frame = pl.DataFrame(
+        {
+            "id": range(5000),
+            "word": [f"w{i % 97}" for i in range(5000)],
+            "share": [i / 7 if i % 5 else None for i in range(5000)],
+            "tags": [[f"t{i}", None] if i % 3 else [] for i in range(5000)],
+        }
+    )
     sink = io.BytesIO()
     frame.write_ipc_stream(sink, compression=codec)
     server.land(name, sink.getvalue())
@@ -147,12 +173,15 @@ def test_a_column_that_the_table_lacks_is_refused(server, name):
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 3
 
 
-@pytest.mark.parametrize("column", [
-    pa.array(["1", "2", "3"], pa.string()),
-    pa.array([1.0, 2.0, 3.5], pa.float64()),
-    pa.array([1, 2, 2**63], pa.uint64()),
-    pa.array([[1], [2], [3]], pa.list_(pa.int64())),
-])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["1", "2", "3"], pa.string()),
+        pa.array([1.0, 2.0, 3.5], pa.float64()),
+        pa.array([1, 2, 2**63], pa.uint64()),
+        pa.array([[1], [2], [3]], pa.list_(pa.int64())),
+    ],
+)
 def test_a_type_that_the_column_does_not_hold_is_refused(server, name, column):
     server.land(name, small())
     problem(server.ingest(name, pa.table({"id": column, "word": ["a", "b", "c"]})), 422, "id")
@@ -164,8 +193,10 @@ def test_a_violated_constraint_lands_nothing(server, name):
     server.land(name, small())
     problem(server.ingest(name, small(2, 200_000)), 422)
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 3
-    problem(server.ingest(name, pa.table({"id": pa.array([7, None], pa.int64()),
-                                          "word": ["a", "b"]})), 422)
+    problem(
+        server.ingest(name, pa.table({"id": pa.array([7, None], pa.int64()), "word": ["a", "b"]})),
+        422,
+    )
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 3
 
 

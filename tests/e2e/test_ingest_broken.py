@@ -10,10 +10,14 @@ from wire import Connection, head, ingest_request
 
 SAMPLES = {
     "plain": ipc(pa.table({"n": pa.array([1, None], pa.int32()), "w": ["ab", "c"]})),
-    "nested": ipc(pa.table({
-        "d": pa.array(["x", "y", "x"]).dictionary_encode(),
-        "l": pa.array([[1], None, [2, 3]], pa.list_(pa.int16())),
-    })),
+    "nested": ipc(
+        pa.table(
+            {
+                "d": pa.array(["x", "y", "x"]).dictionary_encode(),
+                "l": pa.array([[1], None, [2, 3]], pa.list_(pa.int16())),
+            }
+        )
+    ),
     "zstd": ipc(pa.table({"n": pa.array([5] * 40, pa.int64())}), compression="zstd"),
     "lz4": ipc(pa.table({"n": pa.array([5] * 40, pa.int64())}), compression="lz4"),
 }
@@ -82,8 +86,10 @@ def test_a_flipped_bit_lands_a_whole_request_or_nothing(server, name, sample):
             if answer.status_code != 400:
                 problem(answer, answer.status_code)
     assert 400 in codes
-    there = server.rows("SELECT table_name AS t FROM information_schema.tables "
-                        "WHERE starts_with(table_name, ?)", params=[name + "_"])
+    there = server.rows(
+        "SELECT table_name AS t FROM information_schema.tables WHERE starts_with(table_name, ?)",
+        params=[name + "_"],
+    )
     assert {row["t"] for row in there} == set(accepted)
     if accepted:
         counts = " UNION ALL ".join(f"SELECT '{t}' AS t, count(*) AS n FROM {t}" for t in accepted)
@@ -92,7 +98,7 @@ def test_a_flipped_bit_lands_a_whole_request_or_nothing(server, name, sample):
 
 
 def test_a_stream_without_its_end_is_taken_only_when_the_request_says_so(server, name):
-    body = SAMPLES["plain"][:-len(END)]
+    body = SAMPLES["plain"][: -len(END)]
     problem(server.ingest(name, body), 400, "end-of-stream")
     problem(server.ingest(name, body, query="?eos=required"), 400, "end-of-stream")
     assert not server.has_table(name)
@@ -108,7 +114,7 @@ def test_eos_optional_does_not_excuse_a_message_cut_short(server, name):
         answer = server.ingest(name, body[:size], query="?eos=optional")
         if answer.status_code == 200:
             assert answer.json()["rows"] == 0
-            assert body[size:size + 4] == b"\xff\xff\xff\xff"
+            assert body[size : size + 4] == b"\xff\xff\xff\xff"
         else:
             problem(answer, 400)
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 0
@@ -133,10 +139,20 @@ def test_an_empty_body_is_refused(server, name):
     assert not server.has_table(name)
 
 
-@pytest.mark.parametrize("content_type", [
-    "text/plain", "application/json", "application/octet-stream", "application/vnd.apache.arrow.file",
-    "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "nonsense",
-    "application/vnd.apache.arrow.streamer"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/json",
+        "application/octet-stream",
+        "application/vnd.apache.arrow.file",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "nonsense",
+        "application/vnd.apache.arrow.streamer",
+    ],
+)
 def test_another_content_type_is_refused(server, name, content_type):
     answer = server.ingest(name, SAMPLES["plain"], content_type=content_type)
     problem(answer, 415, ARROW)
@@ -149,8 +165,10 @@ def test_a_missing_content_type_is_refused(server, name):
         problem(connection.answer(), 415, ARROW)
 
 
-@pytest.mark.parametrize("content_type", [
-    "Application/Vnd.Apache.Arrow.Stream", ARROW + "; charset=binary", ARROW + ";x=y"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["Application/Vnd.Apache.Arrow.Stream", ARROW + "; charset=binary", ARROW + ";x=y"],
+)
 def test_the_content_type_is_read_as_http_says(server, name, content_type):
     answer = server.ingest(name, SAMPLES["plain"], content_type=content_type)
     assert answer.status_code == 200, answer.text
@@ -165,10 +183,20 @@ def test_the_file_format_is_told_apart_by_name(server, name):
     assert not server.has_table(name)
 
 
-@pytest.mark.parametrize("body", [
-    b"id,word\n1,a\n", b"PAR1" + b"\0" * 100, b'{"id": 1}', b"\0" * 1000, b"\xff" * 1000,
-    b"\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xff\xff\xff\xff\0\0\0\x40" + b"\0" * 100, END,
-    bytes(range(256)) * 20])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"id,word\n1,a\n",
+        b"PAR1" + b"\0" * 100,
+        b'{"id": 1}',
+        b"\0" * 1000,
+        b"\xff" * 1000,
+        b"\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"\xff\xff\xff\xff\0\0\0\x40" + b"\0" * 100,
+        END,
+        bytes(range(256)) * 20,
+    ],
+)
 def test_what_is_not_arrow_is_refused(server, name, body):
     answer = server.ingest(name, body)
     assert answer.status_code in (400, 413), answer.text
@@ -180,8 +208,9 @@ def test_a_content_encoding_is_refused_rather_than_misread(server, name):
     import gzip
 
     body = gzip.compress(SAMPLES["plain"])
-    answer = server.post(f"/ingest/{name}", data=body,
-                         headers={"Content-Type": ARROW, "Content-Encoding": "gzip"})
+    answer = server.post(
+        f"/ingest/{name}", data=body, headers={"Content-Type": ARROW, "Content-Encoding": "gzip"}
+    )
     problem(answer, 415, "encoding")
     assert not server.has_table(name)
 

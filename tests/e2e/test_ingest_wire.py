@@ -11,8 +11,12 @@ from wire import LAST_CHUNK, Connection, chunk, head, ingest_head, ingest_reques
 
 
 def table(rows=10, first=0):
-    return pa.table({"id": pa.array(range(first, first + rows), pa.int64()),
-                     "word": [f"word {i}" for i in range(first, first + rows)]})
+    return pa.table(
+        {
+            "id": pa.array(range(first, first + rows), pa.int64()),
+            "word": [f"word {i}" for i in range(first, first + rows)],
+        }
+    )
 
 
 def landed(server, name):
@@ -25,7 +29,7 @@ def test_chunked_bodies_land_however_they_are_cut(server, name, piece):
     with Connection(server) as connection:
         connection.send(ingest_head(server, name, "Transfer-Encoding: chunked"))
         for at in range(0, len(body), piece):
-            connection.send(chunk(body[at:at + piece]))
+            connection.send(chunk(body[at : at + piece]))
         connection.send(LAST_CHUNK)
         answer = connection.answer()
     assert answer.status_code == 200, answer.text
@@ -37,7 +41,7 @@ def test_a_chunked_body_with_extensions_and_trailers_lands(server, name):
     body = ipc(table())
     with Connection(server) as connection:
         connection.send(ingest_head(server, name, "Transfer-Encoding: chunked"))
-        connection.send(b"%X;note=\"a;b\"\r\n%s\r\n" % (len(body), body))
+        connection.send(b'%X;note="a;b"\r\n%s\r\n' % (len(body), body))
         connection.send(b"0\r\nX-Checksum: none\r\n\r\n")
         assert connection.answer().status_code == 200
     assert landed(server, name).equals(table())
@@ -47,7 +51,7 @@ def test_one_byte_at_a_time_lands(server, name):
     request = ingest_request(server, name, ipc(table()))
     with Connection(server) as connection:
         for at in range(len(request)):
-            connection.send(request[at:at + 1])
+            connection.send(request[at : at + 1])
         assert connection.answer().status_code == 200
     assert landed(server, name).equals(table())
 
@@ -55,9 +59,10 @@ def test_one_byte_at_a_time_lands(server, name):
 def test_pipelined_requests_are_answered_in_order(server, name):
     count = 20
     with Connection(server) as connection:
-        connection.send(b"".join(ingest_request(server, name, ipc(table(5, 5 * k)))
-                                 for k in range(count))
-                        + head(server, "GET", "/healthz"))
+        connection.send(
+            b"".join(ingest_request(server, name, ipc(table(5, 5 * k))) for k in range(count))
+            + head(server, "GET", "/healthz")
+        )
         answers = [connection.answer() for _ in range(count)]
         assert [a.status_code for a in answers] == [200] * count
         assert connection.answer("GET").json() == {"status": "ok"}
@@ -78,8 +83,9 @@ def test_a_connection_is_kept_after_an_answer_and_after_a_refusal(server, name):
 def test_expect_100_continue_is_answered_before_the_body(server, name):
     body = ipc(table())
     with Connection(server) as connection:
-        connection.send(ingest_head(server, name, f"Content-Length: {len(body)}",
-                                    "Expect: 100-continue"))
+        connection.send(
+            ingest_head(server, name, f"Content-Length: {len(body)}", "Expect: 100-continue")
+        )
         assert connection.reader.readline() == b"HTTP/1.1 100 Continue\r\n"
         while connection.reader.readline() != b"\r\n":
             pass
@@ -90,16 +96,25 @@ def test_expect_100_continue_is_answered_before_the_body(server, name):
 
 def test_a_refused_expectation_gets_its_answer_instead_of_continue(server, name):
     with Connection(server) as connection:
-        connection.send(head(server, "POST", f"/ingest/{name}", "Content-Type: text/html",
-                             "Content-Length: 1000000", "Expect: 100-continue"))
+        connection.send(
+            head(
+                server,
+                "POST",
+                f"/ingest/{name}",
+                "Content-Type: text/html",
+                "Content-Length: 1000000",
+                "Expect: 100-continue",
+            )
+        )
         problem(connection.answer(), 415)
 
 
 def test_connection_close_is_honoured(server, name):
     body = ipc(table())
     with Connection(server) as connection:
-        connection.send(ingest_head(server, name, f"Content-Length: {len(body)}",
-                                    "Connection: close") + body)
+        connection.send(
+            ingest_head(server, name, f"Content-Length: {len(body)}", "Connection: close") + body
+        )
         answer = connection.answer()
         assert answer.status_code == 200 and answer.will_close
         assert connection.ended()
@@ -143,11 +158,11 @@ def test_a_whole_stream_in_an_unfinished_chunked_body_is_not_landed(server, name
 def test_a_stalled_upload_holds_up_nobody(server, name):
     body = ipc(table(1000))
     stalled = Connection(server)
-    stalled.send(ingest_head(server, name, f"Content-Length: {len(body)}") + body[:len(body) // 2])
+    stalled.send(ingest_head(server, name, f"Content-Length: {len(body)}") + body[: len(body) // 2])
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda k: server.ingest(f"{name}_{k}", table()), range(12)))
     assert [a.status_code for a in answers] == [200] * 12
-    stalled.send(body[len(body) // 2:])
+    stalled.send(body[len(body) // 2 :])
     assert stalled.answer().status_code == 200
     stalled.close()
     assert landed(server, name).equals(table(1000))
@@ -162,33 +177,50 @@ def test_many_uploads_open_at_once_all_land(server, name):
             quarter = -(-len(body) // 4)
             if part == 0:
                 connection.send(ingest_head(server, name, f"Content-Length: {len(body)}"))
-            connection.send(body[part * quarter:(part + 1) * quarter])
+            connection.send(body[part * quarter : (part + 1) * quarter])
     assert [c.answer().status_code for c in connections] == [200] * 40
     for connection in connections:
         connection.close()
     assert landed(server, name).equals(table(4000))
 
 
-@pytest.mark.parametrize("framing", [
-    b"Content-Length: -1", b"Content-Length: 1e3", b"Content-Length: 99999999999999999999999",
-    b"Content-Length: 5\r\nContent-Length: 6", b"Content-Length: 5\r\nTransfer-Encoding: chunked",
-    b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, chunked",
-    b"Transfer-Encoding: identity", b"Content-Length : 5",
-])
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: -1",
+        b"Content-Length: 1e3",
+        b"Content-Length: 99999999999999999999999",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked, chunked",
+        b"Transfer-Encoding: identity",
+        b"Content-Length : 5",
+    ],
+)
 def test_ambiguous_framing_is_refused(server, name, framing):
     """What two programs could read differently is how requests are smuggled."""
     with Connection(server) as connection:
-        connection.send(head(server, "POST", f"/ingest/{name}",
-                             "Content-Type: application/vnd.apache.arrow.stream",
-                             framing.decode()) + b"hello")
+        connection.send(
+            head(
+                server,
+                "POST",
+                f"/ingest/{name}",
+                "Content-Type: application/vnd.apache.arrow.stream",
+                framing.decode(),
+            )
+            + b"hello"
+        )
         answer = connection.answer()
         assert answer.status_code in (400, 413, 501), answer.text
         assert connection.ended()
     assert not server.has_table(name)
 
 
-@pytest.mark.parametrize("broken", [
-    b"zz\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\nhello\n0\n\n", b"5\r\nhelloXX", b"\r\n"])
+@pytest.mark.parametrize(
+    "broken",
+    [b"zz\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\nhello\n0\n\n", b"5\r\nhelloXX", b"\r\n"],
+)
 def test_broken_chunks_are_refused(server, name, broken):
     with Connection(server) as connection:
         connection.send(ingest_head(server, name, "Transfer-Encoding: chunked") + broken)

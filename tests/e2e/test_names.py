@@ -42,8 +42,10 @@ def test_a_hostile_name_is_just_a_table(start, hostile):
     server.rows("CREATE TABLE y AS SELECT 42 AS answer")
     answer = server.land(hostile, ROW)
     assert answer["stream"] == hostile
-    assert server.value("SELECT table_name FROM information_schema.tables "
-                        "WHERE table_name <> 'y'") == hostile
+    assert (
+        server.value("SELECT table_name FROM information_schema.tables WHERE table_name <> 'y'")
+        == hostile
+    )
     assert server.rows(f"SELECT * FROM {quoted(hostile)}") == [{"id": 1}]
     assert server.value("SELECT answer FROM y") == 42
     described = server.get("/tables/" + requests.utils.quote(hostile, safe=""))
@@ -51,20 +53,25 @@ def test_a_hostile_name_is_just_a_table(start, hostile):
     assert [c["name"] for c in described.json()["columns"]] == ["id"]
 
 
-@pytest.mark.parametrize("written, table", [
-    ('"x""; drop table y; --"', 'x"; drop table y; --'),
-    ('"dots.are.part"', "dots.are.part"),
-    ('"."', "."),
-    ('""""', '"'),
-    ('main."a.b"', "a.b"),
-    ('"main"."a""b"', 'a"b'),
-])
+@pytest.mark.parametrize(
+    "written, table",
+    [
+        ('"x""; drop table y; --"', 'x"; drop table y; --'),
+        ('"dots.are.part"', "dots.are.part"),
+        ('"."', "."),
+        ('""""', '"'),
+        ('main."a.b"', "a.b"),
+        ('"main"."a""b"', 'a"b'),
+    ],
+)
 def test_a_quoted_part_may_hold_anything(start, written, table):
     server = start()
     server.rows("CREATE TABLE y AS SELECT 42 AS answer")
     server.land(written, ROW)
-    assert server.value("SELECT table_name FROM information_schema.tables "
-                        "WHERE table_name <> 'y'") == table
+    assert (
+        server.value("SELECT table_name FROM information_schema.tables WHERE table_name <> 'y'")
+        == table
+    )
     assert server.value("SELECT answer FROM y") == 42
     listed = [t["name"] for t in server.get("/tables").json()["tables"]]
     assert len(listed) == 2
@@ -81,9 +88,30 @@ def test_the_issue_of_quotes_and_semicolons(server):
     assert server.rows(f"SELECT * FROM {quoted(hostile)}") == [{"id": 1}]
 
 
-@pytest.mark.parametrize("bad", [
-    "a..b", ".a", "a.", ".", "a.b.c.d", '"open', '"', '""', '""."a"', 'a"b', '"a"b', '"a" .b', "x" * 256,
-    "é" * 128, "tab\there", "line\nbreak", "\x1b[31m", "\x7f", "\u0085"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "a..b",
+        ".a",
+        "a.",
+        ".",
+        "a.b.c.d",
+        '"open',
+        '"',
+        '""',
+        '""."a"',
+        'a"b',
+        '"a"b',
+        '"a" .b',
+        "x" * 256,
+        "é" * 128,
+        "tab\there",
+        "line\nbreak",
+        "\x1b[31m",
+        "\x7f",
+        "\u0085",
+    ],
+)
 @pytest.mark.parametrize("path", ["/ingest/", "/tables/"])
 def test_a_name_outside_the_grammar_is_refused(server, bad, path):
     target = path + requests.utils.quote(bad, safe="")
@@ -94,12 +122,15 @@ def test_a_name_outside_the_grammar_is_refused(server, bad, path):
     problem(answer, 400)
 
 
-@pytest.mark.parametrize("escaped", ["%00", "a%00b", "%", "%4", "%zz", "%ff", "%c3%28", "%ed%a0%80"])
+@pytest.mark.parametrize(
+    "escaped", ["%00", "a%00b", "%", "%4", "%zz", "%ff", "%c3%28", "%ed%a0%80"]
+)
 def test_bytes_that_are_no_text_are_refused(server, escaped):
     for method, path in (("POST", "/ingest/"), ("GET", "/tables/")):
         with Connection(server) as connection:
-            connection.send(head(server, method, path + escaped, f"Content-Type: {ARROW}",
-                                 "Content-Length: 0"))
+            connection.send(
+                head(server, method, path + escaped, f"Content-Type: {ARROW}", "Content-Length: 0")
+            )
             assert connection.answer(method).status_code == 400
 
 
@@ -112,12 +143,29 @@ def test_a_name_is_decoded_once(server, name):
 
 def test_an_ingest_without_a_name_is_not_found(server):
     for path in ("/ingest", "/ingest/"):
-        assert server.post(path, data=ipc(ROW),
-                           headers={"Content-Type": ARROW}).status_code in (400, 404)
+        assert server.post(path, data=ipc(ROW), headers={"Content-Type": ARROW}).status_code in (
+            400,
+            404,
+        )
 
 
-@pytest.mark.parametrize("hostile", [
-    'x"; drop table y; --', "a.b", "a b", "", "select", "ß", "x" * 300, "'", '"', "%s", "a\nb", "\u202e"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        'x"; drop table y; --',
+        "a.b",
+        "a b",
+        "",
+        "select",
+        "ß",
+        "x" * 300,
+        "'",
+        '"',
+        "%s",
+        "a\nb",
+        "\u202e",
+    ],
+)
 def test_hostile_column_names_are_just_columns(server, name, hostile):
     table = pa.table({hostile: pa.array([7], pa.int64()), "other": ["x"]})
     answer = server.ingest(name, table)
@@ -144,9 +192,16 @@ def test_a_tables_name_ignores_case_as_duckdb_does(server, name):
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 2
 
 
-@pytest.mark.parametrize("system", [
-    "information_schema.tables", "pg_catalog.pg_class", "main.duckdb_tables", "system.main.x",
-    "temp.main.x"])
+@pytest.mark.parametrize(
+    "system",
+    [
+        "information_schema.tables",
+        "pg_catalog.pg_class",
+        "main.duckdb_tables",
+        "system.main.x",
+        "temp.main.x",
+    ],
+)
 def test_system_catalogs_take_no_rows(server, system):
     answer = server.ingest(system, ROW)
     if system == "main.duckdb_tables":  # an ordinary name inside main: a view of the system's there

@@ -21,15 +21,43 @@ SELECT * FROM (VALUES
   (5, 1,                   'Ünï 🦆',   0.1::DOUBLE,         DATE '1969-12-31', false, 999999.999::DECIMAL(9,3))
 ) t(id, big, word, share, day, flag, price) ORDER BY id"""
 MIXED_JSON = [
-    {"id": 1, "big": 9223372036854775807, "word": "plain", "share": 1.5, "day": "2026-03-01",
-     "flag": True, "price": "12.340"},
-    {"id": 2, "big": -9223372036854775808, "word": 'a,"b"\n', "share": "NaN", "day": "0001-01-01",
-     "flag": False, "price": "-0.001"},
+    {
+        "id": 1,
+        "big": 9223372036854775807,
+        "word": "plain",
+        "share": 1.5,
+        "day": "2026-03-01",
+        "flag": True,
+        "price": "12.340",
+    },
+    {
+        "id": 2,
+        "big": -9223372036854775808,
+        "word": 'a,"b"\n',
+        "share": "NaN",
+        "day": "0001-01-01",
+        "flag": False,
+        "price": "-0.001",
+    },
     {"id": 3, "big": None, "word": None, "share": None, "day": None, "flag": None, "price": None},
-    {"id": 4, "big": 0, "word": "", "share": "-Infinity", "day": "9999-12-31", "flag": True,
-     "price": "0.000"},
-    {"id": 5, "big": 1, "word": "Ünï 🦆", "share": 0.1, "day": "1969-12-31", "flag": False,
-     "price": "999999.999"},
+    {
+        "id": 4,
+        "big": 0,
+        "word": "",
+        "share": "-Infinity",
+        "day": "9999-12-31",
+        "flag": True,
+        "price": "0.000",
+    },
+    {
+        "id": 5,
+        "big": 1,
+        "word": "Ünï 🦆",
+        "share": 0.1,
+        "day": "1969-12-31",
+        "flag": False,
+        "price": "999999.999",
+    },
 ]
 
 
@@ -56,7 +84,15 @@ def test_csv_follows_rfc_4180(server):
     assert text.startswith("id,big,word,share,day,flag,price\r\n")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert len(rows) == 6
-    assert rows[2] == ["2", "-9223372036854775808", 'a,"b"\n', "NaN", "0001-01-01", "false", "-0.001"]
+    assert rows[2] == [
+        "2",
+        "-9223372036854775808",
+        'a,"b"\n',
+        "NaN",
+        "0001-01-01",
+        "false",
+        "-0.001",
+    ]
     assert rows[5][2] == "Ünï 🦆"
     # An absent value and an empty text are told apart by quotes.
     lines = text.split("\r\n")
@@ -66,9 +102,17 @@ def test_csv_follows_rfc_4180(server):
 
 def test_arrow_is_exact(server):
     got = server.arrow(MIXED)
-    assert got.schema == pa.schema([
-        ("id", pa.int32()), ("big", pa.int64()), ("word", pa.string()), ("share", pa.float64()),
-        ("day", pa.date32()), ("flag", pa.bool_()), ("price", pa.decimal128(9, 3))])
+    assert got.schema == pa.schema(
+        [
+            ("id", pa.int32()),
+            ("big", pa.int64()),
+            ("word", pa.string()),
+            ("share", pa.float64()),
+            ("day", pa.date32()),
+            ("flag", pa.bool_()),
+            ("price", pa.decimal128(9, 3)),
+        ]
+    )
     assert got["big"].to_pylist() == [r["big"] for r in MIXED_JSON]
     assert str(got["price"][0].as_py()) == "12.340"
 
@@ -76,8 +120,12 @@ def test_arrow_is_exact(server):
 def test_nested_values_in_text_forms(server):
     sql = "SELECT [1, NULL] AS l, {'a': 'x', 'b': [true]} AS s, MAP {'k': 1} AS m, 'ab'::BLOB AS b"
     (row,) = server.rows(sql)
-    assert row == {"l": [1, None], "s": {"a": "x", "b": [True]}, "m": [{"key": "k", "value": 1}],
-                   "b": base64.b64encode(b"ab").decode()}
+    assert row == {
+        "l": [1, None],
+        "s": {"a": "x", "b": [True]},
+        "m": [{"key": "k", "value": 1}],
+        "b": base64.b64encode(b"ab").decode(),
+    }
     answer = server.query(sql, accept="text/csv")
     header, line = list(csv.reader(io.StringIO(answer.text, newline="")))
     assert header == ["l", "s", "m", "b"]
@@ -89,8 +137,9 @@ def test_a_result_without_rows_keeps_its_form(server):
     assert server.rows(sql) == []
     assert server.query(sql, accept="application/x-ndjson").content == b""
     assert server.query(sql, accept="text/csv").content == b"a,b\r\n"
-    assert server.arrow(sql).equals(pa.table({"a": pa.array([], pa.int32()),
-                                              "b": pa.array([], pa.string())}))
+    assert server.arrow(sql).equals(
+        pa.table({"a": pa.array([], pa.int32()), "b": pa.array([], pa.string())})
+    )
 
 
 def test_two_columns_of_one_name_both_arrive(server):
@@ -98,23 +147,34 @@ def test_two_columns_of_one_name_both_arrive(server):
     assert server.arrow("SELECT 1 AS a, 2 AS a").num_columns == 2
 
 
-@pytest.mark.parametrize("accept, form", [
-    (f"{ARROW}, application/json;q=0.5", ARROW),
-    (f"{ARROW};q=0.1, text/csv;q=0.9", "text/csv"),
-    ("text/*", "text/csv"),
-    ("application/json;q=0, text/csv;q=0.1", "text/csv"),
-    ("APPLICATION/X-NDJSON", "application/x-ndjson"),
-])
+@pytest.mark.parametrize(
+    "accept, form",
+    [
+        (f"{ARROW}, application/json;q=0.5", ARROW),
+        (f"{ARROW};q=0.1, text/csv;q=0.9", "text/csv"),
+        ("text/*", "text/csv"),
+        ("application/json;q=0, text/csv;q=0.1", "text/csv"),
+        ("APPLICATION/X-NDJSON", "application/x-ndjson"),
+    ],
+)
 def test_accept_is_weighed_as_http_says(server, accept, form):
     answer = server.query("SELECT 1 AS a", accept=accept)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"].split(";")[0] == form
 
 
-@pytest.mark.parametrize("accept", ["application/xml", "image/*", "text/html", "application/json;q=0"])
+@pytest.mark.parametrize(
+    "accept", ["application/xml", "image/*", "text/html", "application/json;q=0"]
+)
 def test_a_form_that_is_not_there_is_refused_with_those_that_are(server, accept):
-    problem(server.query("SELECT 1", accept=accept), 406, ARROW, "application/json",
-            "application/x-ndjson", "text/csv")
+    problem(
+        server.query("SELECT 1", accept=accept),
+        406,
+        ARROW,
+        "application/json",
+        "application/x-ndjson",
+        "text/csv",
+    )
 
 
 def test_a_refused_form_means_a_statement_that_did_not_run(server, name):
@@ -125,13 +185,24 @@ def test_a_refused_form_means_a_statement_that_did_not_run(server, name):
 # ---- parameters
 
 
-@pytest.mark.parametrize("value, type_name, back", [
-    (None, "INTEGER", None), (True, "BOOLEAN", True), (False, "BOOLEAN", False),
-    (0, "BIGINT", 0), (-(2**63), "BIGINT", -(2**63)), (2**63 - 1, "BIGINT", 2**63 - 1),
-    (0.1, "DOUBLE", 0.1), (1e308, "DOUBLE", 1e308), (-0.0, "DOUBLE", -0.0),
-    ("", "VARCHAR", ""), ("it's; DROP TABLE x --", "VARCHAR", "it's; DROP TABLE x --"),
-    ("Ünï 🦆\n\u0001", "VARCHAR", "Ünï 🦆\n\u0001"), ("2026-03-01", "DATE", "2026-03-01"),
-])
+@pytest.mark.parametrize(
+    "value, type_name, back",
+    [
+        (None, "INTEGER", None),
+        (True, "BOOLEAN", True),
+        (False, "BOOLEAN", False),
+        (0, "BIGINT", 0),
+        (-(2**63), "BIGINT", -(2**63)),
+        (2**63 - 1, "BIGINT", 2**63 - 1),
+        (0.1, "DOUBLE", 0.1),
+        (1e308, "DOUBLE", 1e308),
+        (-0.0, "DOUBLE", -0.0),
+        ("", "VARCHAR", ""),
+        ("it's; DROP TABLE x --", "VARCHAR", "it's; DROP TABLE x --"),
+        ("Ünï 🦆\n\u0001", "VARCHAR", "Ünï 🦆\n\u0001"),
+        ("2026-03-01", "DATE", "2026-03-01"),
+    ],
+)
 def test_parameters_arrive_as_values(server, value, type_name, back):
     got = server.value(f"SELECT ?::{type_name} AS v", params=[value])
     assert got == back and type(got) is type(back)
@@ -139,23 +210,43 @@ def test_parameters_arrive_as_values(server, value, type_name, back):
 
 def test_parameters_by_number(server):
     assert server.rows("SELECT $2 AS b, $1 AS a, $2 AS c", params=["x", "y"]) == [
-        {"b": "y", "a": "x", "c": "y"}]
+        {"b": "y", "a": "x", "c": "y"}
+    ]
 
 
-@pytest.mark.parametrize("sql, params", [
-    ("SELECT ?", []), ("SELECT ?", [1, 2]), ("SELECT 1", [1]), ("SELECT ?; SELECT 1", [1])])
+@pytest.mark.parametrize(
+    "sql, params",
+    [("SELECT ?", []), ("SELECT ?", [1, 2]), ("SELECT 1", [1]), ("SELECT ?; SELECT 1", [1])],
+)
 def test_a_wrong_number_of_parameters_is_refused(server, sql, params):
     problem(server.query(sql, params=params), 400, "param")
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"{", b"[]", b"42", b'"SELECT 1"', b"{}", b'{"sql": 1}', b'{"sql": null}', b'{"params": []}',
-    b'{"sql": "SELECT 1", "params": {}}', b'{"sql": "SELECT ?", "params": [[1]]}',
-    b'{"sql": "SELECT ?", "params": [{}]}', b'{"sql": "SELECT 1", "parms": []}',
-    b'{"sql": "SELECT 1"} trailing', b'{"sql": "SELECT 1\\u0000"}', b'{"sql": "\xff"}',
-    b'{"sql": "SELECT 1", "sql": "SELECT 2"}', b'{"sql": ""}', b"[" * 100_000,
-    b'{"sql": "SELECT ?", "params": [99999999999999999999]}',
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"42",
+        b'"SELECT 1"',
+        b"{}",
+        b'{"sql": 1}',
+        b'{"sql": null}',
+        b'{"params": []}',
+        b'{"sql": "SELECT 1", "params": {}}',
+        b'{"sql": "SELECT ?", "params": [[1]]}',
+        b'{"sql": "SELECT ?", "params": [{}]}',
+        b'{"sql": "SELECT 1", "parms": []}',
+        b'{"sql": "SELECT 1"} trailing',
+        b'{"sql": "SELECT 1\\u0000"}',
+        b'{"sql": "\xff"}',
+        b'{"sql": "SELECT 1", "sql": "SELECT 2"}',
+        b'{"sql": ""}',
+        b"[" * 100_000,
+        b'{"sql": "SELECT ?", "params": [99999999999999999999]}',
+    ],
+)
 def test_a_json_request_that_is_none_is_refused(server, body):
     answer = server.post("/query", data=body, headers={"Content-Type": "application/json"})
     problem(answer, 400)
@@ -164,16 +255,19 @@ def test_a_json_request_that_is_none_is_refused(server, body):
 # ---- errors
 
 
-@pytest.mark.parametrize("sql, words", [
-    ("SELEC 1", ["syntax error", "SELEC"]),
-    ("SELECT no_such_column FROM range(3)", ["no_such_column"]),
-    ("SELECT * FROM no_such_table", ["no_such_table", "not exist"]),
-    ("SELECT no_such_function(1)", ["no_such_function"]),
-    ("SELECT 'x'::INTEGER", ["convert"]),
-    ("SELECT 1 +", ["syntax error"]),
-    ("SELECT (((", ["syntax error"]),
-    ("INSERT INTO no_such_table VALUES (1)", ["no_such_table"]),
-])
+@pytest.mark.parametrize(
+    "sql, words",
+    [
+        ("SELEC 1", ["syntax error", "SELEC"]),
+        ("SELECT no_such_column FROM range(3)", ["no_such_column"]),
+        ("SELECT * FROM no_such_table", ["no_such_table", "not exist"]),
+        ("SELECT no_such_function(1)", ["no_such_function"]),
+        ("SELECT 'x'::INTEGER", ["convert"]),
+        ("SELECT 1 +", ["syntax error"]),
+        ("SELECT (((", ["syntax error"]),
+        ("INSERT INTO no_such_table VALUES (1)", ["no_such_table"]),
+    ],
+)
 def test_sql_errors_carry_duckdbs_message(server, sql, words):
     body = problem(server.query(sql), 400, *words)
     assert body["code"] == "INVALID"
@@ -197,12 +291,22 @@ def test_sql_that_is_not_text_is_refused(server, sql):
     problem(answer, 400)
 
 
-@pytest.mark.parametrize("content_type", [
-    "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-    "text/sql", "", ARROW, "application/jsonish"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/sql",
+        "",
+        ARROW,
+        "application/jsonish",
+    ],
+)
 def test_a_content_type_that_a_web_page_could_send_is_refused(server, name, content_type):
-    answer = server.post("/query", data=f"CREATE TABLE {name} (a INTEGER)",
-                         headers={"Content-Type": content_type})
+    answer = server.post(
+        "/query", data=f"CREATE TABLE {name} (a INTEGER)", headers={"Content-Type": content_type}
+    )
     problem(answer, 415, "application/sql", "application/json")
     assert not server.has_table(name)
 
@@ -215,14 +319,18 @@ def test_a_missing_content_type_is_refused(server):
 
 def test_charset_utf_8_is_no_obstacle(server):
     for content_type in ("application/sql; charset=utf-8", "application/sql;charset=UTF-8"):
-        answer = server.post("/query", data="SELECT 'ü' AS a".encode(),
-                             headers={"Content-Type": content_type})
+        answer = server.post(
+            "/query", data="SELECT 'ü' AS a".encode(), headers={"Content-Type": content_type}
+        )
         assert answer.json() == [{"a": "ü"}]
 
 
 def test_a_deeply_nested_statement_is_an_error_not_a_crash(server):
-    for sql in ("SELECT " + "(" * 50_000 + "1" + ")" * 50_000, "SELECT " + "-" * 3 + "1" + "+1" * 50_000,
-                "SELECT " + "NOT " * 50_000 + "true"):
+    for sql in (
+        "SELECT " + "(" * 50_000 + "1" + ")" * 50_000,
+        "SELECT " + "-" * 3 + "1" + "+1" * 50_000,
+        "SELECT " + "NOT " * 50_000 + "true",
+    ):
         answer = server.query(sql)
         assert answer.status_code in (200, 400, 413), answer.status_code
     assert server.value("SELECT 1 AS a") == 1
@@ -247,15 +355,27 @@ def test_a_violated_constraint_is_422_and_changes_nothing(server, name):
 
 
 def test_several_statements_share_a_transaction_and_the_last_answers(server, name):
-    assert server.rows(f"CREATE TABLE {name} (a INTEGER); INSERT INTO {name} VALUES (1), (2);"
-                       f" SELECT sum(a)::INTEGER AS s FROM {name};") == [{"s": 3}]
+    assert server.rows(
+        f"CREATE TABLE {name} (a INTEGER); INSERT INTO {name} VALUES (1), (2);"
+        f" SELECT sum(a)::INTEGER AS s FROM {name};"
+    ) == [{"s": 3}]
     problem(server.query(f"INSERT INTO {name} VALUES (3); SELECT * FROM no_such_table"), 400)
     problem(server.query(f"INSERT INTO {name} VALUES (3); SELECT 'x'::INTEGER"), 400)
     assert server.value(f"SELECT count(*) AS n FROM {name}") == 2
 
 
-@pytest.mark.parametrize("sql", ["BEGIN", "COMMIT", "ROLLBACK", "BEGIN TRANSACTION", "ABORT",
-                                 "BEGIN; SELECT 1", "SELECT 1; COMMIT"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "BEGIN TRANSACTION",
+        "ABORT",
+        "BEGIN; SELECT 1",
+        "SELECT 1; COMMIT",
+    ],
+)
 def test_transactions_are_not_the_clients(server, sql):
     answer = server.query(sql)
     assert answer.status_code in (400, 403), answer.text
@@ -280,12 +400,27 @@ def test_get_answers_what_only_reads(server, name):
     assert get(server, f"DESCRIBE {name}").status_code == 200
 
 
-@pytest.mark.parametrize("sql", [
-    "CREATE TABLE {} (a INTEGER)", "INSERT INTO {} VALUES (2)", "DELETE FROM {}", "DROP TABLE {}",
-    "UPDATE {} SET a = 2", "ALTER TABLE {} ADD COLUMN b INTEGER", "TRUNCATE {}",
-    "SELECT 1; DELETE FROM {}", "CREATE VIEW v_{0} AS FROM {0}", "EXPLAIN ANALYZE DELETE FROM {}",
-    "WITH x AS (SELECT 1) INSERT INTO {} SELECT * FROM x", "CREATE SEQUENCE s_{}", "VACUUM",
-    "PREPARE p_{0} AS DELETE FROM {0}", "CHECKPOINT", "COMMENT ON TABLE {} IS 'x'"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE {} (a INTEGER)",
+        "INSERT INTO {} VALUES (2)",
+        "DELETE FROM {}",
+        "DROP TABLE {}",
+        "UPDATE {} SET a = 2",
+        "ALTER TABLE {} ADD COLUMN b INTEGER",
+        "TRUNCATE {}",
+        "SELECT 1; DELETE FROM {}",
+        "CREATE VIEW v_{0} AS FROM {0}",
+        "EXPLAIN ANALYZE DELETE FROM {}",
+        "WITH x AS (SELECT 1) INSERT INTO {} SELECT * FROM x",
+        "CREATE SEQUENCE s_{}",
+        "VACUUM",
+        "PREPARE p_{0} AS DELETE FROM {0}",
+        "CHECKPOINT",
+        "COMMENT ON TABLE {} IS 'x'",
+    ],
+)
 def test_get_refuses_what_writes(server, name, sql):
     server.rows(f"CREATE TABLE {name} AS SELECT 1 AS a")
     problem(get(server, sql.format(name)), 403)

@@ -13,7 +13,9 @@ from server import ARROW, problem, read_arrow
 from wire import Connection, head
 
 MILLION = "SELECT i AS id, i * 0.5 AS half, 'row ' || i AS word FROM range(1000000) t(i)"
-ENDLESS = "SELECT count(*) FROM range(10000000000) a, range(10000000000) b WHERE a.range = b.range + 1"
+ENDLESS = (
+    "SELECT count(*) FROM range(10000000000) a, range(10000000000) b WHERE a.range = b.range + 1"
+)
 # Rows without end: the first ones come at once.
 FOUNTAIN = "SELECT i AS id, 'row ' || i AS word FROM range(1000000000000) t(i)"
 
@@ -21,8 +23,17 @@ FOUNTAIN = "SELECT i AS id, 'row ' || i AS word FROM range(1000000000000) t(i)"
 def start_query(server, sql, accept):
     connection = Connection(server)
     body = sql.encode()
-    connection.send(head(server, "POST", "/query", "Content-Type: application/sql",
-                         f"Accept: {accept}", f"Content-Length: {len(body)}") + body)
+    connection.send(
+        head(
+            server,
+            "POST",
+            "/query",
+            "Content-Type: application/sql",
+            f"Accept: {accept}",
+            f"Content-Length: {len(body)}",
+        )
+        + body
+    )
     return connection
 
 
@@ -124,14 +135,14 @@ def test_a_client_that_vanishes_before_its_answer_ends_its_statement(start):
 
 
 def test_a_statement_that_takes_too_long_is_ended(start):
-    server = start(config="query_timeout: 500\n")
+    server = start(config="query_timeout_s: 1\n")
     problem(server.query(ENDLESS), 504)
     wait_until(lambda: not running(server), "the statement ends")
     assert server.value("SELECT 1 AS a") == 1
 
 
 def test_a_write_that_takes_too_long_changes_nothing(start):
-    server = start(config="query_timeout: 500\n")
+    server = start(config="query_timeout_s: 1\n")
     server.rows("CREATE TABLE t (n BIGINT)")
     problem(server.query(f"INSERT INTO t VALUES (1); INSERT INTO t {ENDLESS}"), 504)
     assert server.value("SELECT count(*) AS n FROM t") == 0
@@ -139,8 +150,7 @@ def test_a_write_that_takes_too_long_changes_nothing(start):
 
 def test_an_error_after_the_first_rows_breaks_the_answer_off(server):
     """The status line has long been sent: only a missing end can tell."""
-    sql = ("SELECT CASE WHEN i < 900000 THEN i ELSE error('late') END AS n "
-           "FROM range(1000000) t(i)")
+    sql = "SELECT CASE WHEN i < 900000 THEN i ELSE error('late') END AS n FROM range(1000000) t(i)"
     connection = start_query(server, sql, "application/x-ndjson")
     try:
         answer = connection.answer()
@@ -154,8 +164,12 @@ def test_an_error_after_the_first_rows_breaks_the_answer_off(server):
 
 def test_many_queries_at_once_are_all_answered(server):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        values = list(pool.map(lambda k: server.value(
-            f"SELECT sum(i + {k})::BIGINT AS s FROM range(100000) t(i)"), range(64)))
+        values = list(
+            pool.map(
+                lambda k: server.value(f"SELECT sum(i + {k})::BIGINT AS s FROM range(100000) t(i)"),
+                range(64),
+            )
+        )
     assert values == [99_999 * 50_000 + 100_000 * k for k in range(64)]
 
 
@@ -165,8 +179,10 @@ def test_queries_answer_while_streams_land(server, name, flights):
     body = ipc(flights, max_chunksize=10_000)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         loads = [pool.submit(server.land, name, body) for _ in range(1)]
-        asked = [pool.submit(server.value, "SELECT sum(i)::BIGINT AS s FROM range(1000) t(i)")
-                 for _ in range(50)]
+        asked = [
+            pool.submit(server.value, "SELECT sum(i)::BIGINT AS s FROM range(1000) t(i)")
+            for _ in range(50)
+        ]
         assert all(job.result() == 499_500 for job in asked)
         for job in loads:
             job.result()

@@ -20,8 +20,9 @@ ROW = pa.table({"id": pa.array([1], pa.int64())})
 def noise(rows):
     """Rows that no compression makes smaller: 32 bytes each."""
     numbers = np.random.default_rng(7)
-    return pa.table({c: pa.array(numbers.integers(-(2**63), 2**63 - 1, rows), pa.int64())
-                     for c in "abcd"})
+    return pa.table(
+        {c: pa.array(numbers.integers(-(2**63), 2**63 - 1, rows), pa.int64()) for c in "abcd"}
+    )
 
 
 # ---- a disk that is full
@@ -35,8 +36,11 @@ class SmallDisk:
         self.path = path
         self.path.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)]
-        self.mounted = (os.geteuid() == 0 and shutil.which("mount") is not None
-                        and subprocess.run(mount, capture_output=True).returncode == 0)
+        self.mounted = (
+            os.geteuid() == 0
+            and shutil.which("mount") is not None
+            and subprocess.run(mount, capture_output=True).returncode == 0
+        )
         self.server = None
 
     def limit(self):
@@ -54,8 +58,11 @@ class SmallDisk:
         if self.mounted:
             subprocess.run(["mount", "-o", "remount,size=512m", str(self.path)], check=True)
         else:
-            resource.prlimit(self.server.process.pid, resource.RLIMIT_FSIZE,
-                             (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                self.server.process.pid,
+                resource.RLIMIT_FSIZE,
+                (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+            )
 
     def close(self):
         if self.mounted:
@@ -94,8 +101,13 @@ def test_a_full_disk_refuses_a_load_whole_and_recovers(small_disk, start):
 def test_a_full_disk_refuses_sql_that_writes_and_recovers(small_disk):
     server = small_disk.server
     server.land("kept", ROW)
-    problem(server.query("CREATE TABLE big AS SELECT hash(i) AS a, hash(i + 1) AS b, hash(i + 2) AS c "
-                         "FROM range(2000000) t(i)"), 507)
+    problem(
+        server.query(
+            "CREATE TABLE big AS SELECT hash(i) AS a, hash(i + 1) AS b, hash(i + 2) AS c "
+            "FROM range(2000000) t(i)"
+        ),
+        507,
+    )
     assert not server.has_table("big")
     assert server.rows("SELECT * FROM kept") == [{"id": 1}]
     small_disk.make_room()

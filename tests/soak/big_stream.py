@@ -79,8 +79,9 @@ def send(server, gigabytes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--gb", type=float, default=20)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -93,21 +94,36 @@ def main():
             answer, total, rows = send(server, args.gb)
             seconds = time.monotonic() - start
             peak_mb = watch.stop()
-            landed = server.value("SELECT count(*) AS n FROM big") if answer.status_code == 200 else 0
+            landed = (
+                server.value("SELECT count(*) AS n FROM big") if answer.status_code == 200 else 0
+            )
         finally:
             server.kill()
         file_mb = (pathlib.Path(directory) / "test.duckdb").stat().st_size / 1e6
     ok = answer.status_code == 200 and landed == rows and peak_mb <= LIMIT_MB
     if args.json:
-        print(json.dumps({"gb": total / 1e9, "status": answer.status_code, "rows": landed,
-                          "seconds": round(seconds, 1), "mb_per_s": round(total / seconds / 1e6),
-                          "rss_peak_mb": round(peak_mb), "limit_mb": LIMIT_MB,
-                          "file_mb": round(file_mb), "ok": ok}))
+        print(
+            json.dumps(
+                {
+                    "gb": total / 1e9,
+                    "status": answer.status_code,
+                    "rows": landed,
+                    "seconds": round(seconds, 1),
+                    "mb_per_s": round(total / seconds / 1e6),
+                    "rss_peak_mb": round(peak_mb),
+                    "limit_mb": LIMIT_MB,
+                    "file_mb": round(file_mb),
+                    "ok": ok,
+                }
+            )
+        )
     else:
-        result(f"tests/soak/big_stream.py --gb {args.gb:g}",
-               f"{'' if ok else 'FAILED: '}{total / 1e9:.1f} GB, {landed:,} of {rows:,} rows in {seconds:.0f} s "
-               f"({total / seconds / 1e6:.0f} MB/s), peak resident {peak_mb:.0f} MB "
-               f"(limit {LIMIT_MB}), file {file_mb:.0f} MB")
+        result(
+            f"tests/soak/big_stream.py --gb {args.gb:g}",
+            f"{'' if ok else 'FAILED: '}{total / 1e9:.1f} GB, {landed:,} of {rows:,} rows in {seconds:.0f} s "
+            f"({total / seconds / 1e6:.0f} MB/s), peak resident {peak_mb:.0f} MB "
+            f"(limit {LIMIT_MB}), file {file_mb:.0f} MB",
+        )
     return 0 if ok else 1
 
 

@@ -30,8 +30,9 @@ def once(server, chance, first_id):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
@@ -50,15 +51,21 @@ def main():
                 server = Server(directory)
                 there = landed(server)
                 if not acknowledged <= there <= sent:
-                    result(command, f"FAILED at kill {kill}: lost {sorted(acknowledged - there)}, "
-                                    f"never sent {sorted(there - sent)}")
+                    result(
+                        command,
+                        f"FAILED at kill {kill}: lost {sorted(acknowledged - there)}, "
+                        f"never sent {sorted(there - sent)}",
+                    )
                     return 1
         finally:
             size = sum(f.stat().st_size for f in pathlib.Path(directory).glob("*.duckdb*"))
             server.kill()
-    result(command, f"{args.kills} kills: {len(acknowledged)} acknowledged requests of {ROWS:,} rows all whole, "
-                    f"{len(there) - len(acknowledged)} more whole, {len(sent) - len(there)} absent, "
-                    f"none partial; file {size / 1e6:.0f} MB")
+    result(
+        command,
+        f"{args.kills} kills: {len(acknowledged)} acknowledged requests of {ROWS:,} rows all whole, "
+        f"{len(there) - len(acknowledged)} more whole, {len(sent) - len(there)} absent, "
+        f"none partial; file {size / 1e6:.0f} MB",
+    )
     return 0
 
 
