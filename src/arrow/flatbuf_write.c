@@ -83,8 +83,8 @@ int64_t flatbuf_table(struct flatbuf *flatbuf, const uint8_t *sizes, int fields)
   return table;
 }
 
-/* Where a table's field is, by its vtable. */
-static int64_t field_position(const struct flatbuf *flatbuf, int64_t table, int field) {
+int64_t flatbuf_position(const struct flatbuf *flatbuf, int64_t table, int field) {
+  if (flatbuf->status != STATUS_OK) return 0;
   int32_t vtable_back;
   uint16_t offset;
   memcpy(&vtable_back, flatbuf->bytes.data + table, sizeof vtable_back);
@@ -96,7 +96,7 @@ static int64_t field_position(const struct flatbuf *flatbuf, int64_t table, int 
 
 void flatbuf_set(struct flatbuf *flatbuf, int64_t table, int field, int64_t value, int bytes) {
   if (flatbuf->status != STATUS_OK) return;
-  put(flatbuf, field_position(flatbuf, table, field), &value, bytes);
+  put(flatbuf, flatbuf_position(flatbuf, table, field), &value, bytes);
 }
 
 static void refer(struct flatbuf *flatbuf, int64_t position, int64_t target) {
@@ -106,7 +106,7 @@ static void refer(struct flatbuf *flatbuf, int64_t position, int64_t target) {
 
 void flatbuf_refer(struct flatbuf *flatbuf, int64_t table, int field, int64_t target) {
   if (flatbuf->status != STATUS_OK) return;
-  refer(flatbuf, field_position(flatbuf, table, field), target);
+  refer(flatbuf, flatbuf_position(flatbuf, table, field), target);
 }
 
 int64_t flatbuf_vector(struct flatbuf *flatbuf, int64_t count, int64_t element_bytes,

@@ -34,6 +34,8 @@ int64_t flatbuf_table(struct flatbuf *flatbuf, const uint8_t *sizes, int fields)
  * given, or to refer to the object at `target`, which is behind the table. */
 void flatbuf_set(struct flatbuf *flatbuf, int64_t table, int field, int64_t value, int bytes);
 void flatbuf_refer(struct flatbuf *flatbuf, int64_t table, int field, int64_t target);
+/* Where a field is that was not left out; 0 after a failure. */
+int64_t flatbuf_position(const struct flatbuf *flatbuf, int64_t table, int field);
 
 /* A vector of zeroed elements; its position is that of the length before them.
  * Elements are aligned to `alignment_bytes` (4 or 8). */
