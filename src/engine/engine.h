@@ -42,6 +42,8 @@ void engine_close(struct engine *engine); /* every session is closed before; NUL
 /* "v1.5.5"; STATUS_NOT_FOUND as above. Does not open a database. */
 enum status engine_version(const char **version, struct error *error) WARN_UNUSED;
 
+/* A session keeps what its statements leave in it (temporary tables): it serves one
+ * client. Opening one takes some microseconds. */
 enum status engine_session_open(struct engine *engine, struct engine_session **session,
                                 struct error *error) WARN_UNUSED;
 /* Rolls back what was not committed. NULL is allowed. */
@@ -134,7 +136,8 @@ struct engine_query {
   const struct engine_value *parameters; /* positional: ?, $1 */
   size_t parameter_count;
   bool read_only;     /* statements that write are refused (STATUS_DENIED) */
-  int64_t batch_rows; /* results are coalesced to at least so many rows; 0: 122880 */
+  int64_t batch_rows; /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
+  struct budget *budget; /* charged for the batches until they are released; NULL: none */
 };
 
 /* Runs one statement, or several separated by semicolons (in one transaction, the
@@ -147,7 +150,8 @@ enum status engine_query(struct engine_session *session, const struct engine_que
 const struct ArrowSchema *engine_result_schema(const struct engine_result *result);
 /* The next batch, a struct array of the result's schema; `batch->release` is NULL
  * after the last one. A statement's effects are committed (and durable) before the
- * end is told. */
+ * end is told. STATUS_BUDGET: no memory for a batch now, the call may be repeated.
+ * STATUS_SCHEMA names a row and column whose value Arrow's type does not hold. */
 enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
                                struct error *error) WARN_UNUSED;
 /* True when the statement answers with rows; false for CREATE, INSERT, ... */

@@ -1,0 +1,245 @@
+/* Tables: what they look like, and making one from an Arrow schema. */
+#include "engine/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/types.h"
+
+void catalog_error_at(struct error *error, const struct table_name *name) {
+  struct text text = TEXT_EMPTY;
+  struct error ignored;
+  if (table_name_print(name, &text, &ignored) == STATUS_OK)
+    error_at(error, "table %s", text_get(&text));
+  text_release(&text);
+}
+
+enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
+                              struct text *out, struct error *error) {
+  if (name->catalog[0] != '\0' && strcasecmp(name->catalog, engine->name) != 0)
+    return error_set(error, STATUS_NOT_FOUND, "there is no catalog \"%s\"; this database is \"%s\"",
+                     name->catalog, engine->name);
+  enum status status = text_add_identifier(out, engine->name, error);
+  if (status == STATUS_OK) status = text_add(out, ".", error);
+  if (status == STATUS_OK)
+    status = text_add_identifier(out, name->schema[0] != '\0' ? name->schema : "main", error);
+  if (status == STATUS_OK) status = text_add(out, ".", error);
+  if (status == STATUS_OK) status = text_add_identifier(out, name->table, error);
+  return status;
+}
+
+/* ---- reading DuckDB's answers ------------------------------------------------------ */
+
+static bool cell_is_valid(const struct duckdb_api *duckdb, duckdb_vector vector, idx_t row) {
+  const uint64_t *bits = duckdb->vector_get_validity(vector);
+  return bits == NULL || ((bits[row >> 6] >> (row & 63)) & 1);
+}
+
+/* A copy of a text cell; NULL without memory. */
+static char *cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t column,
+                       idx_t row) {
+  duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, column);
+  const duckdb_string_t *string = (duckdb_string_t *)duckdb->vector_get_data(vector) + row;
+  uint32_t bytes = string->value.inlined.length;
+  const char *data = bytes <= 12 ? string->value.inlined.inlined : string->value.pointer.ptr;
+  return strndup(data, bytes);
+}
+
+/* One row of pragma_table_info: cid, name, type, notnull, dflt_value, pk. */
+static enum status read_column(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t row,
+                               struct engine_column *column, struct error *error) {
+  column->name = cell_text(duckdb, chunk, 1, row);
+  column->type = cell_text(duckdb, chunk, 2, row);
+  if (column->name == NULL || column->type == NULL)
+    return error_set(error, STATUS_NOMEM, "no memory for a table's columns");
+  column->nullable =
+      !((bool *)duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 3)))[row];
+  column->has_default = cell_is_valid(duckdb, duckdb->data_chunk_get_vector(chunk, 4), row);
+  return STATUS_OK;
+}
+
+static enum status read_columns(struct engine_session *session, duckdb_result result,
+                                struct engine_table *table, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  enum status status = STATUS_OK;
+  duckdb_data_chunk chunk;
+  while (status == STATUS_OK && (chunk = duckdb->fetch_chunk(result)) != NULL) {
+    idx_t rows = duckdb->data_chunk_get_size(chunk);
+    size_t wanted = (size_t)table->column_count + rows;
+    struct engine_column *grown = realloc(table->columns, wanted * sizeof *grown);
+    if (grown == NULL) {
+      status = error_set(error, STATUS_NOMEM, "no memory for a table's columns");
+    } else {
+      table->columns = grown;
+      for (idx_t row = 0; row < rows && status == STATUS_OK; row++) {
+        struct engine_column *column = &table->columns[table->column_count];
+        *column = (struct engine_column){0};
+        table->column_count++;
+        status = read_column(duckdb, chunk, row, column, error);
+      }
+    }
+    duckdb->destroy_data_chunk(&chunk);
+  }
+  return status;
+}
+
+/* DuckDB lists a generated column's expression as its default; that it cannot be
+ * written is only told when it is tried. */
+static void find_generated(struct engine_session *session, const char *table_sql,
+                           struct engine_column *column) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  struct text sql = TEXT_EMPTY;
+  struct error ignored;
+  duckdb_prepared_statement statement = NULL;
+  if (text_add_format(&sql, &ignored, "INSERT INTO %s (", table_sql) == STATUS_OK &&
+      text_add_identifier(&sql, column->name, &ignored) == STATUS_OK &&
+      text_add(&sql, ") VALUES (DEFAULT)", &ignored) == STATUS_OK) {
+    if (duckdb->prepare(session->connection, sql.data, &statement) != DuckDBSuccess) {
+      const char *message = duckdb->prepare_error(statement);
+      column->generated = message != NULL && strstr(message, "generated column") != NULL;
+    }
+    duckdb->destroy_prepare(&statement);
+  }
+  text_release(&sql);
+}
+
+enum status catalog_columns(struct engine_session *session, const struct table_name *name,
+                            struct engine_table *table, struct error *error) {
+  struct text table_sql = TEXT_EMPTY, sql = TEXT_EMPTY;
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_result result = {0};
+  *table = (struct engine_table){0};
+  enum status status = catalog_table_sql(session->engine, name, &table_sql, error);
+  if (status != STATUS_OK) goto done;
+  status = text_add(&sql, "SELECT * FROM system.main.pragma_table_info(", error);
+  if (status == STATUS_OK) status = text_add_literal(&sql, table_sql.data, error);
+  if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  if (status != STATUS_OK) goto done;
+  if (duckdb->query(session->connection, sql.data, &result) != DuckDBSuccess) {
+    const char *message = duckdb->result_error(&result);
+    status = message != NULL && strncmp(message, "Catalog Error", 13) == 0
+                 ? error_set(error, STATUS_NOT_FOUND, "there is no such table")
+                 : failure_set(NULL, error, message);
+    goto done;
+  }
+  status = read_columns(session, result, table, error);
+  if (status != STATUS_OK) goto done;
+  for (int64_t i = 0; i < table->column_count; i++)
+    if (table->columns[i].has_default)
+      find_generated(session, table_sql.data, &table->columns[i]);
+
+done:
+  if (status != STATUS_OK) {
+    engine_table_release(table);
+    catalog_error_at(error, name);
+  }
+  duckdb->destroy_result(&result);
+  text_release(&table_sql);
+  text_release(&sql);
+  return status;
+}
+
+void engine_table_release(struct engine_table *table) {
+  for (int64_t i = 0; i < table->column_count; i++) {
+    free(table->columns[i].name);
+    free(table->columns[i].type);
+  }
+  free(table->columns);
+  *table = (struct engine_table){0};
+}
+
+static enum status count_rows(struct engine_session *session, const struct table_name *name,
+                              int64_t *rows, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  struct text sql = TEXT_EMPTY;
+  duckdb_result result = {0};
+  *rows = 0;
+  enum status status =
+      text_add(&sql,
+               "SELECT estimated_size FROM system.main.duckdb_tables() WHERE database_name = "
+               "current_database() AND lower(schema_name) = lower(",
+               error);
+  if (status == STATUS_OK)
+    status = text_add_literal(&sql, name->schema[0] != '\0' ? name->schema : "main", error);
+  if (status == STATUS_OK) status = text_add(&sql, ") AND lower(table_name) = lower(", error);
+  if (status == STATUS_OK) status = text_add_literal(&sql, name->table, error);
+  if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  if (status != STATUS_OK) goto done;
+  if (duckdb->query(session->connection, sql.data, &result) != DuckDBSuccess) {
+    status = failure_set(NULL, error, duckdb->result_error(&result));
+    goto done;
+  }
+  duckdb_data_chunk chunk = duckdb->fetch_chunk(result);
+  if (chunk != NULL && duckdb->data_chunk_get_size(chunk) > 0)
+    *rows = ((int64_t *)duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0)))[0];
+  if (chunk != NULL) duckdb->destroy_data_chunk(&chunk);
+
+done:
+  duckdb->destroy_result(&result);
+  text_release(&sql);
+  return status;
+}
+
+enum status engine_table_info(struct engine_session *session, const struct table_name *name,
+                              struct engine_table *table, struct error *error) {
+  enum status status = catalog_columns(session, name, table, error);
+  if (status != STATUS_OK) return status;
+  status = count_rows(session, name, &table->rows, error);
+  if (status != STATUS_OK) engine_table_release(table);
+  return status;
+}
+
+/* ---- creating ------------------------------------------------------------------------ */
+
+static enum status check_names(const struct ArrowSchema *schema, struct error *error) {
+  if (schema->n_children == 0)
+    return error_set(error, STATUS_SCHEMA, "the schema has no columns, and a table needs one");
+  for (int64_t i = 0; i < schema->n_children; i++)
+    if (schema->children[i]->name == NULL || schema->children[i]->name[0] == '\0')
+      return error_set(error, STATUS_SCHEMA, "column %lld (the first is 0) has no name",
+                       (long long)i);
+  const char *twice = types_name_twice(schema);
+  if (twice != NULL)
+    return error_set(error, STATUS_SCHEMA,
+                     "two columns are named \"%s\": DuckDB does not tell upper from lower case",
+                     twice);
+  return STATUS_OK;
+}
+
+static enum status add_columns(struct text *sql, const struct ArrowSchema *schema,
+                               struct error *error) {
+  enum status status = STATUS_OK;
+  for (int64_t i = 0; i < schema->n_children && status == STATUS_OK; i++) {
+    if (i > 0) status = text_add(sql, ", ", error);
+    if (status == STATUS_OK) status = text_add_identifier(sql, schema->children[i]->name, error);
+    if (status == STATUS_OK) status = text_add(sql, " ", error);
+    if (status == STATUS_OK) status = engine_type_of(schema->children[i], sql, error);
+  }
+  return status;
+}
+
+enum status engine_create_table(struct engine_session *session, const struct table_name *name,
+                                const struct ArrowSchema *schema, struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  enum status status = check_names(schema, error);
+  if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
+  if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
+  if (status == STATUS_OK) status = text_add(&sql, " (", error);
+  if (status == STATUS_OK) status = add_columns(&sql, schema, error);
+  if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  if (status != STATUS_OK) goto done;
+  status = session_run(session, sql.data, error);
+  if (status == STATUS_INVALID && error != NULL) {
+    if (strstr(error->text, "already exists") != NULL)
+      status = error_set(error, STATUS_CONFLICT, "there is a table or view of that name already");
+    else if (strstr(error->text, "Schema with name") != NULL)
+      status = error_set(error, STATUS_NOT_FOUND,
+                         "there is no schema \"%s\"; make it with CREATE SCHEMA", name->schema);
+  }
+
+done:
+  if (status != STATUS_OK) catalog_error_at(error, name);
+  text_release(&sql);
+  return status;
+}

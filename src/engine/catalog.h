@@ -1,0 +1,20 @@
+/* What insert.c needs of catalog.c. */
+#ifndef ARROWPORT_ENGINE_CATALOG_H
+#define ARROWPORT_ENGINE_CATALOG_H
+
+#include "engine/private.h"
+
+/* Appends the table's full name in SQL: a name that says its catalog and schema means
+ * the same whatever temporary tables and search paths there are. STATUS_NOT_FOUND
+ * when it is said to lie in another catalog. */
+enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
+                              struct text *out, struct error *error) WARN_UNUSED;
+
+/* The columns of a table, without its rows being counted. */
+enum status catalog_columns(struct engine_session *session, const struct table_name *name,
+                            struct engine_table *table, struct error *error) WARN_UNUSED;
+
+/* Puts the table's name, as people write it, before the error's text. */
+void catalog_error_at(struct error *error, const struct table_name *name);
+
+#endif

@@ -1,0 +1,331 @@
+/* Opening a database, locking it down, its sessions and their transactions.
+ *
+ * Lock-down. The file is opened first, then external access is turned off with
+ * nothing allowed (DuckDB goes on writing the file that is open, its write-ahead log
+ * and its spill folder), extensions can neither be installed nor loaded, and then the
+ * configuration is locked, so that no later statement loosens any of it. One setting
+ * stays open, preserve_insertion_order, which inserts turn off for their own session:
+ * SQL from outside cannot reach it because engine_query refuses SET. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "engine/insert.h"
+#include "engine/private.h"
+
+/* Files that this process has open: DuckDB's lock keeps other processes out, but a
+ * process is not locked out by itself, and two engines on one file would ruin it. */
+enum { OPEN_FILES_MAX = 64 };
+static struct open_file {
+  const struct engine *engine; /* NULL: free */
+  dev_t device;
+  ino_t inode;
+} open_files[OPEN_FILES_MAX];
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool is_open_here(const struct stat *file) {
+  for (int i = 0; i < OPEN_FILES_MAX; i++)
+    if (open_files[i].engine != NULL && open_files[i].device == file->st_dev &&
+        open_files[i].inode == file->st_ino)
+      return true;
+  return false;
+}
+
+static void remember_open(const struct engine *engine, const char *path) {
+  struct stat file;
+  if (stat(path, &file) != 0) return;
+  for (int i = 0; i < OPEN_FILES_MAX; i++)
+    if (open_files[i].engine == NULL) {
+      open_files[i] = (struct open_file){engine, file.st_dev, file.st_ino};
+      return;
+    }
+  log_warning("engine", "more than %d database files are open: %s is not watched", OPEN_FILES_MAX,
+              path);
+}
+
+static void forget_open(const struct engine *engine) {
+  pthread_mutex_lock(&open_lock);
+  for (int i = 0; i < OPEN_FILES_MAX; i++)
+    if (open_files[i].engine == engine) open_files[i].engine = NULL;
+  pthread_mutex_unlock(&open_lock);
+}
+
+static enum status set_option(const struct duckdb_api *duckdb, duckdb_config config,
+                              const char *name, const char *value, struct error *error) {
+  if (duckdb->set_config(config, name, value) == DuckDBSuccess) return STATUS_OK;
+  return error_set(error, STATUS_INVALID, "DuckDB does not take %s for its setting %s", value,
+                   name);
+}
+
+/* What must be said before the database is opened. */
+static enum status configure(const struct duckdb_api *duckdb, const struct engine_options *options,
+                             duckdb_config config, struct error *error) {
+  static const char *const fixed[][2] = {
+      {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
+      {"allow_community_extensions", "false"},   {"allow_persistent_secrets", "false"},
+      {"errors_as_json", "false"},
+  };
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < sizeof fixed / sizeof fixed[0] && status == STATUS_OK; i++)
+    status = set_option(duckdb, config, fixed[i][0], fixed[i][1], error);
+  char number[32];
+  if (status == STATUS_OK && options->memory_limit_bytes > 0) {
+    snprintf(number, sizeof number, "%lldB", (long long)options->memory_limit_bytes);
+    status = set_option(duckdb, config, "max_memory", number, error);
+  }
+  if (status == STATUS_OK && options->threads > 0) {
+    snprintf(number, sizeof number, "%d", options->threads);
+    status = set_option(duckdb, config, "threads", number, error);
+  }
+  if (status == STATUS_OK && options->read_only)
+    status = set_option(duckdb, config, "access_mode", "READ_ONLY", error);
+  return status;
+}
+
+static enum status open_database(struct engine *engine, const struct engine_options *options,
+                                 struct error *error) {
+  const struct duckdb_api *duckdb = engine->duckdb;
+  duckdb_config config = NULL;
+  char *message = NULL;
+  struct stat file;
+  enum status status = STATUS_OK;
+  pthread_mutex_lock(&open_lock);
+  if (options->path != NULL && stat(options->path, &file) == 0 && is_open_here(&file)) {
+    status = error_set(error, STATUS_CONFLICT, "this process has the database file open already");
+    goto done;
+  }
+  if (duckdb->create_config(&config) != DuckDBSuccess) {
+    status = error_set(error, STATUS_NOMEM, "no memory for DuckDB's settings");
+    goto done;
+  }
+  status = configure(duckdb, options, config, error);
+  if (status != STATUS_OK) goto done;
+  if (duckdb->open_ext(options->path, &engine->database, config, &message) != DuckDBSuccess) {
+    status = failure_set(NULL, error, message);
+    engine->database = NULL;
+    goto done;
+  }
+  if (options->path != NULL) remember_open(engine, options->path);
+
+done:
+  pthread_mutex_unlock(&open_lock);
+  if (message != NULL) duckdb->free(message);
+  if (config != NULL) duckdb->destroy_config(&config);
+  if (status != STATUS_OK && options->path != NULL) error_at(error, "%s", options->path);
+  return status;
+}
+
+/* Runs one statement on the control connection. */
+static enum status control_run(struct engine *engine, const char *sql, struct error *error) {
+  duckdb_result result;
+  enum status status = STATUS_OK;
+  if (engine->duckdb->query(engine->control, sql, &result) != DuckDBSuccess)
+    status = failure_set(NULL, error, engine->duckdb->result_error(&result));
+  engine->duckdb->destroy_result(&result);
+  return status;
+}
+
+/* The text in the first row of the first column. */
+static enum status control_text(struct engine *engine, const char *sql, struct text *out,
+                                struct error *error) {
+  const struct duckdb_api *duckdb = engine->duckdb;
+  duckdb_result result;
+  enum status status;
+  if (duckdb->query(engine->control, sql, &result) != DuckDBSuccess) {
+    status = failure_set(NULL, error, duckdb->result_error(&result));
+    duckdb->destroy_result(&result);
+    return status;
+  }
+  duckdb_data_chunk chunk = duckdb->fetch_chunk(result);
+  if (chunk == NULL) {
+    status = error_set(error, STATUS_INTERNAL, "DuckDB gave no answer to %s", sql);
+  } else {
+    duckdb_string_t *values = duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0));
+    uint32_t bytes = values[0].value.inlined.length;
+    status = text_add_bytes(
+        out, bytes <= 12 ? values[0].value.inlined.inlined : values[0].value.pointer.ptr, bytes,
+        error);
+    duckdb->destroy_data_chunk(&chunk);
+  }
+  duckdb->destroy_result(&result);
+  return status;
+}
+
+static enum status lock_down(struct engine *engine, bool in_memory, struct error *error) {
+  static const char *const statements[] = {
+      "SET enable_external_access = false",
+      "SET allowed_configs = ['preserve_insertion_order']",
+      "SET lock_configuration = true",
+  };
+  enum status status = STATUS_OK;
+  /* A database in memory stays there: no spill folder appears where we were started. */
+  if (in_memory) status = control_run(engine, "SET temp_directory = ''", error);
+  for (size_t i = 0; i < sizeof statements / sizeof statements[0] && status == STATUS_OK; i++)
+    status = control_run(engine, statements[i], error);
+  return status;
+}
+
+static enum status learn(struct engine *engine, struct error *error) {
+  struct text text = TEXT_EMPTY;
+  enum status status = control_text(engine, "SELECT current_database()", &text, error);
+  if (status != STATUS_OK) goto done;
+  engine->name = strdup(text_get(&text));
+  if (engine->name == NULL) {
+    status = error_set(error, STATUS_NOMEM, "no memory for the database's name");
+    goto done;
+  }
+  text_clear(&text);
+  status = control_text(engine, "SELECT current_setting('threads')::VARCHAR", &text, error);
+  if (status == STATUS_OK) engine->threads = (int)strtol(text_get(&text), NULL, 10);
+  if (engine->threads < 1) engine->threads = 1;
+
+done:
+  text_release(&text);
+  return status;
+}
+
+enum status engine_open(const struct engine_options *options, struct engine **out,
+                        struct error *error) {
+  *out = NULL;
+  const struct duckdb_api *duckdb;
+  enum status status = library_load(&duckdb, error);
+  if (status != STATUS_OK) return status;
+  struct engine *engine = calloc(1, sizeof *engine);
+  if (engine == NULL) return error_set(error, STATUS_NOMEM, "no memory for the engine");
+  engine->duckdb = duckdb;
+  engine->read_only = options->read_only;
+  pthread_mutex_init(&engine->lock, NULL);
+  status = open_database(engine, options, error);
+  if (status != STATUS_OK) goto done;
+  if (duckdb->connect(engine->database, &engine->control) != DuckDBSuccess) {
+    engine->control = NULL;
+    status = error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
+    goto done;
+  }
+  status = insert_register(engine, error);
+  if (status == STATUS_OK) status = learn(engine, error);
+  if (status == STATUS_OK) status = lock_down(engine, options->path == NULL, error);
+
+done:
+  if (status != STATUS_OK) {
+    engine_close(engine);
+    engine = NULL;
+  }
+  *out = engine;
+  return status;
+}
+
+void engine_close(struct engine *engine) {
+  if (engine == NULL) return;
+  if (engine->control != NULL) engine->duckdb->disconnect(&engine->control);
+  if (engine->database != NULL) engine->duckdb->close(&engine->database);
+  forget_open(engine);
+  pthread_mutex_destroy(&engine->lock);
+  free(engine->name);
+  free(engine);
+}
+
+/* ---- sessions ----------------------------------------------------------------- */
+
+enum status engine_session_open(struct engine *engine, struct engine_session **out,
+                                struct error *error) {
+  *out = NULL;
+  const struct duckdb_api *duckdb = engine->duckdb;
+  struct engine_session *session = calloc(1, sizeof *session);
+  if (session == NULL) return error_set(error, STATUS_NOMEM, "no memory for a session");
+  session->engine = engine;
+  session->duckdb = duckdb;
+  if (duckdb->connect(engine->database, &session->connection) != DuckDBSuccess) {
+    free(session);
+    return error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
+  }
+  duckdb_client_context context = NULL;
+  duckdb->connection_get_client_context(session->connection, &context);
+  session->connection_id = duckdb->client_context_get_connection_id(context);
+  duckdb->destroy_client_context(&context);
+  *out = session;
+  return STATUS_OK;
+}
+
+void engine_session_close(struct engine_session *session) {
+  if (session == NULL) return;
+  if (session->in_transaction) engine_rollback(session);
+  session->duckdb->disconnect(&session->connection);
+  free(session);
+}
+
+void engine_interrupt(struct engine_session *session, enum status reason) {
+  if (!atomic_load(&session->running)) return;
+  int none = STATUS_OK;
+  atomic_compare_exchange_strong(&session->interrupt, &none, (int)reason);
+  session->duckdb->interrupt(session->connection);
+}
+
+void session_enter(struct engine_session *session) {
+  atomic_store(&session->interrupt, STATUS_OK);
+  atomic_store(&session->running, true);
+}
+
+void session_leave(struct engine_session *session) {
+  atomic_store(&session->running, false);
+  atomic_store(&session->interrupt, STATUS_OK);
+}
+
+enum status session_run(struct engine_session *session, const char *sql, struct error *error) {
+  duckdb_result result;
+  enum status status = STATUS_OK;
+  if (session->duckdb->query(session->connection, sql, &result) != DuckDBSuccess)
+    status = failure_set(NULL, error, session->duckdb->result_error(&result));
+  session->duckdb->destroy_result(&result);
+  return status;
+}
+
+enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
+                            duckdb_result *result, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  memset(result, 0, sizeof *result);
+  duckdb_pending_result pending = NULL;
+  enum status status = STATUS_OK;
+  if (duckdb->pending_prepared(statement, &pending) != DuckDBSuccess)
+    status = failure_set(session, error, duckdb->pending_error(pending));
+  /* DuckDB forgets an interrupt that came before this point; ours is remembered. */
+  else if (atomic_load(&session->interrupt) != STATUS_OK)
+    status = failure_set(session, error, NULL);
+  else if (duckdb->execute_pending(pending, result) != DuckDBSuccess)
+    status = failure_set(session, error, duckdb->result_error(result));
+  duckdb->destroy_pending(&pending);
+  return status;
+}
+
+/* ---- transactions ------------------------------------------------------------- */
+
+enum status engine_begin(struct engine_session *session, struct error *error) {
+  if (session->in_transaction)
+    return error_set(error, STATUS_INTERNAL, "the session is inside a transaction already");
+  enum status status = session_run(session, "BEGIN TRANSACTION", error);
+  session->in_transaction = status == STATUS_OK;
+  return status;
+}
+
+enum status engine_commit(struct engine_session *session, struct error *error) {
+  if (!session->in_transaction)
+    return error_set(error, STATUS_INTERNAL, "the session is not inside a transaction");
+  session->in_transaction = false;
+  enum status status = session_run(session, "COMMIT", error);
+  if (status == STATUS_OK) return STATUS_OK;
+  /* A failed COMMIT has rolled back by itself, unless it was refused beforehand. */
+  enum status rolled_back = session_run(session, "ROLLBACK", NULL);
+  (void)rolled_back;
+  return status;
+}
+
+void engine_rollback(struct engine_session *session) {
+  if (!session->in_transaction) return;
+  session->in_transaction = false;
+  struct error error;
+  if (session_run(session, "ROLLBACK", &error) != STATUS_OK)
+    log_warning("engine", "rolling back: %s", error.text);
+}

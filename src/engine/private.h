@@ -1,0 +1,112 @@
+/* What the files of the engine share among themselves. */
+#ifndef ARROWPORT_ENGINE_PRIVATE_H
+#define ARROWPORT_ENGINE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/duckdb_api.h"
+#include "engine/engine.h"
+
+enum {
+  CHUNK_ROWS = 2048,        /* DuckDB's vectors; checked when the library is loaded */
+  ROW_GROUP_ROWS = 122880,  /* DuckDB's row groups */
+  INSERT_HANDLES_MAX = 4096 /* inserts that are open at once in one engine */
+};
+
+/* ---- library.c ---------------------------------------------------------------- */
+
+/* The loaded library; loads it on first use, once for the process. */
+enum status library_load(const struct duckdb_api **duckdb, struct error *error) WARN_UNUSED;
+
+/* ---- database.c --------------------------------------------------------------- */
+
+struct engine {
+  const struct duckdb_api *duckdb;
+  duckdb_database database;
+  duckdb_connection control; /* keeps the settings and the table function alive */
+  char *name;                /* the catalog's: "memory", or the file's stem */
+  int threads;
+  bool read_only;
+  pthread_mutex_t lock;          /* guards what follows */
+  struct engine_insert *inserts; /* those that are open; see insert.c */
+  int64_t insert_last;           /* the last handle given out */
+};
+
+struct engine_session {
+  struct engine *engine;
+  const struct duckdb_api *duckdb;
+  duckdb_connection connection;
+  idx_t connection_id;
+  bool in_transaction;         /* between engine_begin and commit or rollback */
+  bool order_dropped;          /* preserve_insertion_order is off: parallel inserts */
+  struct engine_result *open;  /* a result that is being drawn */
+  _Atomic bool running;        /* a statement runs, so an interrupt means something */
+  _Atomic int interrupt;       /* an `enum status`, STATUS_OK: none */
+};
+
+/* Brackets around whatever an interrupt may hit. */
+void session_enter(struct engine_session *session);
+void session_leave(struct engine_session *session);
+
+/* Runs `sql`, which returns nothing that matters. */
+enum status session_run(struct engine_session *session, const char *sql,
+                        struct error *error) WARN_UNUSED;
+/* Executes a prepared statement whose result fits in memory. */
+enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
+                            duckdb_result *result, struct error *error) WARN_UNUSED;
+
+/* ---- failure.c ---------------------------------------------------------------- */
+
+/* Turns DuckDB's message into a status and a sentence. `session` (may be NULL) says
+ * whether an interrupt was asked for and why. */
+enum status failure_set(struct engine_session *session, struct error *error, const char *message);
+
+/* ---- types.c ------------------------------------------------------------------ */
+
+/* How the values of an Arrow field are put into a DuckDB vector. */
+struct landing;
+
+typedef enum status landing_fill(const struct landing *landing, const struct ArrowArray *array,
+                                 int64_t from, int64_t rows, duckdb_vector vector, int64_t at,
+                                 struct error *error);
+
+struct landing {
+  const struct duckdb_api *duckdb; /* NULL: only the type's name is wanted */
+  struct arrow_type type;          /* of the values, for a dictionary */
+  duckdb_type duck;
+  uint8_t width, scale; /* DECIMAL */
+  landing_fill *put;  /* what is called: `fill`, or by way of the dictionary */
+  landing_fill *fill; /* puts plain values */
+  char *path; /* "user.address[]" for messages */
+  const char *name;
+  int64_t divisor, factor;    /* temporal: value / divisor * factor */
+  int64_t value_min, value_max; /* temporal: what DuckDB's type holds */
+  bool dictionary;
+  enum arrow_kind index;
+  int64_t child_count;
+  struct landing *children;
+};
+
+/* `landing` holds nothing before, nor after a failure. `schema` must outlive it.
+ * STATUS_UNSUPPORTED names the field, its type and the reason. */
+enum status landing_init(struct landing *landing, const struct duckdb_api *duckdb,
+                         const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+void landing_release(struct landing *landing);
+
+/* Puts values into a vector, by way of the dictionary where there is one; see fill.h. */
+static inline enum status landing_put(const struct landing *landing,
+                                      const struct ArrowArray *array, int64_t from, int64_t rows,
+                                      duckdb_vector vector, int64_t at, struct error *error) {
+  return landing->put(landing, array, from, rows, vector, at, error);
+}
+
+/* Appends the type as SQL writes it. */
+enum status landing_sql(const struct landing *landing, struct text *out,
+                        struct error *error) WARN_UNUSED;
+/* The type as DuckDB's handle; destroyed by the caller. */
+duckdb_logical_type landing_logical(const struct landing *landing);
+/* True when a column of type `column` holds every value of the landing exactly. */
+bool landing_fits(const struct landing *landing, duckdb_logical_type column);
+
+#endif

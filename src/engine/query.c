@@ -1,0 +1,342 @@
+/* SQL from outside: which statements run, how, and what comes back.
+ *
+ * A session is not the client's to keep, so statements that change it (transactions,
+ * settings, prepared statements) are refused by name, as are those that reach for
+ * files, extensions and other databases; the lock-down of database.c stands behind
+ * that. A SELECT's rows are drawn as DuckDB makes them; every other statement runs to
+ * its end first.
+ *
+ *   engine_query -> result: DRAWING --last row--> committed --> END
+ *                               \--close--> cancelled, rolled back */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/collect.h"
+#include "engine/private.h"
+
+enum { BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS, BATCH_BYTES_MAX = 64 << 20 };
+
+struct engine_result {
+  struct engine_session *session;
+  duckdb_prepared_statement statement;
+  duckdb_result duck;
+  bool has_duck;
+  bool own_transaction; /* begun here, to be ended here */
+  bool streaming; /* drawn as DuckDB makes it */
+  bool drained;   /* the last chunk was drawn */
+  bool ended;     /* and what it did is committed */
+  struct collector *collector;
+  int64_t batch_rows;
+  int64_t changed_rows;
+  duckdb_data_chunk chunk; /* drawn, and gathered up to `chunk_row` */
+  int64_t chunk_row;
+};
+
+/* ---- which statements run ------------------------------------------------------------- */
+
+enum permission { REFUSED, READS, WRITES };
+
+static const struct statement_rule {
+  enum permission permission;
+  const char *name;
+} statement_rules[] = {
+    [DUCKDB_STATEMENT_TYPE_SELECT] = {READS, "SELECT"},
+    [DUCKDB_STATEMENT_TYPE_EXPLAIN] = {READS, "EXPLAIN"},
+    [DUCKDB_STATEMENT_TYPE_INSERT] = {WRITES, "INSERT"},
+    [DUCKDB_STATEMENT_TYPE_UPDATE] = {WRITES, "UPDATE"},
+    [DUCKDB_STATEMENT_TYPE_DELETE] = {WRITES, "DELETE"},
+    [DUCKDB_STATEMENT_TYPE_MERGE_INTO] = {WRITES, "MERGE"},
+    [DUCKDB_STATEMENT_TYPE_CREATE] = {WRITES, "CREATE"},
+    [DUCKDB_STATEMENT_TYPE_CREATE_FUNC] = {WRITES, "CREATE"},
+    [DUCKDB_STATEMENT_TYPE_ALTER] = {WRITES, "ALTER"},
+    [DUCKDB_STATEMENT_TYPE_DROP] = {WRITES, "DROP"},
+    [DUCKDB_STATEMENT_TYPE_ANALYZE] = {WRITES, "ANALYZE"},
+    [DUCKDB_STATEMENT_TYPE_VACUUM] = {WRITES, "VACUUM"},
+    [DUCKDB_STATEMENT_TYPE_CALL] = {REFUSED, "CALL"},
+    [DUCKDB_STATEMENT_TYPE_TRANSACTION] = {REFUSED, "BEGIN, COMMIT, ROLLBACK"},
+    [DUCKDB_STATEMENT_TYPE_PREPARE] = {REFUSED, "PREPARE"},
+    [DUCKDB_STATEMENT_TYPE_EXECUTE] = {REFUSED, "EXECUTE"},
+    [DUCKDB_STATEMENT_TYPE_SET] = {REFUSED, "SET"},
+    [DUCKDB_STATEMENT_TYPE_VARIABLE_SET] = {REFUSED, "SET VARIABLE"},
+    [DUCKDB_STATEMENT_TYPE_PRAGMA] = {REFUSED, "PRAGMA"},
+    [DUCKDB_STATEMENT_TYPE_COPY] = {REFUSED, "COPY"},
+    [DUCKDB_STATEMENT_TYPE_EXPORT] = {REFUSED, "EXPORT DATABASE"},
+    [DUCKDB_STATEMENT_TYPE_COPY_DATABASE] = {REFUSED, "COPY FROM DATABASE"},
+    [DUCKDB_STATEMENT_TYPE_ATTACH] = {REFUSED, "ATTACH"},
+    [DUCKDB_STATEMENT_TYPE_DETACH] = {REFUSED, "DETACH"},
+    [DUCKDB_STATEMENT_TYPE_LOAD] = {REFUSED, "LOAD, INSTALL"},
+    [DUCKDB_STATEMENT_TYPE_UPDATE_EXTENSIONS] = {REFUSED, "UPDATE EXTENSIONS"},
+};
+
+enum { STATEMENT_RULES = sizeof statement_rules / sizeof statement_rules[0] };
+
+static enum status check_statement(duckdb_statement_type type, bool read_only,
+                                   struct error *error) {
+  const struct statement_rule *rule =
+      (unsigned)type < STATEMENT_RULES ? &statement_rules[type] : &statement_rules[0];
+  const char *name = rule->name == NULL ? "this kind of statement" : rule->name;
+  if (rule->permission == REFUSED)
+    return error_set(error, STATUS_DENIED,
+                     "%s is not available here: statements cannot change the session, reach files "
+                     "or load extensions",
+                     name);
+  if (rule->permission == WRITES && read_only)
+    return error_set(error, STATUS_DENIED, "%s writes, and only statements that read are allowed",
+                     name);
+  return STATUS_OK;
+}
+
+/* ---- running them ------------------------------------------------------------------------ */
+
+static enum status bind_value(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
+                              idx_t index, const struct engine_value *value,
+                              struct error *error) {
+  duckdb_state state = DuckDBError;
+  switch (value->kind) {
+  case ENGINE_NULL: state = duckdb->bind_null(statement, index); break;
+  case ENGINE_BOOLEAN: state = duckdb->bind_boolean(statement, index, value->boolean); break;
+  case ENGINE_INTEGER: state = duckdb->bind_int64(statement, index, value->integer); break;
+  case ENGINE_DOUBLE: state = duckdb->bind_double(statement, index, value->number); break;
+  case ENGINE_TEXT:
+    if (utf8_valid_bytes((const uint8_t *)value->text, value->text_bytes) != value->text_bytes)
+      return error_set(error, STATUS_INVALID, "parameter %llu is not UTF-8",
+                       (unsigned long long)index);
+    state = duckdb->bind_varchar_length(statement, index, value->text, value->text_bytes);
+    break;
+  }
+  if (state == DuckDBSuccess) return STATUS_OK;
+  return error_set(error, STATUS_INVALID, "parameter %llu was not taken",
+                   (unsigned long long)index);
+}
+
+static enum status bind_all(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
+                            const struct engine_query *query, struct error *error) {
+  idx_t wanted = duckdb->nparams(statement);
+  if (wanted != query->parameter_count)
+    return error_set(error, STATUS_INVALID, "the statement has %llu parameters, but %zu were given",
+                     (unsigned long long)wanted, query->parameter_count);
+  enum status status = STATUS_OK;
+  for (idx_t i = 0; i < wanted && status == STATUS_OK; i++)
+    status = bind_value(duckdb, statement, i + 1, &query->parameters[i], error);
+  return status;
+}
+
+/* Prepares one of the statements and checks that it may run. */
+static enum status prepare(struct engine_session *session, duckdb_extracted_statements statements,
+                           idx_t index, const struct engine_query *query,
+                           duckdb_prepared_statement *statement, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  if (duckdb->prepare_extracted_statement(session->connection, statements, index, statement) !=
+      DuckDBSuccess)
+    return failure_set(session, error, duckdb->prepare_error(*statement));
+  enum status status =
+      check_statement(duckdb->prepared_statement_type(*statement), query->read_only, error);
+  if (status == STATUS_OK) status = bind_all(duckdb, *statement, query, error);
+  return status;
+}
+
+/* A statement whose answer nobody reads. */
+static enum status run_aside(struct engine_session *session,
+                             duckdb_extracted_statements statements, idx_t index,
+                             const struct engine_query *query, struct error *error) {
+  duckdb_prepared_statement statement = NULL;
+  duckdb_result result = {0};
+  enum status status = prepare(session, statements, index, query, &statement, error);
+  if (status == STATUS_OK) status = session_execute(session, statement, &result, error);
+  session->duckdb->destroy_result(&result);
+  session->duckdb->destroy_prepare(&statement);
+  return status;
+}
+
+/* The statement whose answer is read. */
+static enum status run_last(struct engine_result *result, duckdb_extracted_statements statements,
+                            idx_t index, const struct engine_query *query, struct error *error) {
+  struct engine_session *session = result->session;
+  const struct duckdb_api *duckdb = session->duckdb;
+  enum status status = prepare(session, statements, index, query, &result->statement, error);
+  if (status != STATUS_OK) return status;
+  result->has_duck = true;
+  if (duckdb->prepared_statement_type(result->statement) != DUCKDB_STATEMENT_TYPE_SELECT) {
+    status = session_execute(session, result->statement, &result->duck, error);
+    if (status == STATUS_OK) result->changed_rows = (int64_t)duckdb->rows_changed(&result->duck);
+    return status;
+  }
+  result->streaming = true;
+  duckdb_pending_result pending = NULL;
+  if (duckdb->pending_prepared_streaming(result->statement, &pending) != DuckDBSuccess)
+    status = failure_set(session, error, duckdb->pending_error(pending));
+  else if (atomic_load(&session->interrupt) != STATUS_OK)
+    status = failure_set(session, error, NULL);
+  else if (duckdb->execute_pending(pending, &result->duck) != DuckDBSuccess)
+    status = failure_set(session, error, duckdb->result_error(&result->duck));
+  duckdb->destroy_pending(&pending);
+  return status;
+}
+
+static enum status begin(struct engine_result *result, bool read_only, struct error *error) {
+  enum status status = session_run(
+      result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
+  result->own_transaction = status == STATUS_OK;
+  return status;
+}
+
+static enum status run_all(struct engine_result *result, const struct engine_query *query,
+                           struct error *error) {
+  struct engine_session *session = result->session;
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_extracted_statements statements = NULL;
+  enum status status = STATUS_OK;
+  idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
+  if (count == 0) {
+    const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);
+    status = message != NULL ? failure_set(session, error, message)
+                             : error_set(error, STATUS_INVALID, "there is no statement to run");
+    goto done;
+  }
+  if (count > 1 && query->parameter_count > 0) {
+    status = error_set(error, STATUS_INVALID,
+                       "parameters go with one statement, but there are %llu of them",
+                       (unsigned long long)count);
+    goto done;
+  }
+  if ((count > 1 || query->read_only) && !session->in_transaction)
+    status = begin(result, query->read_only, error);
+  for (idx_t i = 0; i + 1 < count && status == STATUS_OK; i++) {
+    status = run_aside(session, statements, i, query, error);
+    if (status != STATUS_OK) error_at(error, "statement %llu", (unsigned long long)i + 1);
+  }
+  if (status == STATUS_OK) status = run_last(result, statements, count - 1, query, error);
+
+done:
+  duckdb->destroy_extracted(&statements);
+  return status;
+}
+
+/* Ends the transaction that was begun here. */
+static enum status finish(struct engine_result *result, struct error *error) {
+  result->ended = true;
+  if (!result->own_transaction) return STATUS_OK;
+  result->own_transaction = false;
+  enum status status = session_run(result->session, "COMMIT", error);
+  struct error ignored;
+  if (status != STATUS_OK && session_run(result->session, "ROLLBACK", &ignored) != STATUS_OK)
+    log_debug("engine", "rolling back after a failed commit: %s", ignored.text);
+  return status;
+}
+
+enum status engine_query(struct engine_session *session, const struct engine_query *query,
+                         struct engine_result **out, struct error *error) {
+  *out = NULL;
+  if (session->open != NULL)
+    return error_set(error, STATUS_INTERNAL, "the session's last result is still open");
+  struct engine_result *result = calloc(1, sizeof *result);
+  if (result == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
+  result->session = session;
+  result->batch_rows = query->batch_rows > 0 ? query->batch_rows : BATCH_ROWS_DEFAULT;
+  session->open = result;
+  session_enter(session);
+  enum status status = run_all(result, query, error);
+  if (status == STATUS_OK)
+    status = collector_new(session->duckdb, &result->duck, query->budget, &result->collector, error);
+  /* Nothing to draw: the statement's effects are there when we return. */
+  if (status == STATUS_OK && !engine_result_has_rows(result)) status = finish(result, error);
+  if (status != STATUS_OK) {
+    engine_result_close(result);
+    result = NULL;
+  }
+  *out = result;
+  return status;
+}
+
+/* ---- drawing -------------------------------------------------------------------------------- */
+
+const struct ArrowSchema *engine_result_schema(const struct engine_result *result) {
+  return collector_schema(result->collector);
+}
+
+bool engine_result_has_rows(const struct engine_result *result) {
+  return result->session->duckdb->result_return_type(result->duck) ==
+         DUCKDB_RESULT_TYPE_QUERY_RESULT;
+}
+
+int64_t engine_result_changed_rows(const struct engine_result *result) {
+  return result->changed_rows;
+}
+
+/* Sees to it that there is a chunk with rows not yet gathered; `*more` false: the end. */
+static enum status draw(struct engine_result *result, bool *more, struct error *error) {
+  struct engine_session *session = result->session;
+  const struct duckdb_api *duckdb = session->duckdb;
+  *more = true;
+  if (result->chunk != NULL) {
+    if (result->chunk_row < (int64_t)duckdb->data_chunk_get_size(result->chunk)) return STATUS_OK;
+    duckdb->destroy_data_chunk(&result->chunk);
+    result->chunk = NULL;
+  }
+  if (atomic_load(&session->interrupt) != STATUS_OK) return failure_set(session, error, NULL);
+  result->chunk = duckdb->fetch_chunk(result->duck);
+  result->chunk_row = 0;
+  if (result->chunk != NULL) return STATUS_OK;
+  const char *message = duckdb->result_error(&result->duck);
+  if (message != NULL && message[0] != '\0') return failure_set(session, error, message);
+  *more = false;
+  result->drained = true;
+  return STATUS_OK;
+}
+
+/* Gathers the rest of the chunk, or half of it where a batch holds no more; `*full`
+ * when the rows so far must go first. */
+static enum status gather(struct engine_result *result, bool *full, struct error *error) {
+  int64_t size = (int64_t)result->session->duckdb->data_chunk_get_size(result->chunk);
+  int64_t rows = size - result->chunk_row;
+  for (;;) {
+    enum status status =
+        collector_append(result->collector, result->chunk, result->chunk_row, rows, error);
+    if (status == STATUS_OK) break;
+    if (status != STATUS_TOO_LARGE && status != STATUS_BUDGET) return status;
+    *full = collector_rows(result->collector) > 0;
+    if (*full) return STATUS_OK;
+    if (rows == 1) return status;
+    rows /= 2;
+  }
+  result->chunk_row += rows;
+  return STATUS_OK;
+}
+
+enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
+                               struct error *error) {
+  *batch = (struct ArrowArray){0};
+  bool more = !result->drained && !result->ended, full = false;
+  while (more && !full) {
+    enum status status = draw(result, &more, error);
+    if (status == STATUS_OK && more) status = gather(result, &full, error);
+    if (status != STATUS_OK) return status;
+    if (collector_rows(result->collector) >= result->batch_rows ||
+        collector_bytes(result->collector) >= BATCH_BYTES_MAX)
+      full = true;
+  }
+  if (collector_rows(result->collector) > 0)
+    return collector_finish(result->collector, batch, error);
+  return result->ended ? STATUS_OK : finish(result, error);
+}
+
+void engine_result_close(struct engine_result *result) {
+  if (result == NULL) return;
+  struct engine_session *session = result->session;
+  const struct duckdb_api *duckdb = session->duckdb;
+  if (result->chunk != NULL) duckdb->destroy_data_chunk(&result->chunk);
+  if (result->has_duck) duckdb->destroy_result(&result->duck);
+  duckdb->destroy_prepare(&result->statement);
+  /* A statement that was not drawn to its end runs on until the next one begins:
+   * ROLLBACK stops it, and ends the transaction that it may have. */
+  if (!result->ended && !session->in_transaction && (result->own_transaction || result->streaming)) {
+    struct error ignored;
+    if (session_run(session, "ROLLBACK", &ignored) != STATUS_OK)
+      log_debug("engine", "closing a result: %s", ignored.text);
+  }
+  collector_free(result->collector);
+  session->open = NULL;
+  session_leave(session);
+  free(result);
+}

@@ -1,0 +1,19 @@
+/* What catalog.c, insert.c and the tests need of types.c beyond private.h. */
+#ifndef ARROWPORT_ENGINE_TYPES_H
+#define ARROWPORT_ENGINE_TYPES_H
+
+#include "engine/private.h"
+
+/* A name that two children of `schema` have, upper and lower case taken as equal, or
+ * NULL. */
+const char *types_name_twice(const struct ArrowSchema *schema);
+
+/* STATUS_UNSUPPORTED when no column can be created for the landing, though its values
+ * could land in one that exists. */
+enum status types_check_column(const struct landing *landing, const struct ArrowSchema *field,
+                               struct error *error) WARN_UNUSED;
+
+/* Appends the table of types as docs/types.md shows it. */
+enum status types_document(struct text *out, struct error *error) WARN_UNUSED;
+
+#endif
