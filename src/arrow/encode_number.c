@@ -1,0 +1,252 @@
+#include "arrow/encode_number.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- integers ---------------------------------------------------------------------- */
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+enum { DIGITS_MAX = 20 }; /* of a uint64_t */
+
+/* The digits end at `end`; returns where they begin. */
+static char *digits_before(char *end, uint64_t value) {
+  while (value >= 100) {
+    end -= 2;
+    memcpy(end, pairs + 2 * (value % 100), 2);
+    value /= 100;
+  }
+  if (value >= 10) {
+    end -= 2;
+    memcpy(end, pairs + 2 * value, 2);
+  } else {
+    *--end = (char)('0' + value);
+  }
+  return end;
+}
+
+char *encode_unsigned(char *at, uint64_t value) {
+  char digits[DIGITS_MAX];
+  const char *start = digits_before(digits + DIGITS_MAX, value);
+  size_t count = (size_t)(digits + DIGITS_MAX - start);
+  memcpy(at, start, count);
+  return at + count;
+}
+
+char *encode_integer(char *at, int64_t value) {
+  if (value >= 0) return encode_unsigned(at, (uint64_t)value);
+  *at++ = '-';
+  return encode_unsigned(at, 0 - (uint64_t)value);
+}
+
+char *encode_padded(char *at, uint64_t value, int digits) {
+  char text[DIGITS_MAX];
+  const char *start = digits_before(text + DIGITS_MAX, value);
+  int count = (int)(text + DIGITS_MAX - start);
+  for (; count < digits; digits--) *at++ = '0';
+  memcpy(at, start, (size_t)count);
+  return at + count;
+}
+
+/* ---- floats ------------------------------------------------------------------------ */
+
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}; /* all exact */
+enum { POWER_MAX = 22, POWER_FLOAT_MAX = 10 };
+
+static const double plain_min = 1e-5; /* smaller ones are shorter with an exponent */
+
+/* `digits` with `places` of them after the point, at least one before and after it. */
+static char *place_point(char *at, uint64_t digits, int places) {
+  char text[DIGITS_MAX];
+  const char *start = digits_before(text + DIGITS_MAX, digits);
+  int count = (int)(text + DIGITS_MAX - start);
+  int whole = count - places;
+  if (whole <= 0) {
+    *at++ = '0';
+  } else {
+    memcpy(at, start, (size_t)whole);
+    at += whole;
+    start += whole;
+    count = places;
+  }
+  *at++ = '.';
+  for (; whole < 0; whole++) *at++ = '0';
+  memcpy(at, start, (size_t)count);
+  at += count;
+  if (places == 0) *at++ = '0';
+  return at;
+}
+
+static char *special(char *at, double value) {
+  const char *name = isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+  size_t bytes = strlen(name);
+  memcpy(at, name, bytes);
+  return at + bytes;
+}
+
+/* printf's text, made to look like a float where it looks like an integer. */
+static char *copy_float_text(char *at, const char *text) {
+  size_t bytes = strlen(text);
+  memcpy(at, text, bytes);
+  at += bytes;
+  if (strpbrk(text, ".e") != NULL) return at;
+  memcpy(at, ".0", 2);
+  return at + 2;
+}
+
+/* A number m / 10^k with m < 2^53 and k <= 22 is exactly one division of two exact
+ * doubles, which rounds as reading the text "m / 10^k" does: so if the quotient is the
+ * value, the text is right, and the smallest k gives the shortest. Most numbers that
+ * people write are of this kind; the others go through printf. */
+char *encode_double(char *at, double value) {
+  static const double exact_max = 9007199254740992.0; /* 2^53 */
+  if (!isfinite(value)) return special(at, value);
+  if (signbit(value)) {
+    *at++ = '-';
+    value = -value;
+  }
+  int digits = 15;
+  if (value == 0 || (value >= plain_min && value < exact_max)) {
+    for (int places = 0; places <= POWER_MAX; places++) {
+      double scaled = value * powers[places] + 0.5;
+      if (scaled >= exact_max) break;
+      uint64_t whole = (uint64_t)scaled;
+      if ((double)whole / powers[places] == value) return place_point(at, whole, places);
+    }
+    digits = 16; /* fewer would have been found */
+  }
+  char text[NUMBER_TEXT_BYTES];
+  for (; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    if (digits == 17 || strtod(text, NULL) == value) break;
+  }
+  return copy_float_text(at, text);
+}
+
+/* As above with 2^24 and 10^10. A quotient of such floats is the same whether it is
+ * rounded to a float at once or to a double first, so readers of either kind agree. */
+char *encode_float(char *at, float value) {
+  static const float exact_max = 16777216.0F; /* 2^24 */
+  if (!isfinite(value)) return special(at, (double)value);
+  if (signbit(value)) {
+    *at++ = '-';
+    value = -value;
+  }
+  if (value == 0 || ((double)value >= plain_min && value < exact_max)) {
+    for (int places = 0; places <= POWER_FLOAT_MAX; places++) {
+      double scaled = (double)value * powers[places] + 0.5;
+      if (scaled >= (double)exact_max) break;
+      uint64_t whole = (uint64_t)scaled;
+      if ((float)whole / (float)powers[places] == value) return place_point(at, whole, places);
+    }
+  }
+  char text[NUMBER_TEXT_BYTES];
+  for (int digits = 6; digits <= 9; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, (double)value);
+    if (strtof(text, NULL) == value && (float)strtod(text, NULL) == value) break;
+  }
+  return copy_float_text(at, text);
+}
+
+float half_to_float(uint16_t bits) {
+  int exponent = bits >> 10 & 31;
+  int fraction = bits & 1023;
+  float size = 0;
+  if (exponent == 31)
+    size = fraction == 0 ? INFINITY : NAN;
+  else if (exponent == 0)
+    size = ldexpf((float)fraction, -24);
+  else
+    size = ldexpf((float)(fraction + 1024), exponent - 25);
+  return bits >> 15 != 0 ? -size : size;
+}
+
+/* ---- decimals ---------------------------------------------------------------------- */
+
+enum { LIMBS = 4, LIMB_DIGITS = 19, DECIMAL_DIGITS_MAX = 80 };
+
+__extension__ typedef unsigned __int128 uint128;
+
+/* Divides in place by 10^19; returns the remainder. */
+static uint64_t divide(uint64_t limbs[LIMBS]) {
+  static const uint64_t divisor = UINT64_C(10000000000000000000);
+  uint64_t remainder = 0;
+  for (int i = LIMBS - 1; i >= 0; i--) {
+    uint128 part = (uint128)remainder << 64 | limbs[i];
+    limbs[i] = (uint64_t)(part / divisor);
+    remainder = (uint64_t)(part % divisor);
+  }
+  return remainder;
+}
+
+static bool is_zero(const uint64_t limbs[LIMBS]) {
+  return (limbs[0] | limbs[1] | limbs[2] | limbs[3]) == 0;
+}
+
+/* The value's size in 256 bits; whether it was negative. */
+static bool load_decimal(const uint8_t *value, int64_t bytes, uint64_t limbs[LIMBS]) {
+  bool is_negative = value[bytes - 1] >> 7 != 0;
+  memset(limbs, is_negative ? 0xFF : 0, LIMBS * sizeof limbs[0]);
+  memcpy(limbs, value, (size_t)bytes);
+  uint64_t carry = 1;
+  for (int i = 0; is_negative && i < LIMBS; i++) {
+    limbs[i] = ~limbs[i] + carry;
+    carry = carry != 0 && limbs[i] == 0;
+  }
+  return is_negative;
+}
+
+/* Without leading zeros; "0" for zero. */
+static const char *decimal_digits(uint64_t limbs[LIMBS], char digits[DECIMAL_DIGITS_MAX],
+                                  int64_t *count) {
+  char *start = digits + DECIMAL_DIGITS_MAX;
+  do {
+    uint64_t part = divide(limbs);
+    char *end = start;
+    start = digits_before(end, part);
+    while (!is_zero(limbs) && end - start < LIMB_DIGITS) *--start = '0';
+  } while (!is_zero(limbs));
+  *count = digits + DECIMAL_DIGITS_MAX - start;
+  return start;
+}
+
+static char *put_zeros(char *at, int64_t count) {
+  if (count <= 0) return at;
+  memset(at, '0', (size_t)count);
+  return at + count;
+}
+
+static char *put_digits(char *at, const char *digits, int64_t count) {
+  memcpy(at, digits, (size_t)count);
+  return at + count;
+}
+
+char *encode_decimal(char *at, const uint8_t *value, int64_t bytes, int32_t scale) {
+  uint64_t limbs[LIMBS];
+  char digits[DECIMAL_DIGITS_MAX];
+  int64_t count = 0;
+  if (load_decimal(value, bytes, limbs)) *at++ = '-';
+  bool zero = is_zero(limbs);
+  const char *start = decimal_digits(limbs, digits, &count);
+  if (scale <= 0) {
+    at = put_digits(at, start, count);
+    return zero ? at : put_zeros(at, -(int64_t)scale);
+  }
+  int64_t whole = count - scale;
+  if (whole <= 0) {
+    *at++ = '0';
+    *at++ = '.';
+    return put_digits(put_zeros(at, -whole), start, count);
+  }
+  at = put_digits(at, start, whole);
+  *at++ = '.';
+  return put_digits(at, start + whole, scale);
+}

@@ -1,0 +1,427 @@
+#include "arrow/encode_value.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "arrow/bitmap.h"
+#include "arrow/encode_names.h"
+#include "arrow/encode_number.h"
+#include "arrow/encode_time.h"
+
+enum {
+  SCALAR_TEXT_BYTES = 96,  /* of everything that has no length of its own, with quotes */
+  DECIMAL_SCALE_MAX = 1000 /* 1e9 zeros behind a digit are no text for anybody */
+};
+
+_Static_assert(NUMBER_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every number");
+_Static_assert(TIME_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every time");
+_Static_assert(DECIMAL_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every decimal");
+
+/* ---- columns ----------------------------------------------------------------------- */
+
+static enum status check_scale(const struct layout *layout, struct error *error) {
+  if (layout->type.kind != ARROW_DECIMAL ||
+      (layout->type.scale <= DECIMAL_SCALE_MAX && layout->type.scale >= -DECIMAL_SCALE_MAX))
+    return STATUS_OK;
+  return error_set(error, STATUS_UNSUPPORTED,
+                   "column \"%s\": decimals of scale %" PRId32 " are not written as text",
+                   layout_name(layout), layout->type.scale);
+}
+
+/* `"name":`, once for all rows. */
+static enum status make_key(struct columns *columns, const struct layout *layout, const char *name,
+                            struct error *error) {
+  struct pen pen;
+  pen_open(&pen, &columns->list[layout->index].key, columns->budget);
+  enum status status = pen_json(&pen, name, (int64_t)strlen(name), error);
+  if (status == STATUS_OK) status = pen_bytes(&pen, ":", 1, error);
+  pen_close(&pen);
+  return status;
+}
+
+/* The keys of a struct's fields, and of those below. The entries of a map have "key"
+ * and "value" whatever the schema calls them. */
+static enum status make_keys(struct columns *columns, const struct layout *layout, bool is_entries,
+                             struct error *error) {
+  static const char *const entry_names[] = {"key", "value"};
+  char **names = NULL;
+  enum status status = check_scale(layout, error);
+  if (status == STATUS_OK && layout->type.kind == ARROW_STRUCT)
+    status = encode_names_new(layout, &names, error);
+  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
+    const struct layout *child = &layout->children[i];
+    if (names != NULL)
+      status = make_key(columns, child, is_entries ? entry_names[i] : names[i], error);
+    if (status == STATUS_OK)
+      status = make_keys(columns, child, layout->type.kind == ARROW_MAP, error);
+  }
+  if (status == STATUS_OK && layout->dictionary != NULL)
+    status = make_keys(columns, layout->dictionary, false, error);
+  encode_names_free(names, layout->child_count);
+  return status;
+}
+
+enum status columns_init(struct columns *columns, const struct ArrowSchema *schema,
+                         struct budget *budget, struct error *error) {
+  *columns = (struct columns){.budget = budget};
+  int64_t count = 0;
+  enum status status =
+      layout_new(schema, "cannot be written as text yet", &columns->layout, &count, error);
+  if (status != STATUS_OK) return status;
+  columns->list = calloc((size_t)count, sizeof *columns->list);
+  if (columns->list == NULL) {
+    columns_release(columns);
+    return error_set(error, STATUS_NOMEM, "no memory for columns");
+  }
+  columns->count = count;
+  status = make_keys(columns, columns->layout, false, error);
+  if (status != STATUS_OK) columns_release(columns);
+  return status;
+}
+
+void columns_release(struct columns *columns) {
+  for (int64_t i = 0; i < columns->count; i++) buffer_release(&columns->list[i].key);
+  free(columns->list);
+  layout_free(columns->layout);
+  buffer_release(&columns->scratch);
+  *columns = (struct columns){0};
+}
+
+static enum status bind(struct columns *columns, const struct layout *layout,
+                        const struct ArrowArray *array, int64_t start, int64_t length,
+                        struct error *error);
+
+/* The items that the lists of slots [begin, begin + length) hold; whether each list
+ * lies among them is seen when it is written. */
+static enum status bind_items(struct columns *columns, const struct layout *layout,
+                              const struct ArrowArray *array, int64_t begin, int64_t length,
+                              struct error *error) {
+  int64_t first = 0;
+  int64_t last = 0;
+  if (layout->type.kind == ARROW_FIXED_SIZE_LIST) {
+    if (__builtin_mul_overflow(begin, layout->type.fixed_size, &first) ||
+        __builtin_mul_overflow(begin + length, layout->type.fixed_size, &last))
+      return error_set(error, STATUS_INVALID, "column \"%s\": %" PRId64 " lists are beyond memory",
+                       layout_name(layout), length);
+  } else if (length > 0) {
+    int64_t width = layout_offset_bytes(layout->type.kind);
+    first = layout_offset(array->buffers[1], width, begin);
+    last = layout_offset(array->buffers[1], width, begin + length);
+  }
+  return bind(columns, &layout->children[0], array->children[0], first, last - first, error);
+}
+
+static enum status bind(struct columns *columns, const struct layout *layout,
+                        const struct ArrowArray *array, int64_t start, int64_t length,
+                        struct error *error) {
+  int64_t nulls = 0;
+  enum status status = layout_check(layout, array, start, length, error);
+  if (status == STATUS_OK) status = layout_nulls(layout, array, start, length, &nulls, error);
+  if (status != STATUS_OK) return status;
+  struct column *column = &columns->list[layout->index];
+  bool has_bitmap = nulls > 0 && layout->type.kind != ARROW_NULL;
+  column->array = array;
+  column->offset = array->offset;
+  column->validity = has_bitmap ? array->buffers[0] : NULL;
+  column->values = array->n_buffers > 1 ? array->buffers[1] : NULL;
+  int64_t begin = array->offset + start;
+  if (layout->dictionary != NULL)
+    return bind(columns, layout->dictionary, array->dictionary, 0, array->dictionary->length,
+                error);
+  if (layout_is_list(layout->type.kind) || layout->type.kind == ARROW_FIXED_SIZE_LIST)
+    return bind_items(columns, layout, array, begin, length, error);
+  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++)
+    status = bind(columns, &layout->children[i], array->children[i], begin, length, error);
+  return status;
+}
+
+enum status columns_bind(struct columns *columns, const struct ArrowArray *batch,
+                         struct error *error) {
+  enum status status = bind(columns, columns->layout, batch, 0, batch->length, error);
+  if (status == STATUS_OK && columns->list[0].validity != NULL)
+    status = error_set(error, STATUS_INVALID, "rows of a record batch are null as a whole");
+  return status;
+}
+
+/* ---- values without a length of their own ------------------------------------------ */
+
+static int32_t int32_at(const uint8_t *values, int64_t index) {
+  int32_t value;
+  memcpy(&value, values + 4 * index, sizeof value);
+  return value;
+}
+
+static int64_t int64_at(const uint8_t *values, int64_t index) {
+  int64_t value;
+  memcpy(&value, values + 8 * index, sizeof value);
+  return value;
+}
+
+static int16_t int16_at(const uint8_t *values, int64_t index) {
+  int16_t value;
+  memcpy(&value, values + 2 * index, sizeof value);
+  return value;
+}
+
+static double double_at(const uint8_t *values, int64_t index) {
+  double value;
+  memcpy(&value, values + 8 * index, sizeof value);
+  return value;
+}
+
+static float float_at(const uint8_t *values, int64_t index) {
+  float value;
+  memcpy(&value, values + 4 * index, sizeof value);
+  return value;
+}
+
+static char *put_bool(char *at, bool value) {
+  memcpy(at, value ? "true" : "false", 5);
+  return at + (value ? 4 : 5);
+}
+
+static char *put_timestamp(char *at, int64_t value, const struct arrow_type *type) {
+  at = encode_timestamp(at, value, type->unit);
+  if (type->timezone != NULL && type->timezone[0] != '\0') *at++ = 'Z';
+  return at;
+}
+
+/* The value at `index` of the values buffer, where SCALAR_TEXT_BYTES less 2 are free
+ * (and, for decimals, their scale); NULL for a type that is not such a one. */
+static char *put_scalar(char *at, const struct arrow_type *type, const uint8_t *values, int64_t i) {
+  switch (type->kind) {
+  case ARROW_BOOL: return put_bool(at, bitmap_get(values, i));
+  case ARROW_INT8: return encode_integer(at, (int8_t)values[i]);
+  case ARROW_UINT8: return encode_unsigned(at, values[i]);
+  case ARROW_INT16: return encode_integer(at, int16_at(values, i));
+  case ARROW_UINT16: return encode_unsigned(at, (uint16_t)int16_at(values, i));
+  case ARROW_INT32: return encode_integer(at, int32_at(values, i));
+  case ARROW_UINT32: return encode_unsigned(at, (uint32_t)int32_at(values, i));
+  case ARROW_INT64: return encode_integer(at, int64_at(values, i));
+  case ARROW_UINT64: return encode_unsigned(at, (uint64_t)int64_at(values, i));
+  case ARROW_FLOAT16: return encode_float(at, half_to_float((uint16_t)int16_at(values, i)));
+  case ARROW_FLOAT32: return encode_float(at, float_at(values, i));
+  case ARROW_FLOAT64: return encode_double(at, double_at(values, i));
+  case ARROW_DECIMAL: {
+    int64_t bytes = type->bit_width / 8;
+    return encode_decimal(at, values + i * bytes, bytes, type->scale);
+  }
+  case ARROW_DATE32: return encode_date(at, int32_at(values, i));
+  case ARROW_DATE64: return encode_date_ms(at, int64_at(values, i));
+  case ARROW_TIME32: return encode_time(at, int32_at(values, i), type->unit);
+  case ARROW_TIME64: return encode_time(at, int64_at(values, i), type->unit);
+  case ARROW_TIMESTAMP: return put_timestamp(at, int64_at(values, i), type);
+  case ARROW_DURATION: return encode_duration(at, int64_at(values, i), type->unit);
+  case ARROW_INTERVAL_MONTHS: return encode_months(at, int32_at(values, i));
+  case ARROW_INTERVAL_DAY_TIME:
+    return encode_day_time(at, int32_at(values, 2 * i), int32_at(values, 2 * i + 1));
+  case ARROW_INTERVAL_MONTH_DAY_NANO:
+    return encode_month_day_nano(at, int32_at(values, 4 * i), int32_at(values, 4 * i + 1),
+                                 int64_at(values, 2 * i + 1));
+  default: return NULL;
+  }
+}
+
+static bool is_scalar(enum arrow_kind kind) {
+  return (kind >= ARROW_BOOL && kind <= ARROW_FLOAT64) ||
+         (kind >= ARROW_DECIMAL && kind <= ARROW_INTERVAL_MONTH_DAY_NANO);
+}
+
+/* Numbers and booleans stand in JSON as they are, if it has them. */
+static bool needs_quotes(const struct arrow_type *type, const char *text) {
+  if (type->kind > ARROW_FLOAT64) return true;
+  if (type->kind < ARROW_FLOAT16) return false;
+  return text[0] == 'N' || text[0] == 'I' || text[1] == 'I';
+}
+
+static enum status write_scalar(const struct layout *layout, const struct column *column,
+                                int64_t place, bool is_json, struct pen *pen, struct error *error) {
+  int64_t room_bytes = SCALAR_TEXT_BYTES;
+  if (layout->type.kind == ARROW_DECIMAL) room_bytes += DECIMAL_SCALE_MAX;
+  enum status status = pen_room(pen, room_bytes, error);
+  if (status != STATUS_OK) return status;
+  char *start = pen->at;
+  pen->at = put_scalar(start, &layout->type, column->values, place);
+  if (!is_json || !needs_quotes(&layout->type, start)) return STATUS_OK;
+  memmove(start + 1, start, (size_t)(pen->at - start));
+  *start = '"';
+  pen->at++;
+  pen_put(pen, '"');
+  return STATUS_OK;
+}
+
+/* ---- text and binary --------------------------------------------------------------- */
+
+struct bytes {
+  const uint8_t *data;
+  int64_t count;
+};
+
+static enum status bad_value(const struct layout *layout, int64_t index, struct error *error) {
+  return error_set(error, STATUS_INVALID,
+                   "column \"%s\": what slot %" PRId64 " refers to does not exist",
+                   layout_name(layout), index);
+}
+
+static enum status view_at(const struct layout *layout, const struct column *column, int64_t place,
+                           struct bytes *out, struct error *error) {
+  const uint8_t *view = column->values + VIEW_BYTES * place;
+  const struct ArrowArray *array = column->array;
+  out->count = int32_at(view, 0);
+  out->data = view + 4;
+  if (out->count >= 0 && out->count <= VIEW_INLINE_BYTES) return STATUS_OK;
+  int32_t buffer = int32_at(view, 2);
+  int32_t start = int32_at(view, 3);
+  int64_t buffer_count = array->n_buffers - 3;
+  if (out->count < 0 || start < 0 || buffer < 0 || buffer >= buffer_count)
+    return bad_value(layout, place, error);
+  const int64_t *sizes = array->buffers[array->n_buffers - 1];
+  if (out->count > sizes[buffer] - start) return bad_value(layout, place, error);
+  out->data = (const uint8_t *)array->buffers[2 + buffer] + start;
+  return STATUS_OK;
+}
+
+static enum status bytes_at(const struct layout *layout, const struct column *column, int64_t place,
+                            struct bytes *out, struct error *error) {
+  if (layout_is_view(layout->type.kind)) return view_at(layout, column, place, out, error);
+  if (layout->type.kind == ARROW_FIXED_SIZE_BINARY) {
+    out->count = layout->type.fixed_size;
+    out->data = out->count == 0 ? NULL : column->values + place * out->count;
+    return STATUS_OK;
+  }
+  int64_t width = layout_offset_bytes(layout->type.kind);
+  int64_t first = layout_offset(column->values, width, place);
+  out->count = layout_offset(column->values, width, place + 1) - first;
+  const uint8_t *data = column->array->buffers[2];
+  out->data = out->count == 0 ? NULL : data + first;
+  return first < 0 || out->count < 0 || (out->count > 0 && data == NULL)
+             ? bad_value(layout, place, error)
+             : STATUS_OK;
+}
+
+static bool is_binary(enum arrow_kind kind) {
+  return kind == ARROW_BINARY || kind == ARROW_LARGE_BINARY || kind == ARROW_BINARY_VIEW ||
+         kind == ARROW_FIXED_SIZE_BINARY;
+}
+
+static enum status write_bytes(const struct layout *layout, const struct column *column,
+                               int64_t place, bool is_json, struct pen *pen, struct error *error) {
+  struct bytes bytes = {0};
+  enum status status = bytes_at(layout, column, place, &bytes, error);
+  if (status != STATUS_OK) return status;
+  const char *data = (const char *)bytes.data;
+  if (!is_binary(layout->type.kind))
+    return is_json ? pen_json(pen, data, bytes.count, error)
+                   : pen_csv(pen, data, bytes.count, error);
+  bool is_quoted = is_json || bytes.count == 0;
+  if (is_quoted) status = pen_bytes(pen, "\"", 1, error);
+  if (status == STATUS_OK) status = pen_base64(pen, bytes.data, bytes.count, error);
+  if (status == STATUS_OK && is_quoted) status = pen_bytes(pen, "\"", 1, error);
+  return status;
+}
+
+/* ---- nested values ----------------------------------------------------------------- */
+
+/* Where the dictionary's value is that slot `place` stands for. */
+static enum status dictionary_index(const struct layout *layout, const struct column *column,
+                                    int64_t place, int64_t *index, struct error *error) {
+  switch (layout->type.kind) {
+  case ARROW_INT8: *index = (int8_t)column->values[place]; break;
+  case ARROW_UINT8: *index = column->values[place]; break;
+  case ARROW_INT16: *index = int16_at(column->values, place); break;
+  case ARROW_UINT16: *index = (uint16_t)int16_at(column->values, place); break;
+  case ARROW_INT32: *index = int32_at(column->values, place); break;
+  case ARROW_UINT32: *index = (uint32_t)int32_at(column->values, place); break;
+  default: *index = int64_at(column->values, place); break;
+  }
+  if (*index < 0 || *index >= column->array->dictionary->length)
+    return bad_value(layout, place, error);
+  return STATUS_OK;
+}
+
+static enum status write_list(struct columns *columns, const struct layout *layout, int64_t place,
+                              struct pen *pen, struct error *error) {
+  const struct column *column = &columns->list[layout->index];
+  int64_t first = place * layout->type.fixed_size;
+  int64_t last = first + layout->type.fixed_size;
+  if (layout->type.kind != ARROW_FIXED_SIZE_LIST) {
+    int64_t width = layout_offset_bytes(layout->type.kind);
+    first = layout_offset(column->values, width, place);
+    last = layout_offset(column->values, width, place + 1);
+  }
+  if (first < 0 || last < first || last > column->array->children[0]->length)
+    return bad_value(layout, place, error);
+  enum status status = pen_bytes(pen, "[", 1, error);
+  for (int64_t i = first; i < last && status == STATUS_OK; i++) {
+    if (i > first) status = pen_bytes(pen, ",", 1, error);
+    if (status == STATUS_OK) status = value_json(columns, &layout->children[0], i, pen, error);
+  }
+  return status == STATUS_OK ? pen_bytes(pen, "]", 1, error) : status;
+}
+
+static enum status write_object(struct columns *columns, const struct layout *layout, int64_t place,
+                                struct pen *pen, struct error *error) {
+  enum status status = pen_bytes(pen, "{", 1, error);
+  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
+    const struct layout *child = &layout->children[i];
+    const struct buffer *key = &columns->list[child->index].key;
+    status = pen_room(pen, key->size_bytes + 1, error);
+    if (status != STATUS_OK) break;
+    if (i > 0) pen_put(pen, ',');
+    pen_put_bytes(pen, (const char *)key->data, key->size_bytes);
+    status = value_json(columns, child, place, pen, error);
+  }
+  return status == STATUS_OK ? pen_bytes(pen, "}", 1, error) : status;
+}
+
+static bool is_null(const struct layout *layout, const struct column *column, int64_t place) {
+  if (layout->type.kind == ARROW_NULL) return true;
+  return column->validity != NULL && !bitmap_get(column->validity, place);
+}
+
+enum status value_json(struct columns *columns, const struct layout *layout, int64_t index,
+                       struct pen *pen, struct error *error) {
+  const struct column *column = &columns->list[layout->index];
+  int64_t place = column->offset + index;
+  if (is_null(layout, column, place)) return pen_bytes(pen, "null", 4, error);
+  if (layout->dictionary != NULL) {
+    int64_t in_dictionary = 0;
+    enum status status = dictionary_index(layout, column, place, &in_dictionary, error);
+    if (status != STATUS_OK) return status;
+    return value_json(columns, layout->dictionary, in_dictionary, pen, error);
+  }
+  if (is_scalar(layout->type.kind)) return write_scalar(layout, column, place, true, pen, error);
+  if (layout->type.kind == ARROW_STRUCT) return write_object(columns, layout, place, pen, error);
+  if (layout->child_count > 0) return write_list(columns, layout, place, pen, error);
+  return write_bytes(layout, column, place, true, pen, error);
+}
+
+/* A nested value is its JSON as a text. */
+static enum status write_json_field(struct columns *columns, const struct layout *layout,
+                                    int64_t index, struct pen *pen, struct error *error) {
+  struct pen json;
+  columns->scratch.size_bytes = 0;
+  pen_open(&json, &columns->scratch, columns->budget);
+  enum status status = value_json(columns, layout, index, &json, error);
+  pen_close(&json);
+  if (status != STATUS_OK) return status;
+  return pen_csv(pen, (const char *)columns->scratch.data, columns->scratch.size_bytes, error);
+}
+
+enum status value_csv(struct columns *columns, const struct layout *layout, int64_t index,
+                      struct pen *pen, struct error *error) {
+  const struct column *column = &columns->list[layout->index];
+  int64_t place = column->offset + index;
+  if (is_null(layout, column, place)) return STATUS_OK;
+  if (layout->dictionary != NULL) {
+    int64_t in_dictionary = 0;
+    enum status status = dictionary_index(layout, column, place, &in_dictionary, error);
+    if (status != STATUS_OK) return status;
+    return value_csv(columns, layout->dictionary, in_dictionary, pen, error);
+  }
+  if (is_scalar(layout->type.kind)) return write_scalar(layout, column, place, false, pen, error);
+  if (layout->type.kind == ARROW_STRUCT || layout->child_count > 0)
+    return write_json_field(columns, layout, index, pen, error);
+  return write_bytes(layout, column, place, false, pen, error);
+}
