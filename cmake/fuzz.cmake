@@ -13,7 +13,7 @@ foreach(source IN LISTS targets)
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
 
   set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name}")
-  file(TOUCH "${CMAKE_BINARY_DIR}/fuzz/empty/empty")
+  file(WRITE "${CMAKE_BINARY_DIR}/fuzz/empty/empty" "")
   if(NOT IS_DIRECTORY "${corpus}")
     set(corpus "")
   endif()

@@ -1,7 +1,6 @@
 # The rooms, the library and the program.
 
-# <room>_with_below in a loop: OBJECTS_<room> lists the room's object library and those
-# of every room before it.
+# OBJECTS_<room> lists the room's object library and those of every room before it.
 set(below "")
 foreach(room IN LISTS ROOMS)
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/src/${room}/*.c")
@@ -46,19 +45,4 @@ if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/src/cli/main.c")
   set_target_properties(arrowport PROPERTIES LINKER_LANGUAGE C)
 else()
   message(STATUS "src/cli/main.c is missing: no arrowport program")
-endif()
-
-# Programs that benchmarks run.
-file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/bench/tools/*.c")
-foreach(source IN LISTS tools)
-  get_filename_component(name "${source}" NAME_WE)
-  add_executable(bench_${name} EXCLUDE_FROM_ALL "${source}")
-  link_rooms(bench_${name} ${OBJECTS_LIBRARY})
-  set_target_properties(bench_${name} PROPERTIES
-    OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
-  list(APPEND bench_targets bench_${name})
-endforeach()
-add_custom_target(bench_tools DEPENDS ${bench_targets})
-if(tools)
-  duckdb_beside("${CMAKE_BINARY_DIR}/bench")
 endif()

@@ -50,6 +50,17 @@ if(tools)
   duckdb_beside("${CMAKE_BINARY_DIR}/tests/tools")
 endif()
 
+# Programs that benchmarks run: bench/run compiles them itself, without our flags for
+# tests; here they are held to the same warnings.
+file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/bench/tools/*.c")
+foreach(source IN LISTS tools)
+  get_filename_component(name "${source}" NAME_WE)
+  add_executable(bench_${name} "${source}")
+  link_rooms(bench_${name} ${OBJECTS_LIBRARY})
+  set_target_properties(bench_${name} PROPERTIES
+    OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
+endforeach()
+
 # Our declarations of DuckDB's interface against its own: passes when it compiles.
 if(DUCKDB_HEADER_DIR AND EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/tests/engine/check_duckdb_header.c")
   add_library(check_duckdb_header OBJECT EXCLUDE_FROM_ALL
