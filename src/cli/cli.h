@@ -1,0 +1,154 @@
+/* The command line: what its commands share.
+ *
+ * A command is one file that fills in a `struct cli_command`, plus one line in main.c.
+ * main.c finds it, parses the options by its table, calls `run`, prints the error and
+ * turns the status into the exit code (base/status.h). */
+#ifndef ARROWPORT_CLI_CLI_H
+#define ARROWPORT_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arrow/abi.h"
+#include "base/buffer.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "net/http_client.h"
+#include "server/config.h"
+
+/* ---- commands and options --------------------------------------------------------- */
+
+struct cli_option {
+  const char *name;  /* "port", without dashes; NULL ends a table */
+  char letter;       /* 'p'; 0: none */
+  const char *value; /* what the value is called in the help, "N"; NULL: takes none */
+  const char *key;   /* the setting that it sets; NULL: the command's own affair */
+  const char *doc;   /* one sentence, not a whole one */
+};
+
+struct cli;
+
+struct cli_command {
+  const char *name;
+  const char *summary; /* for the list of commands */
+  const char *usage;   /* what follows the name: "STREAM FILE..." */
+  const char *text;    /* the help's body: what it does, examples */
+  const struct cli_option *options;
+  int arguments_min;
+  int arguments_max; /* -1: any number */
+  enum status (*run)(const struct cli *cli, struct error *error);
+};
+
+struct cli_given {
+  const struct cli_option *option;
+  const char *value; /* NULL for an option that takes none */
+};
+
+/* One call of the program. */
+struct cli {
+  const char *program; /* as it was called */
+  const struct cli_command *command;
+  const char **arguments; /* what is no option */
+  int argument_count;
+  struct cli_given *given; /* options in their order */
+  int given_count;
+  bool help;
+};
+
+extern const struct cli_command COMMAND_SERVE, COMMAND_INGEST, COMMAND_QUERY, COMMAND_STREAMS,
+    COMMAND_TABLES, COMMAND_SINKS, COMMAND_CONFIG, COMMAND_VERSION;
+
+/* Reads what follows the command's name. STATUS_INVALID suggests the nearest option and
+ * says how the command is called. `cli` is released by cli_release whatever happens. */
+enum status cli_parse(const struct cli_command *command, int count, char **words, struct cli *cli,
+                      struct error *error) WARN_UNUSED;
+void cli_release(struct cli *cli);
+enum status cli_help(const struct cli_command *command, struct text *out,
+                     struct error *error) WARN_UNUSED;
+
+bool cli_has(const struct cli *cli, const char *option);
+/* The option's last value, or NULL. */
+const char *cli_value(const struct cli *cli, const char *option);
+/* Its value number `index`, or NULL past the last one. */
+const char *cli_value_at(const struct cli *cli, const char *option, int index);
+
+/* The configuration with the options that are settings. */
+enum status cli_config(const struct cli *cli, struct server_config **config,
+                       struct error *error) WARN_UNUSED;
+
+/* ---- output ------------------------------------------------------------------------- */
+
+/* Writes to standard output; STATUS_IO when it takes no more. */
+enum status cli_write(const void *data, size_t bytes, struct error *error) WARN_UNUSED;
+enum status cli_print(const struct text *text, struct error *error) WARN_UNUSED;
+
+/* "1,234,567" */
+enum { CLI_NUMBER_BYTES = 32 };
+const char *cli_number(int64_t number, char text[CLI_NUMBER_BYTES]);
+
+/* A table of text for people: columns aligned to their widest cell, as wide as the
+ * terminal at most, control characters made visible. */
+struct grid;
+/* `right[i]`: numbers. STATUS_NOMEM only. */
+enum status grid_new(size_t columns, struct grid **grid, struct error *error) WARN_UNUSED;
+void grid_free(struct grid *grid);
+void grid_align_right(struct grid *grid, size_t column);
+/* The next cell, row by row, the heads first. `bytes` of `data` are copied. */
+enum status grid_add(struct grid *grid, const char *data, size_t bytes,
+                     struct error *error) WARN_UNUSED;
+size_t grid_rows(const struct grid *grid); /* without the head */
+/* `width` columns at most; 0: as it comes. */
+enum status grid_print(const struct grid *grid, size_t width, struct text *out,
+                       struct error *error) WARN_UNUSED;
+/* Of the terminal on standard output; 0: it is none. */
+size_t cli_terminal_width(void);
+
+/* Record batches as a grid. */
+struct rows;
+enum status rows_new(const struct ArrowSchema *schema, int64_t rows_max, struct budget *budget,
+                     struct rows **rows, struct error *error) WARN_UNUSED;
+void rows_free(struct rows *rows);
+/* Keeps as many of the batch's rows as there is room for, counts all. */
+enum status rows_add(struct rows *rows, const struct ArrowArray *batch,
+                     struct error *error) WARN_UNUSED;
+enum status rows_print(const struct rows *rows, struct text *out, struct error *error) WARN_UNUSED;
+
+/* ---- the server, seen from here ------------------------------------------------------ */
+
+struct remote {
+  struct http_client *client;
+  const char *url; /* without a slash at its end */
+};
+
+/* `config` must outlive it. */
+enum status remote_open(const struct server_config *config, struct remote *remote,
+                        struct error *error) WARN_UNUSED;
+void remote_close(struct remote *remote);
+
+struct remote_request {
+  const char *method;
+  const char *path; /* "/ingest/flights", percent-encoded */
+  const char *content_type;
+  const char *accept;
+  const void *body;
+  size_t body_bytes;
+  enum status (*read_body)(void *context, void *room, size_t room_bytes, size_t *bytes,
+                           struct error *error);
+  /* Pieces of a good answer; NULL: collected in `answer`. */
+  enum status (*take)(void *context, const void *data, size_t bytes, struct error *error);
+  void *context;
+};
+
+/* Sends and waits for the whole answer. An answer that tells of an error becomes that
+ * error: its status and its sentence. */
+enum status remote_send(struct remote *remote, const struct remote_request *request,
+                        struct text *answer, struct error *error) WARN_UNUSED;
+
+/* Appends `string` percent-encoded, as one segment of a path. */
+enum status remote_encode(struct text *path, const char *string, struct error *error) WARN_UNUSED;
+
+/* The status that a problem's `code` names; STATUS_INTERNAL for one that is not known. */
+enum status remote_status(const char *code);
+
+#endif

@@ -1,0 +1,268 @@
+#include "cli/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "source/source.h"
+
+enum { RAW_BYTES = 1 << 20, MAGIC_BYTES = 6 };
+
+static const char FILE_MAGIC[] = "ARROW1";
+
+struct upload {
+  struct budget *budget;
+  int file; /* -1: none */
+  int64_t rows;
+  int64_t bytes;
+
+  /* As it is: bytes lie in `raw` between the two offsets. */
+  struct ipc_framer *framer;
+  struct ipc_decoder *decoder;
+  uint8_t *raw;
+  size_t raw_begin;
+  size_t raw_end;
+  bool file_over;
+
+  /* Written anew: bytes lie in `out` from `out_begin` on. */
+  struct source *source;
+  struct ipc_writer *writer;
+  struct buffer out;
+  int64_t out_begin;
+  bool written; /* the end of the stream lies in `out` */
+};
+
+void upload_close(struct upload *upload) {
+  if (upload == NULL) return;
+  ipc_framer_free(upload->framer);
+  ipc_decoder_free(upload->decoder);
+  free(upload->raw);
+  ipc_writer_free(upload->writer);
+  buffer_release(&upload->out);
+  source_close(upload->source);
+  if (upload->file >= 0) close(upload->file);
+  free(upload);
+}
+
+int64_t upload_rows(const struct upload *upload) { return upload->rows; }
+int64_t upload_bytes(const struct upload *upload) { return upload->bytes; }
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static enum status read_failed(const char *path, struct error *error) {
+  enum status status = errno == ENOENT   ? STATUS_NOT_FOUND
+                       : errno == EACCES ? STATUS_DENIED
+                                         : STATUS_IO;
+  return error_set(error, status, "'%.200s' cannot be read: %s", path, strerror(errno));
+}
+
+/* At most `room` bytes; 0 at the end. */
+static enum status read_some(int file, void *data, size_t room, size_t *bytes,
+                             struct error *error) {
+  ssize_t got;
+  do got = read(file, data, room);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return error_set(error, STATUS_IO, "cannot be read: %s", strerror(errno));
+  *bytes = (size_t)got;
+  return STATUS_OK;
+}
+
+static enum status write_all(int file, const uint8_t *data, size_t bytes, struct error *error) {
+  while (bytes > 0) {
+    ssize_t written = write(file, data, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0)
+      return error_set(error, STATUS_IO, "a temporary file in /tmp cannot be written: %s",
+                       strerror(errno));
+    data += written;
+    bytes -= (size_t)written;
+  }
+  return STATUS_OK;
+}
+
+/* An Arrow file is read from its end: one that comes through a pipe is put into a
+ * temporary file first, which `upload->file` then is. */
+static enum status spool(struct upload *upload, struct error *error) {
+  char path[] = "/tmp/arrowport-XXXXXX";
+  int copy = mkostemp(path, O_CLOEXEC);
+  if (copy < 0)
+    return error_set(error, STATUS_IO, "a temporary file in /tmp cannot be made: %s",
+                     strerror(errno));
+  unlink(path);
+  enum status status = STATUS_OK;
+  while (status == STATUS_OK && upload->raw_end > 0) {
+    status = write_all(copy, upload->raw, upload->raw_end, error);
+    if (status == STATUS_OK)
+      status = read_some(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
+  }
+  close(upload->file);
+  upload->file = copy;
+  return status;
+}
+
+/* `path` NULL: what is open has no name. */
+static enum status open_rewrite(struct upload *upload, const char *path,
+                                const struct upload_options *options, struct error *error) {
+  char unnamed[64];
+  snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", upload->file);
+  if (path == NULL) path = unnamed;
+  enum status status = source_open_path(path, options->budget, &upload->source, error);
+  if (status != STATUS_OK) return status;
+  status = ipc_writer_new(source_schema(upload->source), &options->compression, options->budget,
+                          &upload->writer, error);
+  if (status != STATUS_OK) return status;
+  return ipc_writer_schema(upload->writer, &upload->out, error);
+}
+
+static enum status open_as_is(struct upload *upload, struct error *error) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  enum status status = ipc_framer_new(&limits, upload->budget, &upload->framer, error);
+  if (status != STATUS_OK) return status;
+  return ipc_decoder_new(&limits, upload->budget, &upload->decoder, error);
+}
+
+/* Reads the first bytes and decides by them. */
+static enum status open_by_magic(struct upload *upload, const char *path,
+                                 const struct upload_options *options, struct error *error) {
+  enum status status = STATUS_OK;
+  for (size_t got = 1; got > 0 && upload->raw_end < MAGIC_BYTES && status == STATUS_OK;
+       upload->raw_end += got)
+    status = read_some(upload->file, upload->raw + upload->raw_end, RAW_BYTES - upload->raw_end,
+                       &got, error);
+  if (status != STATUS_OK) return status;
+  if (upload->raw_end == 0)
+    return error_set(error, STATUS_INVALID, "is empty: not even a schema is in it");
+  bool is_file =
+      upload->raw_end >= MAGIC_BYTES && memcmp(upload->raw, FILE_MAGIC, MAGIC_BYTES) == 0;
+  if (!is_file && !options->rewrite) return open_as_is(upload, error);
+  bool seekable = lseek(upload->file, 0, SEEK_SET) == 0;
+  if (!seekable) status = spool(upload, error);
+  if (status != STATUS_OK) return status;
+  return open_rewrite(upload, seekable ? path : NULL, options, error);
+}
+
+enum status upload_open(const char *path, const struct upload_options *options,
+                        struct upload **upload, struct error *error) {
+  struct upload *made = calloc(1, sizeof *made);
+  if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for an upload");
+  made->budget = options->budget;
+  enum status status = STATUS_OK;
+  bool standard = strcmp(path, "-") == 0;
+  made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+  made->raw = malloc(RAW_BYTES);
+  if (made->file < 0)
+    status = read_failed(path, error);
+  else if (made->raw == NULL)
+    status = error_set(error, STATUS_NOMEM, "no memory for an upload");
+  else
+    status = open_by_magic(made, standard ? NULL : path, options, error);
+  if (status != STATUS_OK && made->file >= 0)
+    error_at(error, "%s", standard ? "standard input" : path);
+  if (status == STATUS_OK)
+    *upload = made;
+  else
+    upload_close(made);
+  return status;
+}
+
+/* ---- as it is ------------------------------------------------------------------------ */
+
+static enum status check_message(struct upload *upload, struct error *error) {
+  struct ipc_message message;
+  struct ArrowArray batch = {.release = NULL};
+  enum ipc_event event;
+  ipc_framer_take(upload->framer, &message);
+  enum status status = ipc_decoder_decode(upload->decoder, &message, &event, &batch, error);
+  if (status != STATUS_OK) {
+    ipc_message_release(&message);
+    return status;
+  }
+  if (event == IPC_EVENT_BATCH) {
+    upload->rows += batch.length;
+    arrow_array_release(&batch);
+  }
+  return STATUS_OK;
+}
+
+/* Follows the bytes that were just read with the framer and the decoder. */
+static enum status check_raw(struct upload *upload, struct error *error) {
+  size_t at = 0;
+  while (at < upload->raw_end) {
+    uint8_t *window;
+    int64_t room;
+    enum ipc_frame frame;
+    enum status status = ipc_framer_window(upload->framer, &window, &room, error);
+    if (status != STATUS_OK) return status;
+    size_t bytes = upload->raw_end - at;
+    if ((int64_t)bytes > room) bytes = (size_t)room;
+    memcpy(window, upload->raw + at, bytes);
+    at += bytes;
+    status = ipc_framer_filled(upload->framer, (int64_t)bytes, &frame, error);
+    if (status == STATUS_OK && frame == IPC_FRAME_MESSAGE) status = check_message(upload, error);
+    if (status != STATUS_OK) return status;
+  }
+  return STATUS_OK;
+}
+
+static enum status read_as_is(struct upload *upload, void *room, size_t room_bytes, size_t *bytes,
+                              struct error *error) {
+  enum status status = STATUS_OK;
+  if (upload->raw_begin == upload->raw_end && !upload->file_over) {
+    upload->raw_begin = 0;
+    status = read_some(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
+    upload->file_over = upload->raw_end == 0;
+    if (status == STATUS_OK) status = check_raw(upload, error);
+  } else if (upload->bytes == 0) {
+    status = check_raw(upload, error); /* what the first look has read */
+  }
+  if (status == STATUS_OK && upload->file_over)
+    status = ipc_framer_finish(upload->framer, false, error);
+  if (status != STATUS_OK) return status;
+  *bytes = upload->raw_end - upload->raw_begin;
+  if (*bytes > room_bytes) *bytes = room_bytes;
+  memcpy(room, upload->raw + upload->raw_begin, *bytes);
+  upload->raw_begin += *bytes;
+  upload->bytes += (int64_t)*bytes;
+  return STATUS_OK;
+}
+
+/* ---- written anew ---------------------------------------------------------------------- */
+
+static enum status write_next(struct upload *upload, struct error *error) {
+  struct ArrowArray batch = {.release = NULL};
+  upload->out.size_bytes = 0;
+  upload->out_begin = 0;
+  enum status status = source_next(upload->source, &batch, error);
+  if (status != STATUS_OK) return status;
+  if (batch.release == NULL) {
+    upload->written = true;
+    return ipc_writer_end(upload->writer, &upload->out, error);
+  }
+  upload->rows += batch.length;
+  status = ipc_writer_batch(upload->writer, &batch, &upload->out, error);
+  arrow_array_release(&batch);
+  return status;
+}
+
+static enum status read_rewritten(struct upload *upload, void *room, size_t room_bytes,
+                                  size_t *bytes, struct error *error) {
+  enum status status = STATUS_OK;
+  while (upload->out_begin == upload->out.size_bytes && !upload->written && status == STATUS_OK)
+    status = write_next(upload, error);
+  if (status != STATUS_OK) return status;
+  *bytes = (size_t)(upload->out.size_bytes - upload->out_begin);
+  if (*bytes > room_bytes) *bytes = room_bytes;
+  if (*bytes > 0) memcpy(room, upload->out.data + upload->out_begin, *bytes);
+  upload->out_begin += (int64_t)*bytes;
+  upload->bytes += (int64_t)*bytes;
+  return STATUS_OK;
+}
+
+enum status upload_read(struct upload *upload, void *room, size_t room_bytes, size_t *bytes,
+                        struct error *error) {
+  return upload->source != NULL ? read_rewritten(upload, room, room_bytes, bytes, error)
+                                : read_as_is(upload, room, room_bytes, bytes, error);
+}
