@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help build run test soak bench fuzz coverage format clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## builds build/release/arrowport
 	@scripts/install-build-deps
