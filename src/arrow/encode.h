@@ -3,7 +3,7 @@
  *
  * Values are exact. 64-bit integers are written with all their digits; decimals are
  * strings ("12.340", their scale kept); floats are the shortest text that reads back
- * to the same number; NaN and infinities, which JSON lacks, are the strings "NaN",
+ * to the same number (at some powers of two one digit longer); NaN and infinities, which JSON lacks, are the strings "NaN",
  * "Infinity", "-Infinity". Dates and times are ISO 8601 strings with as many
  * fraction digits as the unit has ("2026-03-01", "2026-03-01T12:00:00.000001", with
  * a zone: in UTC with "Z"); durations and intervals are ISO 8601 durations; binary

@@ -1,10 +1,13 @@
 #include "arrow/encode_number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+__extension__ typedef unsigned __int128 uint128;
 
 /* ---- integers ---------------------------------------------------------------------- */
 
@@ -54,14 +57,20 @@ char *encode_padded(char *at, uint64_t value, int digits) {
   return at + count;
 }
 
+char *encode_two(char *at, uint32_t value) {
+  memcpy(at, pairs + 2 * value, 2);
+  return at + 2;
+}
+
 /* ---- floats ------------------------------------------------------------------------ */
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}; /* all exact */
-enum { POWER_MAX = 22, POWER_FLOAT_MAX = 10 };
+enum { POWER_MAX = 22 };
 
-static const double plain_min = 1e-5; /* smaller ones are shorter with an exponent */
+static const double plain_min = 1e-5;               /* smaller ones are shorter with an exponent */
+static const double exact_max = 9007199254740992.0; /* 2^53 */
 
 /* `digits` with `places` of them after the point, at least one before and after it. */
 static char *place_point(char *at, uint64_t digits, int places) {
@@ -105,25 +114,61 @@ static char *copy_float_text(char *at, const char *text) {
 /* A number m / 10^k with m < 2^53 and k <= 22 is exactly one division of two exact
  * doubles, which rounds as reading the text "m / 10^k" does: so if the quotient is the
  * value, the text is right, and the smallest k gives the shortest. Most numbers that
- * people write are of this kind; the others go through printf. */
+ * people write are of this kind. NULL when `value`, which is not negative, is not. */
+static char *short_double(char *at, double value) {
+  for (int places = 0; places <= POWER_MAX; places++) {
+    double scaled = value * powers[places] + 0.5;
+    if (scaled >= exact_max) break;
+    uint64_t whole = (uint64_t)scaled;
+    if ((double)whole / powers[places] == value) return place_point(at, whole, places);
+  }
+  return NULL;
+}
+
+/* All 16 or 17 digits of a value in [plain_min, exact_max) that has no fewer.
+ *
+ * With value = c * 2^-q, c < 2^53, q <= 69, everything below is counted in units of
+ * 2^-q * 10^-places: the value is c * 10^places, a candidate d of so many places is
+ * d * 2^q, and what reads back as the value is no further from it than half the
+ * distance to its neighbour, 10^places / 2 (or / 4 below a power of two). All of it is
+ * exact, because 10^22 * 2^53 and 10^17 * 2^69 are below 2^127. */
+static char *long_double(char *at, double value) {
+  static const uint64_t hidden = UINT64_C(1) << 52;
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint64_t fraction = bits & (hidden - 1);
+  uint128 significand = hidden | fraction;
+  int shift = 1075 - (int)(bits >> 52);
+  int places = 0; /* for 17 digits */
+  while (value * powers[places] < 1e16 && places < POWER_MAX) places++;
+  for (int fewer = 1; fewer >= 0; fewer--) {
+    uint128 power = (uint128)powers[places - fewer];
+    uint128 exact = significand * power;
+    uint128 half_unit = ((uint128)1 << shift) >> 1;
+    uint64_t digits = (uint64_t)((exact + half_unit) >> shift);
+    uint128 candidate = (uint128)digits << shift;
+    bool is_above = candidate > exact;
+    uint128 distance = is_above ? candidate - exact : exact - candidate;
+    uint128 reach = !is_above && fraction == 0 ? power : 2 * power; /* in quarters */
+    bool is_even = (significand & 1) == 0;
+    bool reads_back = is_even ? 4 * distance <= reach : 4 * distance < reach;
+    if (reads_back || fewer == 0) return place_point(at, digits, places - fewer);
+  }
+  return at;
+}
+
 char *encode_double(char *at, double value) {
-  static const double exact_max = 9007199254740992.0; /* 2^53 */
   if (!isfinite(value)) return special(at, value);
   if (signbit(value)) {
     *at++ = '-';
     value = -value;
   }
-  int digits = 15;
   if (value == 0 || (value >= plain_min && value < exact_max)) {
-    for (int places = 0; places <= POWER_MAX; places++) {
-      double scaled = value * powers[places] + 0.5;
-      if (scaled >= exact_max) break;
-      uint64_t whole = (uint64_t)scaled;
-      if ((double)whole / powers[places] == value) return place_point(at, whole, places);
-    }
-    digits = 16; /* fewer would have been found */
+    char *end = short_double(at, value);
+    return end != NULL ? end : long_double(at, value);
   }
   char text[NUMBER_TEXT_BYTES];
+  int digits = value < DBL_MIN ? 1 : DBL_DIG; /* the smallest have fewer */
   for (; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, value);
     if (digits == 17 || strtod(text, NULL) == value) break;
@@ -131,25 +176,40 @@ char *encode_double(char *at, double value) {
   return copy_float_text(at, text);
 }
 
-/* As above with 2^24 and 10^10. A quotient of such floats is the same whether it is
- * rounded to a float at once or to a double first, so readers of either kind agree. */
+/* Whether rounding a double to a float may be the second rounding of a number that lay
+ * beside the middle between two floats, and so go the other way than rounding it once. */
+static bool is_halfway(double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (bits & 0x1FFFFFFF) == 0x10000000;
+}
+
+/* As for doubles; a reader may read a float at once or by way of a double. */
+static char *short_float(char *at, float value) {
+  for (int places = 0; places <= POWER_MAX; places++) {
+    double scaled = (double)value * powers[places] + 0.5;
+    if (scaled >= exact_max) break;
+    uint64_t whole = (uint64_t)scaled;
+    double quotient = (double)whole / powers[places];
+    if ((float)quotient == value && !is_halfway(quotient)) return place_point(at, whole, places);
+  }
+  return NULL;
+}
+
 char *encode_float(char *at, float value) {
-  static const float exact_max = 16777216.0F; /* 2^24 */
+  static const float whole_max = 16777216.0F; /* 2^24: larger ones have digits to spare */
   if (!isfinite(value)) return special(at, (double)value);
   if (signbit(value)) {
     *at++ = '-';
     value = -value;
   }
-  if (value == 0 || ((double)value >= plain_min && value < exact_max)) {
-    for (int places = 0; places <= POWER_FLOAT_MAX; places++) {
-      double scaled = (double)value * powers[places] + 0.5;
-      if (scaled >= (double)exact_max) break;
-      uint64_t whole = (uint64_t)scaled;
-      if ((float)whole / (float)powers[places] == value) return place_point(at, whole, places);
-    }
+  if (value == 0 || ((double)value >= plain_min && value < whole_max)) {
+    char *end = short_float(at, value);
+    if (end != NULL) return end;
   }
   char text[NUMBER_TEXT_BYTES];
-  for (int digits = 6; digits <= 9; digits++) {
+  int digits = value < FLT_MIN ? 1 : FLT_DIG;
+  for (; digits <= 9; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, (double)value);
     if (strtof(text, NULL) == value && (float)strtod(text, NULL) == value) break;
   }
@@ -172,8 +232,6 @@ float half_to_float(uint16_t bits) {
 /* ---- decimals ---------------------------------------------------------------------- */
 
 enum { LIMBS = 4, LIMB_DIGITS = 19, DECIMAL_DIGITS_MAX = 80 };
-
-__extension__ typedef unsigned __int128 uint128;
 
 /* Divides in place by 10^19; returns the remainder. */
 static uint64_t divide(uint64_t limbs[LIMBS]) {

@@ -11,6 +11,8 @@ char *encode_unsigned(char *at, uint64_t value);
 char *encode_integer(char *at, int64_t value);
 /* `value` with zeros before it, so that it has at least `digits` digits. */
 char *encode_padded(char *at, uint64_t value, int digits);
+/* A value below 100 as two digits. */
+char *encode_two(char *at, uint32_t value);
 
 /* The shortest text that reads back to the same number, always with a point or an
  * exponent, so that it reads back as a float: "1.0", "0.1", "1e+300"; "NaN",

@@ -14,8 +14,18 @@ static const struct {
              [ARROW_MICROSECOND] = {1000000, 6},
              [ARROW_NANOSECOND] = {1000000000, 9}};
 
+/* A division by a constant is a multiplication: so each unit has its own. */
+static uint64_t split_seconds(uint64_t value, enum arrow_unit unit, uint64_t *fraction) {
+  switch (unit) {
+  case ARROW_MILLISECOND: *fraction = value % 1000; return value / 1000;
+  case ARROW_MICROSECOND: *fraction = value % 1000000; return value / 1000000;
+  case ARROW_NANOSECOND: *fraction = value % 1000000000; return value / 1000000000;
+  default: *fraction = 0; return value;
+  }
+}
+
 /* Quotient and remainder with 0 <= remainder < divisor. */
-static int64_t divide_down(int64_t value, int64_t divisor, int64_t *remainder) {
+static inline int64_t divide_down(int64_t value, int64_t divisor, int64_t *remainder) {
   int64_t quotient = value / divisor;
   *remainder = value % divisor;
   if (*remainder < 0) {
@@ -56,9 +66,9 @@ char *encode_date(char *at, int64_t days) {
   uint64_t year = (uint64_t)(date.year < 0 ? -date.year : date.year);
   at = encode_padded(at, year, is_plain ? 4 : 5);
   *at++ = '-';
-  at = encode_padded(at, date.month, 2);
+  at = encode_two(at, date.month);
   *at++ = '-';
-  return encode_padded(at, date.day, 2);
+  return encode_two(at, date.day);
 }
 
 char *encode_date_ms(char *at, int64_t milliseconds) {
@@ -79,27 +89,38 @@ static char *put_fraction(char *at, uint64_t fraction, enum arrow_unit unit) {
 
 static uint64_t size_of(int64_t value) { return value < 0 ? 0 - (uint64_t)value : (uint64_t)value; }
 
-char *encode_time(char *at, int64_t value, enum arrow_unit unit) {
-  uint64_t size = size_of(value);
-  uint64_t per_second = (uint64_t)units[unit].per_second;
-  uint64_t seconds = size / per_second;
-  if (value < 0) *at++ = '-';
+/* "12:00:00" */
+static char *put_clock_time(char *at, uint64_t seconds) {
   at = encode_padded(at, seconds / HOUR_SECONDS, 2);
+  uint32_t in_hour = (uint32_t)(seconds % HOUR_SECONDS);
   *at++ = ':';
-  at = encode_padded(at, seconds % HOUR_SECONDS / MINUTE_SECONDS, 2);
+  at = encode_two(at, in_hour / MINUTE_SECONDS);
   *at++ = ':';
-  at = encode_padded(at, seconds % MINUTE_SECONDS, 2);
-  return put_fraction(at, size % per_second, unit);
+  return encode_two(at, in_hour % MINUTE_SECONDS);
+}
+
+char *encode_time(char *at, int64_t value, enum arrow_unit unit) {
+  uint64_t fraction;
+  uint64_t seconds = split_seconds(size_of(value), unit, &fraction);
+  if (value < 0) *at++ = '-';
+  return put_fraction(put_clock_time(at, seconds), fraction, unit);
 }
 
 char *encode_timestamp(char *at, int64_t value, enum arrow_unit unit) {
-  int64_t fraction;
+  uint64_t fraction;
+  int64_t seconds = (int64_t)split_seconds(size_of(value), unit, &fraction);
   int64_t in_day;
-  int64_t seconds = divide_down(value, units[unit].per_second, &fraction);
+  if (value < 0) {
+    seconds = unit == ARROW_SECOND ? value : -seconds;
+    if (fraction > 0) {
+      seconds--;
+      fraction = (uint64_t)units[unit].per_second - fraction;
+    }
+  }
   int64_t days = divide_down(seconds, DAY_SECONDS, &in_day);
   at = encode_date(at, days);
   *at++ = 'T';
-  return encode_time(at, in_day * units[unit].per_second + fraction, unit);
+  return put_fraction(put_clock_time(at, (uint64_t)in_day), fraction, unit);
 }
 
 /* ---- spans ------------------------------------------------------------------------- */
@@ -114,9 +135,8 @@ static char *put_part(char *at, bool is_negative, uint64_t size, char letter) {
 
 /* "1H30M0.500S", each part with the sign that is given. */
 static char *put_clock(char *at, bool is_negative, uint64_t size, enum arrow_unit unit) {
-  uint64_t per_second = (uint64_t)units[unit].per_second;
-  uint64_t seconds = size / per_second;
-  uint64_t fraction = size % per_second;
+  uint64_t fraction;
+  uint64_t seconds = split_seconds(size, unit, &fraction);
   at = put_part(at, is_negative, seconds / HOUR_SECONDS, 'H');
   at = put_part(at, is_negative, seconds % HOUR_SECONDS / MINUTE_SECONDS, 'M');
   seconds %= MINUTE_SECONDS;

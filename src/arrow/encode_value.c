@@ -228,10 +228,9 @@ static bool is_scalar(enum arrow_kind kind) {
          (kind >= ARROW_DECIMAL && kind <= ARROW_INTERVAL_MONTH_DAY_NANO);
 }
 
-/* Numbers and booleans stand in JSON as they are, if it has them. */
-static bool needs_quotes(const struct arrow_type *type, const char *text) {
-  if (type->kind > ARROW_FLOAT64) return true;
-  if (type->kind < ARROW_FLOAT16) return false;
+/* What JSON has no number for. */
+static bool is_special(const struct arrow_type *type, const char *text) {
+  if (type->kind < ARROW_FLOAT16 || type->kind > ARROW_FLOAT64) return false;
   return text[0] == 'N' || text[0] == 'I' || text[1] == 'I';
 }
 
@@ -242,12 +241,16 @@ static enum status write_scalar(const struct layout *layout, const struct column
   enum status status = pen_room(pen, room_bytes, error);
   if (status != STATUS_OK) return status;
   char *start = pen->at;
-  pen->at = put_scalar(start, &layout->type, column->values, place);
-  if (!is_json || !needs_quotes(&layout->type, start)) return STATUS_OK;
-  memmove(start + 1, start, (size_t)(pen->at - start));
-  *start = '"';
-  pen->at++;
-  pen_put(pen, '"');
+  bool is_quoted = is_json && layout->type.kind > ARROW_FLOAT64;
+  if (is_quoted) pen_put(pen, '"');
+  pen->at = put_scalar(pen->at, &layout->type, column->values, place);
+  if (is_json && is_special(&layout->type, start)) {
+    memmove(start + 1, start, (size_t)(pen->at - start));
+    *start = '"';
+    pen->at++;
+    is_quoted = true;
+  }
+  if (is_quoted) pen_put(pen, '"');
   return STATUS_OK;
 }
 
