@@ -172,8 +172,9 @@ static bool set_options(struct http_client *client, const struct http_client_req
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
   SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-  SET(CURLOPT_BUFFERSIZE, (long)TRANSFER_BYTES);
-  SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BYTES);
+  /* Refused while a buffer of the last request is still there, which then serves. */
+  curl.easy_setopt(handle, CURLOPT_BUFFERSIZE, (long)TRANSFER_BYTES);
+  curl.easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BYTES);
   SET(CURLOPT_WRITEFUNCTION, on_answer);
   SET(CURLOPT_WRITEDATA, transfer);
   if (has_body(request)) {

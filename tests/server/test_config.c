@@ -260,7 +260,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
       {"<<: {port: 1}\n", "unknown key '<<'"},
       {"port: 1\n\tb: 2\n", "a tab stands where YAML wants spaces; indent with spaces"},
       {"# \xC3\xA9\xC3\xA9\n\tport: 1\n", "a.yaml:2:1: a tab stands where"},
-      {"port: 1\nhost: a: b\n", "a.yaml:2:8: mapping values are not allowed in this context"},
+      {"port: 1\nthreads: 1: 2\n", "a.yaml:2:11: mapping values are not allowed in this context"},
       {"port: 'x\n", "found unexpected end of stream, while scanning a quoted scalar that began in "
                      "line 1"},
       {"port: {a\n", "a.yaml:"},
