@@ -509,9 +509,8 @@ static void probe(struct http_connection *connection) {
     connection_lost(connection, STATUS_CANCELLED, "the client is gone");
     return;
   }
-  if (exchange->answer == ANSWER_NONE && exchange->head.minor_version == 1 &&
-      !exchange->continued) {
-    exchange->continued = true;
+  if (exchange->answer == ANSWER_NONE && exchange->head.minor_version == 1 && !exchange->probed) {
+    exchange->probed = true;
     connection_send_continue(connection);
   }
   start_timer(connection, TIMER_PROBE);

@@ -64,7 +64,8 @@ struct http_exchange {
 
   enum body_state body;
   bool paused;
-  bool continued; /* 100 was sent */
+  bool continued; /* the client knows that its body is wanted */
+  bool probed;    /* see `probe` */
   struct http_body_handler handler;
 
   enum answer_state answer;
