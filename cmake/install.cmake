@@ -17,6 +17,9 @@ install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/arrowport"
 if(DUCKDB_LIBRARY)
   file(REAL_PATH "${DUCKDB_LIBRARY}" duckdb_file)
   install(PROGRAMS "${duckdb_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" RENAME libduckdb.so)
+  get_filename_component(duckdb_folder "${duckdb_file}" DIRECTORY)
+  install(FILES "${duckdb_folder}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+    RENAME LICENSE.duckdb OPTIONAL)
 endif()
 install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE" "${CMAKE_CURRENT_SOURCE_DIR}/NOTICE"
   "${CMAKE_CURRENT_SOURCE_DIR}/docs/third-party.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
