@@ -26,14 +26,14 @@ enum config_type {
 struct config_field {
   const char *name;
   enum config_type type;
+  bool required;
+  bool secret;              /* never printed */
   const char *unit;         /* "ms", "rows"; NULL: none */
   const char *default_text; /* NULL: no default, unset */
-  bool required;
-  bool secret;             /* never printed */
-  int64_t min, max;        /* CONFIG_INTEGER, CONFIG_BYTES; both 0: not limited */
-  const char *choices;     /* CONFIG_CHOICE: "zstd|lz4|none" */
-  const char *environment; /* NULL: none */
-  const char *doc;         /* one sentence */
+  int64_t min, max;         /* CONFIG_INTEGER, CONFIG_BYTES; both 0: not limited */
+  const char *choices;      /* CONFIG_CHOICE: "zstd|lz4|none" */
+  const char *environment;  /* NULL: none */
+  const char *doc;          /* one sentence */
   /* What the type cannot say about a value (of a list: about each item); NULL: nothing.
    * STATUS_INVALID says what is wrong and what to write. */
   enum status (*check)(const char *value, struct error *error);

@@ -16,8 +16,7 @@ enum { PROGRESS_INTERVAL_MS = 200 };
 
 static const struct cli_option OPTIONS[] = {
     {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},
-    {"compression", 0, "CODEC", "compression",
-     "compress what is sent: zstd[:LEVEL], lz4, none (a stream goes as it is otherwise)"},
+    {"compression", 0, "CODEC", "compression", "compress what is sent: zstd[:LEVEL], lz4 or none"},
     {"local", 0, NULL, NULL, "straight into the configured storage, without a server"},
     {"db", 0, "FILE", "db_path", "with --local: the DuckDB file"},
     {"json", 0, NULL, NULL, "print the answer as JSON, a line for each file"},

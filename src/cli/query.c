@@ -143,16 +143,17 @@ static enum status take_bytes(void *context, const void *data, size_t bytes, str
   return cli_write(data, bytes, error);
 }
 
-static enum status ask_table(struct remote *remote, struct remote_request *request,
+static enum status ask_table(struct remote *remote, const struct remote_request *request,
                              const struct printer_options *options, struct error *error) {
   struct receiving receiving = {.options = options};
   struct ipc_limits limits = IPC_LIMITS_DEFAULT;
-  request->take = take_arrow;
-  request->context = &receiving;
+  struct remote_request asked = *request;
+  asked.take = take_arrow;
+  asked.context = &receiving;
   enum status status = ipc_framer_new(&limits, options->budget, &receiving.framer, error);
   if (status == STATUS_OK)
     status = ipc_decoder_new(&limits, options->budget, &receiving.decoder, error);
-  if (status == STATUS_OK) status = remote_send(remote, request, NULL, error);
+  if (status == STATUS_OK) status = remote_send(remote, &asked, NULL, error);
   if (status == STATUS_OK) status = ipc_framer_finish(receiving.framer, false, error);
   if (status == STATUS_OK) status = printer_end(receiving.printer, error);
   printer_free(receiving.printer);
@@ -238,13 +239,11 @@ static enum status query_local(const struct server_config *config, const struct 
   struct engine_result *result = NULL;
   size_t count = json_array_size(parameters);
   struct engine_value *values = calloc(count + 1, sizeof values[0]);
-  enum status status =
-      values == NULL ? error_set(error, STATUS_NOMEM, "no memory for parameters") : STATUS_OK;
-  for (size_t i = 0; i < count && status == STATUS_OK; i++)
-    values[i] = value_of(json_array_get(parameters, i));
+  if (values == NULL) return error_set(error, STATUS_NOMEM, "no memory for parameters");
+  for (size_t i = 0; i < count; i++) values[i] = value_of(json_array_get(parameters, i));
   struct engine_query query = {
       .sql = text_get(sql), .parameters = values, .parameter_count = count};
-  if (status == STATUS_OK) status = storage_new(config, &storage, error);
+  enum status status = storage_new(config, &storage, error);
   if (status == STATUS_OK) status = storage_engine(storage, &engine, error);
   if (status == STATUS_OK) status = engine_session_open(engine, &session, error);
   if (status == STATUS_OK) status = engine_query(session, &query, &result, error);

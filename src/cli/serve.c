@@ -19,7 +19,7 @@ static const struct cli_option OPTIONS[] = {
 
 static const char TEXT[] =
     "Starts the server and runs until it is stopped (Ctrl-C, or SIGTERM): requests in flight\n"
-    "are then finished. What it serves is described in docs/http-api.md, every setting in\n"
+    "are then finished. What it serves is described in docs/openapi.yaml, every setting in\n"
     "docs/configuration.md.\n"
     "\n"
     "Examples\n"
@@ -80,7 +80,8 @@ static void on_ready(void *context, const char *host, int port) {
                  : text_add_format(&text, NULL, "Data is kept in %s\n", path);
   if (status == STATUS_OK) status = add_lines(&text, started->cli->program, host, port, NULL);
   /* A greeting that nobody can read is no reason not to serve. */
-  if (status == STATUS_OK) status = cli_print(&text, NULL);
+  if (status != STATUS_OK || cli_print(&text, NULL) != STATUS_OK)
+    log_warning("cli", "how to use the server could not be printed");
   text_release(&text);
 }
 

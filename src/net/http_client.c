@@ -28,7 +28,7 @@ enum { CONNECT_TIMEOUT_MS = 10000, TRANSFER_BYTES = 512 * 1024 };
   X(slist_free_all)
 
 static struct {
-#define X(name) __typeof__(curl_##name) *name;
+#define X(name) __typeof__(curl_##name) *(name);
   CURL_FUNCTIONS(X)
 #undef X
 } curl;
