@@ -14,13 +14,7 @@ die() {
 }
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo --preserve-env=DEBIAN_FRONTEND "$@"
-  else
-    die "installing system packages needs root: run as root, or install sudo, or install them yourself: $*"
-  fi
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # The packages of a group in scripts/packages.txt, one a line.
@@ -39,15 +33,16 @@ apt_install() {
     is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    die "these packages are missing, and there is no sudo to install them with: ${missing[*]}"
   say "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  local options=(-qq -y --no-install-recommends -o Dpkg::Use-Pty=0) log
+  local log install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y
+    --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}")
   mkdir -p "$DEPS"
   log=$DEPS/apt.log
   # The package lists may be absent or old: fetch them only if it does not work without.
-  if ! as_root apt-get install "${options[@]}" "${missing[@]}" >"$log" 2>&1; then
-    if ! { as_root apt-get update -qq && as_root apt-get install "${options[@]}" "${missing[@]}"; } \
-      >"$log" 2>&1; then
+  if ! as_root "${install[@]}" >"$log" 2>&1; then
+    if ! { as_root apt-get update -qq && as_root "${install[@]}"; } >"$log" 2>&1; then
       cat "$log" >&2
       die "apt-get could not install ${missing[*]}"
     fi
