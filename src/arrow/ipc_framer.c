@@ -1,0 +1,207 @@
+/* Cuts a byte stream into messages ("Encapsulated message format").
+ *
+ *   PREFIX --0xFFFFFFFF--> LENGTH --> METADATA --> BODY --> ready, PREFIX
+ *      |  (before 0.15 the length itself)  ^         (no body: at once)
+ *      +-----------------------------------+
+ *   a length of 0: END
+ *
+ * Room for metadata and body grows by doubling as bytes arrive, from at most
+ * FIRST_ROOM_BYTES on: to announce a gigabyte costs a peer nothing, so it must not
+ * cost us one. */
+#include "arrow/ipc.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrow/ipc_header.h"
+
+enum { FIRST_ROOM_BYTES = 4 << 20, PREFIX_BYTES = 4 };
+
+static const uint8_t continuation[PREFIX_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
+
+enum framer_state { AT_PREFIX, AT_LENGTH, AT_METADATA, AT_BODY, AT_READY, AT_END };
+
+struct ipc_framer {
+  struct ipc_limits limits;
+  struct budget *budget;
+  enum framer_state state;
+  int64_t position_bytes; /* in the stream */
+  uint8_t prefix[PREFIX_BYTES];
+  int64_t prefix_filled;
+  int64_t metadata_bytes; /* announced */
+  int64_t body_bytes;     /* announced */
+  struct ipc_message message;
+};
+
+void ipc_message_release(struct ipc_message *message) {
+  buffer_release(&message->metadata);
+  buffer_release(&message->body);
+}
+
+enum status ipc_framer_new(const struct ipc_limits *limits, struct budget *budget,
+                           struct ipc_framer **framer, struct error *error) {
+  *framer = calloc(1, sizeof **framer);
+  if (*framer == NULL) return error_set(error, STATUS_NOMEM, "no memory for a stream");
+  (*framer)->limits = *limits;
+  (*framer)->budget = budget;
+  return STATUS_OK;
+}
+
+void ipc_framer_free(struct ipc_framer *framer) {
+  if (framer == NULL) return;
+  ipc_message_release(&framer->message);
+  free(framer);
+}
+
+/* Room behind what has arrived of `buffer`, which will have `total_bytes`. */
+static enum status room(struct ipc_framer *framer, struct buffer *buffer, int64_t total_bytes,
+                        uint8_t **data, int64_t *bytes, struct error *error) {
+  if (buffer->size_bytes == buffer->capacity_bytes) {
+    int64_t wanted = buffer->size_bytes == 0 ? FIRST_ROOM_BYTES : 2 * buffer->size_bytes;
+    if (wanted > total_bytes) wanted = total_bytes;
+    enum status status = buffer_reserve(buffer, framer->budget, wanted, error);
+    if (status != STATUS_OK) return status;
+  }
+  int64_t left = total_bytes - buffer->size_bytes;
+  int64_t free_bytes = buffer->capacity_bytes - buffer->size_bytes;
+  *data = buffer->data + buffer->size_bytes;
+  *bytes = left < free_bytes ? left : free_bytes;
+  return STATUS_OK;
+}
+
+enum status ipc_framer_window(struct ipc_framer *framer, uint8_t **data, int64_t *bytes,
+                              struct error *error) {
+  switch (framer->state) {
+  case AT_METADATA:
+    return room(framer, &framer->message.metadata, framer->metadata_bytes, data, bytes, error);
+  case AT_BODY: return room(framer, &framer->message.body, framer->body_bytes, data, bytes, error);
+  case AT_PREFIX:
+  case AT_LENGTH:
+    *data = framer->prefix + framer->prefix_filled;
+    *bytes = PREFIX_BYTES - framer->prefix_filled;
+    return STATUS_OK;
+  case AT_END: /* whatever comes is refused by ipc_framer_filled */
+    *data = framer->prefix;
+    *bytes = 1;
+    return STATUS_OK;
+  case AT_READY: break;
+  }
+  return error_set(error, STATUS_INTERNAL, "a message is waiting to be taken");
+}
+
+static enum status start_message(struct ipc_framer *framer, int64_t metadata_bytes,
+                                 struct error *error) {
+  if (memcmp(framer->prefix, "ARRO", PREFIX_BYTES) == 0 && framer->message.offset_bytes == 0)
+    return error_set(error, STATUS_INVALID,
+                     "this is an Arrow file (it begins with ARROW1), not an Arrow stream; write a "
+                     "stream instead");
+  if (metadata_bytes < 0)
+    return error_set(error, STATUS_INVALID,
+                     "this is not an Arrow IPC stream: at byte %" PRId64
+                     " a message announces %" PRId64 " bytes of metadata",
+                     framer->message.offset_bytes, metadata_bytes);
+  if (metadata_bytes > framer->limits.metadata_bytes_max)
+    return error_set(error, framer->message.offset_bytes == 0 ? STATUS_INVALID : STATUS_TOO_LARGE,
+                     "the message at byte %" PRId64 " announces %" PRId64
+                     " bytes of metadata; at most %" PRId64 " are taken (is this an Arrow stream?)",
+                     framer->message.offset_bytes, metadata_bytes,
+                     framer->limits.metadata_bytes_max);
+  framer->metadata_bytes = metadata_bytes;
+  framer->state = AT_METADATA;
+  return STATUS_OK;
+}
+
+static enum status take_prefix(struct ipc_framer *framer, enum ipc_frame *frame,
+                               struct error *error) {
+  framer->prefix_filled = 0;
+  if (framer->state == AT_PREFIX && memcmp(framer->prefix, continuation, PREFIX_BYTES) == 0) {
+    framer->state = AT_LENGTH;
+    return STATUS_OK;
+  }
+  const uint8_t *p = framer->prefix;
+  uint32_t length =
+      (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+  if (length != 0) return start_message(framer, (int32_t)length, error);
+  framer->state = AT_END;
+  *frame = IPC_FRAME_END;
+  return STATUS_OK;
+}
+
+static enum status take_metadata(struct ipc_framer *framer, struct error *error) {
+  if (framer->message.metadata.size_bytes < framer->metadata_bytes) return STATUS_OK;
+  struct ipc_header header;
+  enum status status = ipc_header_read(&framer->message.metadata, &header, error);
+  if (status == STATUS_OK && header.body_bytes > framer->limits.body_bytes_max)
+    status = error_set(error, STATUS_TOO_LARGE,
+                       "its body has %" PRId64 " bytes; at most %" PRId64
+                       " are taken: send smaller record batches (65,536 rows)",
+                       header.body_bytes, framer->limits.body_bytes_max);
+  if (status != STATUS_OK) {
+    error_at(error, "the message at byte %" PRId64, framer->message.offset_bytes);
+    return status;
+  }
+  framer->body_bytes = header.body_bytes;
+  framer->state = header.body_bytes > 0 ? AT_BODY : AT_READY;
+  return STATUS_OK;
+}
+
+enum status ipc_framer_filled(struct ipc_framer *framer, int64_t bytes, enum ipc_frame *frame,
+                              struct error *error) {
+  assert(bytes > 0);
+  *frame = IPC_FRAME_PARTIAL;
+  enum status status = STATUS_OK;
+  if (framer->state == AT_PREFIX && framer->prefix_filled == 0)
+    framer->message.offset_bytes = framer->position_bytes;
+  framer->position_bytes += bytes;
+  switch (framer->state) {
+  case AT_PREFIX:
+  case AT_LENGTH:
+    framer->prefix_filled += bytes;
+    if (framer->prefix_filled == PREFIX_BYTES) status = take_prefix(framer, frame, error);
+    break;
+  case AT_METADATA:
+    framer->message.metadata.size_bytes += bytes;
+    status = take_metadata(framer, error);
+    break;
+  case AT_BODY:
+    framer->message.body.size_bytes += bytes;
+    if (framer->message.body.size_bytes == framer->body_bytes) framer->state = AT_READY;
+    break;
+  case AT_END:
+    status = error_set(error, STATUS_INVALID,
+                       "bytes follow the end-of-stream marker, which ended at byte %" PRId64,
+                       framer->position_bytes - bytes);
+    break;
+  case AT_READY: status = error_set(error, STATUS_INTERNAL, "a message waits to be taken"); break;
+  }
+  if (status == STATUS_OK && framer->state == AT_READY) *frame = IPC_FRAME_MESSAGE;
+  return status;
+}
+
+void ipc_framer_take(struct ipc_framer *framer, struct ipc_message *message) {
+  assert(framer->state == AT_READY);
+  *message = framer->message;
+  framer->message = (struct ipc_message){.offset_bytes = 0};
+  framer->state = AT_PREFIX;
+}
+
+enum status ipc_framer_finish(const struct ipc_framer *framer, bool eos_optional,
+                              struct error *error) {
+  if (framer->state == AT_END) return STATUS_OK;
+  if (framer->position_bytes == 0)
+    return error_set(error, STATUS_INVALID,
+                     "the body is empty; an Arrow stream has at least a schema");
+  if (framer->state != AT_PREFIX || framer->prefix_filled > 0)
+    return error_set(error, STATUS_INVALID,
+                     "the stream is truncated: it ends at byte %" PRId64
+                     " inside the message that begins at byte %" PRId64,
+                     framer->position_bytes, framer->message.offset_bytes);
+  if (eos_optional) return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "the stream ends at byte %" PRId64
+                   " without its end-of-stream marker, so it may be truncated; close the IPC "
+                   "writer, or send eos=optional if it is whole",
+                   framer->position_bytes);
+}

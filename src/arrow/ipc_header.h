@@ -1,0 +1,35 @@
+/* The flatbuffer `Message` (Message.fbs) that every encapsulated message begins with.
+ * Inside the room only. */
+#ifndef ARROWPORT_ARROW_IPC_HEADER_H
+#define ARROWPORT_ARROW_IPC_HEADER_H
+
+#include <stdint.h>
+
+#include "arrow/flatbuf_read.h"
+#include "base/buffer.h"
+#include "base/status.h"
+
+enum ipc_header_type {
+  IPC_HEADER_NONE = 0,
+  IPC_HEADER_SCHEMA = 1,
+  IPC_HEADER_DICTIONARY = 2,
+  IPC_HEADER_BATCH = 3,
+  IPC_HEADER_TENSOR = 4,
+  IPC_HEADER_SPARSE_TENSOR = 5
+};
+
+enum { IPC_METADATA_V4 = 3, IPC_METADATA_V5 = 4 };
+
+struct ipc_header {
+  int version; /* IPC_METADATA_V4 or _V5 */
+  enum ipc_header_type type;
+  struct fb_table table;
+  int64_t body_bytes;
+};
+
+/* STATUS_INVALID, or STATUS_UNSUPPORTED for metadata versions before V4 and for
+ * tensors. */
+enum status ipc_header_read(const struct buffer *metadata, struct ipc_header *header,
+                            struct error *error) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,124 @@
+#include "arrow/validate.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "arrow/bitmap.h"
+#include "arrow/layout.h"
+#include "base/text.h"
+
+/* ---- offsets --------------------------------------------------------------------------- */
+
+/* The loops only collect what is wrong, so that they become vector instructions; the
+ * place is looked for when there is something to tell. */
+static bool falls32(const int32_t *offsets, int64_t length) {
+  int32_t wrong = 0;
+  for (int64_t i = 0; i < length; i++) wrong |= offsets[i + 1] < offsets[i];
+  return wrong != 0;
+}
+
+static bool falls64(const int64_t *offsets, int64_t length) {
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < length; i++) wrong |= offsets[i + 1] < offsets[i];
+  return wrong != 0;
+}
+
+enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t length,
+                             int64_t limit, struct error *error) {
+  int64_t first = layout_offset(offsets, offset_bytes, 0);
+  int64_t last = layout_offset(offsets, offset_bytes, length);
+  if (first < 0) return error_set(error, STATUS_INVALID, "its first offset is %" PRId64, first);
+  if (last > limit)
+    return error_set(error, STATUS_INVALID,
+                     "its offsets reach %" PRId64 ", past the %" PRId64 " that are there", last,
+                     limit);
+  bool falls = offset_bytes == 8 ? falls64(offsets, length) : falls32(offsets, length);
+  if (!falls) return STATUS_OK;
+  int64_t row = 0;
+  while (layout_offset(offsets, offset_bytes, row) <= layout_offset(offsets, offset_bytes, row + 1))
+    row++;
+  return error_set(error, STATUS_INVALID, "its offsets fall at row %" PRId64, row);
+}
+
+/* ---- text ------------------------------------------------------------------------------- */
+
+static bool is_ascii(const uint8_t *data, int64_t bytes) {
+  uint64_t seen = 0;
+  int64_t i = 0;
+  for (; i + 64 <= bytes; i += 64) {
+    uint64_t words[8];
+    memcpy(words, data + i, sizeof words);
+    for (int k = 0; k < 8; k++) seen |= words[k];
+    if ((seen & UINT64_C(0x8080808080808080)) != 0) return false;
+  }
+  for (; i < bytes; i++) seen |= data[i];
+  return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
+
+enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8_t *data,
+                          const uint8_t *validity, int64_t length, struct error *error) {
+  int64_t first = layout_offset(offsets, offset_bytes, 0);
+  int64_t last = layout_offset(offsets, offset_bytes, length);
+  if (first == last || is_ascii(data + first, last - first)) return STATUS_OK;
+  for (int64_t row = 0; row < length; row++) {
+    int64_t begin = layout_offset(offsets, offset_bytes, row);
+    size_t bytes = (size_t)(layout_offset(offsets, offset_bytes, row + 1) - begin);
+    if (bytes == 0 || (validity != NULL && !bitmap_get(validity, row))) continue;
+    size_t valid = utf8_valid_bytes(data + begin, bytes);
+    if (valid < bytes)
+      return error_set(error, STATUS_INVALID, "row %" PRId64 " is not UTF-8 at its byte %zu", row,
+                       valid);
+  }
+  return STATUS_OK;
+}
+
+/* ---- dictionary indices -------------------------------------------------------------------- */
+
+/* The largest index, taken as unsigned, so that negative ones are the largest. */
+#define LARGEST(type)                                                                              \
+  static uint64_t largest_##type(const void *indices, int64_t length) {                            \
+    const type *values = indices;                                                                  \
+    type most = 0;                                                                                 \
+    for (int64_t i = 0; i < length; i++) most = values[i] > most ? values[i] : most;               \
+    return most;                                                                                   \
+  }
+LARGEST(uint8_t)
+LARGEST(uint16_t)
+LARGEST(uint32_t)
+LARGEST(uint64_t)
+
+static int index_bytes(enum arrow_kind kind) {
+  switch (kind) {
+  case ARROW_INT8:
+  case ARROW_UINT8: return 1;
+  case ARROW_INT16:
+  case ARROW_UINT16: return 2;
+  case ARROW_INT32:
+  case ARROW_UINT32: return 4;
+  default: return 8;
+  }
+}
+
+static uint64_t largest(const void *indices, int bytes, int64_t length) {
+  switch (bytes) {
+  case 1: return largest_uint8_t(indices, length);
+  case 2: return largest_uint16_t(indices, length);
+  case 4: return largest_uint32_t(indices, length);
+  default: return largest_uint64_t(indices, length);
+  }
+}
+
+enum status validate_indices(const void *indices, enum arrow_kind kind, const uint8_t *validity,
+                             int64_t length, int64_t limit, struct error *error) {
+  int bytes = index_bytes(kind);
+  if (length == 0 || largest(indices, bytes, length) < (uint64_t)limit) return STATUS_OK;
+  for (int64_t row = 0; row < length; row++) {
+    if (validity != NULL && !bitmap_get(validity, row)) continue;
+    const uint8_t *at = (const uint8_t *)indices + row * bytes;
+    if (largest(at, bytes, 1) < (uint64_t)limit) continue;
+    return error_set(error, STATUS_INVALID,
+                     "the index in row %" PRId64 " is not in its dictionary of %" PRId64 " values",
+                     row, limit);
+  }
+  return STATUS_OK;
+}

@@ -1,0 +1,27 @@
+/* Whether the values of a node can be used: what offsets, bitmaps and indices say is
+ * compared with what is there. Inside the room only. All return STATUS_OK, or
+ * STATUS_INVALID with the reason. */
+#ifndef ARROWPORT_ARROW_VALIDATE_H
+#define ARROWPORT_ARROW_VALIDATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arrow/schema.h"
+#include "base/status.h"
+
+/* `length` + 1 offsets of 4 or 8 bytes: from 0 or more on, never falling, and not past
+ * `limit`. */
+enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t length,
+                             int64_t limit, struct error *error) WARN_UNUSED;
+
+/* Each text between two offsets (validated before) is UTF-8 by itself; what nulls
+ * point to does not matter. `validity` NULL: there are none. */
+enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8_t *data,
+                          const uint8_t *validity, int64_t length, struct error *error) WARN_UNUSED;
+
+/* Each index of `kind` that is not null is in [0, limit). */
+enum status validate_indices(const void *indices, enum arrow_kind kind, const uint8_t *validity,
+                             int64_t length, int64_t limit, struct error *error) WARN_UNUSED;
+
+#endif
