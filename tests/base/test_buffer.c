@@ -86,6 +86,23 @@ static void a_growing_buffer_survives_refusal(void **state) {
   buffer_release(&buffer);
 }
 
+static void count_release(void *context) { ++*(int *)context; }
+
+static void wrapped_bytes_are_given_back_once_by_the_last_owner(void **state) {
+  (void)state;
+  static const char bytes[] = "somebody else's";
+  int released = 0;
+  struct buffer whole = BUFFER_EMPTY;
+  assert_int_equal(buffer_wrap(&whole, bytes, sizeof bytes, count_release, &released, NULL),
+                   STATUS_OK);
+  struct buffer part = buffer_slice(&whole, 9, 4);
+  buffer_release(&whole);
+  assert_int_equal(released, 0);
+  assert_memory_equal(part.data, "else", 4);
+  buffer_release(&part);
+  assert_int_equal(released, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(append_keeps_bytes_and_pads_with_zeros),
@@ -93,6 +110,7 @@ int main(void) {
       cmocka_unit_test(passing_the_limit_is_refused),
       cmocka_unit_test(the_last_bytes_can_be_used),
       cmocka_unit_test(a_growing_buffer_survives_refusal),
+      cmocka_unit_test(wrapped_bytes_are_given_back_once_by_the_last_owner),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
