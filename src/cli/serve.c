@@ -41,7 +41,7 @@ static enum status add_lines(struct text *out, const char *program, const char *
       "\nSend rows and ask about them. With curl (rows that SQL makes are sent back in as a "
       "stream):\n"
       "  curl -s http://%s:%d/query -H 'content-type: application/sql' -H 'accept: "
-      "application/vnd.apache.arrow.stream' -d 'SELECT range AS id, range * 0.5 AS value FROM "
+      "application/vnd.apache.arrow.stream' -d 'SELECT range AS id, sqrt(range) AS value FROM "
       "range(1000)' | curl -s http://%s:%d/ingest/demo -H 'content-type: "
       "application/vnd.apache.arrow.stream' --data-binary @-\n",
       host, port, host, port);
@@ -73,7 +73,7 @@ static void on_ready(void *context, const char *host, int port) {
   const char *path = started->config->db_path;
   struct text text = TEXT_EMPTY;
   enum status status =
-      text_add_format(&text, NULL, "Arrowport listens on http://%s:%d\n", host, port);
+      text_add_format(&text, NULL, "Arrowport is listening on http://%s:%d\n", host, port);
   if (status == STATUS_OK)
     status = strcmp(path, ":memory:") == 0
                  ? text_add(&text, "Data is kept in memory only (db_path :memory:)\n", NULL)
