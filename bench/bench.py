@@ -321,15 +321,14 @@ def print_table(rates, sizes):
             print(f"| {case} | {rows:,} | | {against} | {ratio} | | {aim} | not measured |")
         else:
             print(
-                f"| {case} | {rows:,} | {ours:.3f} s | {against} | {theirs:.3f} s | {ratio:.2f} | {aim} "
-                f"| {verdict(ratio, target)} |"
+                f"| {case} | {rows:,} | {ours:.3f} s | {against} | {theirs:.3f} s | {ratio:.2f} "
+                f"| {aim} | {verdict(ratio, target)} |"
             )
     if sizes:
         print("\n| what | measured | at most | |\n|---|---|---|---|")
         for what, value, limit in sizes:
-            print(
-                f"| {what} | {value:.1f} | {limit} | {'reached' if value <= limit else 'NOT reached'} |"
-            )
+            held = "reached" if value <= limit else "NOT reached"
+            print(f"| {what} | {value:.1f} | {limit} | {held} |")
 
 
 def main():

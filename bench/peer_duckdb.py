@@ -12,9 +12,8 @@ import resource
 import sys
 import time
 
-import duckdb
-
 import dataset
+import duckdb
 
 
 def timed(work):

@@ -5,10 +5,11 @@ import random
 import threading
 
 import pyarrow as pa
+import pytest
 import requests
+from wire import Connection, ingest_head
 
 from server import ipc
-from wire import Connection, ingest_head
 
 ROWS = 20_000
 KILLS = 10
@@ -90,6 +91,7 @@ def landed(server):
     return {row["request"] for row in rows}
 
 
+@pytest.mark.timeout(600)
 def test_acknowledged_requests_survive_kill_9(start):
     chance = random.Random(20260301)
     server = start()

@@ -1,9 +1,11 @@
 """What every request meets before its endpoint: Host, Origin, method, path, limits."""
 
 import pytest
+from wire import Connection, head
 
 from server import ARROW, problem
-from wire import Connection, head
+
+pytestmark = pytest.mark.asan
 
 ROUTES = {
     "/healthz": {"GET"},

@@ -4,9 +4,11 @@ import io
 
 import pyarrow as pa
 import pytest
+from wire import Connection, head, ingest_request
 
 from server import ARROW, ipc, problem
-from wire import Connection, head, ingest_request
+
+pytestmark = pytest.mark.asan
 
 SAMPLES = {
     "plain": ipc(pa.table({"n": pa.array([1, None], pa.int32()), "w": ["ab", "c"]})),
@@ -67,6 +69,7 @@ def test_truncation_at_every_byte_leaves_a_table_as_it_was(server, name, sample)
     assert server.arrow(f"SELECT * FROM {name}").equals(before)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_a_flipped_bit_lands_a_whole_request_or_nothing(server, name, sample):
     body = SAMPLES[sample]

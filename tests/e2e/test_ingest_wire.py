@@ -5,9 +5,11 @@ import random
 
 import pyarrow as pa
 import pytest
+from wire import LAST_CHUNK, Connection, chunk, head, ingest_head, ingest_request
 
 from server import ipc, problem
-from wire import LAST_CHUNK, Connection, chunk, head, ingest_head, ingest_request
+
+pytestmark = pytest.mark.asan
 
 
 def table(rows=10, first=0):
@@ -173,7 +175,7 @@ def test_many_uploads_open_at_once_all_land(server, name):
     bodies = [ipc(table(100, 100 * k)) for k in range(40)]
     connections = [Connection(server) for _ in bodies]
     for part in range(4):
-        for connection, body in zip(connections, bodies):
+        for connection, body in zip(connections, bodies, strict=True):
             quarter = -(-len(body) // 4)
             if part == 0:
                 connection.send(ingest_head(server, name, f"Content-Length: {len(body)}"))

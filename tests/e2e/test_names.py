@@ -3,9 +3,11 @@
 import pyarrow as pa
 import pytest
 import requests
+from wire import Connection, head
 
 from server import ARROW, ipc, problem
-from wire import Connection, head
+
+pytestmark = pytest.mark.asan
 
 ROW = pa.table({"id": pa.array([1], pa.int64())})
 

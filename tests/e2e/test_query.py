@@ -3,10 +3,9 @@
 import urllib.parse
 
 import pytest
-
-from server import ARROW, problem, read_arrow
 from wire import Connection, head
 
+from server import ARROW, problem, read_arrow
 
 # ---- parameters
 

@@ -11,12 +11,14 @@ import pytest
 from server import ARROW, problem
 
 MIXED = """
-SELECT * FROM (VALUES
-  (1, 9223372036854775807, 'plain',   1.5::DOUBLE,         DATE '2026-03-01', true,  12.340::DECIMAL(9,3)),
-  (2, -9223372036854775808, 'a,"b"\n', 'nan'::DOUBLE,      DATE '0001-01-01', false, -0.001::DECIMAL(9,3)),
-  (3, NULL,                NULL,      NULL,                NULL,              NULL,  NULL),
-  (4, 0,                   '',        '-infinity'::DOUBLE, DATE '9999-12-31', true,  0::DECIMAL(9,3)),
-  (5, 1,                   'Ünï 🦆',   0.1::DOUBLE,         DATE '1969-12-31', false, 999999.999::DECIMAL(9,3))
+SELECT id, big::BIGINT AS big, word, share::DOUBLE AS share, day::DATE AS day, flag,
+       price::DECIMAL(9,3) AS price
+FROM (VALUES
+  (1, 9223372036854775807, 'plain',   '1.5',       '2026-03-01', true,  '12.340'),
+  (2, -9223372036854775808, 'a,"b"\n', 'nan',       '0001-01-01', false, '-0.001'),
+  (3, NULL,                NULL,      NULL,        NULL,         NULL,  NULL),
+  (4, 0,                   '',        '-infinity', '9999-12-31', true,  '0'),
+  (5, 1,                   'Ünï 🦆',   '0.1',       '1969-12-31', false, '999999.999')
 ) t(id, big, word, share, day, flag, price) ORDER BY id"""
 MIXED_JSON = [
     {

@@ -8,9 +8,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from wire import Connection, head
 
 from server import ARROW, problem, read_arrow
-from wire import Connection, head
 
 MILLION = "SELECT i AS id, i * 0.5 AS half, 'row ' || i AS word FROM range(1000000) t(i)"
 ENDLESS = (

@@ -157,7 +157,7 @@ def back(server, name, array, **options):
 def test_comes_back_as_it_went_in(server, name, kind):
     array = EXACT[kind]
     got = back(server, name, array)
-    assert str(got.type) == str(array.type)
+    assert got.type == array.type
     assert got.equals(array), f"{got} is not {array}"
     got.validate(full=True)
 
@@ -166,7 +166,7 @@ def test_comes_back_as_it_went_in(server, name, kind):
 def test_comes_back_with_the_same_values(server, name, kind):
     array, as_type = SAME_VALUES[kind]
     got = back(server, name, array)
-    assert str(got.type) == str(as_type)
+    assert got.type == as_type
     if kind == "duration[us]":
         want = [None if v is None else (0, 0, v * 1000) for v in array.cast(pa.int64()).to_pylist()]
         totals = [
@@ -234,7 +234,7 @@ def test_a_dictionary_that_grows_and_is_replaced_between_batches(server, name):
     batches = [["a", "b"], ["a", "b", "c", None], ["z"], []]
     words = [["a", "b"], ["a", "b", "c"], ["z"], ["z"]]
     with pa.ipc.new_stream(sink, schema, options=options) as writer:
-        for values, dictionary in zip(batches, words):
+        for values, dictionary in zip(batches, words, strict=True):
             indices = pa.array(
                 [None if v is None else dictionary.index(v) for v in values], pa.int8()
             )

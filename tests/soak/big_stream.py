@@ -18,9 +18,7 @@ import time
 
 import psutil
 import pyarrow as pa
-
 from shared import ROOT, Server, result
-
 from wire import Connection, ingest_head
 
 sys.path.insert(0, str(ROOT / "bench"))
@@ -120,8 +118,8 @@ def main():
     else:
         result(
             f"tests/soak/big_stream.py --gb {args.gb:g}",
-            f"{'' if ok else 'FAILED: '}{total / 1e9:.1f} GB, {landed:,} of {rows:,} rows in {seconds:.0f} s "
-            f"({total / seconds / 1e6:.0f} MB/s), peak resident {peak_mb:.0f} MB "
+            f"{'' if ok else 'FAILED: '}{total / 1e9:.1f} GB, {landed:,} of {rows:,} rows in "
+            f"{seconds:.0f} s ({total / seconds / 1e6:.0f} MB/s), peak resident {peak_mb:.0f} MB "
             f"(limit {LIMIT_MB}), file {file_mb:.0f} MB",
         )
     return 0 if ok else 1

@@ -15,7 +15,6 @@ import tempfile
 import time
 
 from shared import Server, result
-
 from test_crash import ROWS, Producers, landed, request_table
 
 
@@ -62,8 +61,8 @@ def main():
             server.kill()
     result(
         command,
-        f"{args.kills} kills: {len(acknowledged)} acknowledged requests of {ROWS:,} rows all whole, "
-        f"{len(there) - len(acknowledged)} more whole, {len(sent) - len(there)} absent, "
+        f"{args.kills} kills: {len(acknowledged)} acknowledged requests of {ROWS:,} rows "
+        f"all whole, {len(there) - len(acknowledged)} more whole, {len(sent) - len(there)} absent, "
         f"none partial; file {size / 1e6:.0f} MB",
     )
     return 0

@@ -31,5 +31,5 @@ def commit():
 
 def result(command, text):
     """One row of tests/soak/RESULTS.md."""
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     print(f"| {date} | {commit()} | {machine()} | `{command}` | {text} |", flush=True)
