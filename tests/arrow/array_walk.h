@@ -1,0 +1,178 @@
+/* Reads every value of an array as a consumer does that trusts what the reader let
+ * through: offsets are followed, indices looked up, and each byte that a value has is
+ * touched, so that a sanitizer sees a step outside. A header, because the fuzz targets
+ * walk too. */
+#ifndef ARROWPORT_TESTS_ARROW_ARRAY_WALK_H
+#define ARROWPORT_TESTS_ARROW_ARRAY_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arrow/abi.h"
+#include "arrow/bitmap.h"
+#include "arrow/layout.h"
+#include "arrow/schema.h"
+#include "base/text.h"
+
+struct array_walk {
+  uint64_t sum;       /* of all that was touched: nothing may be optimised away */
+  const char *broken; /* the first promise that does not hold; NULL: all do */
+  const char *field;
+};
+
+static void walk_slots(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, int64_t start, int64_t length);
+
+static inline void walk_expect(struct array_walk *walk, const struct ArrowSchema *schema,
+                               bool holds, const char *promise) {
+  if (holds || walk->broken != NULL) return;
+  walk->broken = promise;
+  walk->field = schema->name == NULL ? "" : schema->name;
+}
+
+static inline void walk_touch(struct array_walk *walk, const void *data, int64_t bytes) {
+  const uint8_t *from = data;
+  for (int64_t i = 0; i < bytes; i++) walk->sum = walk->sum * 31 + from[i];
+}
+
+/* Of slot `slot`, counted from the beginning of the buffers. */
+static inline bool walk_is_valid(const struct ArrowArray *array, int64_t slot) {
+  const uint8_t *validity = array->n_buffers > 0 ? array->buffers[0] : NULL;
+  return validity == NULL || bitmap_get(validity, slot);
+}
+
+static void walk_nulls(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, const struct arrow_type *type) {
+  if (type->kind == ARROW_NULL || array->null_count < 0) return;
+  int64_t nulls = 0;
+  bool has_bitmap = array->n_buffers > 0 && array->buffers[0] != NULL;
+  for (int64_t i = 0; has_bitmap && i < array->length; i++)
+    nulls += !walk_is_valid(array, array->offset + i);
+  walk_expect(walk, schema, nulls == array->null_count, "the count of nulls is the bitmap's");
+}
+
+static void walk_bytes(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
+                       int64_t length) {
+  int64_t offset_bytes = layout_offset_bytes(type->kind);
+  bool is_text = type->kind == ARROW_UTF8 || type->kind == ARROW_LARGE_UTF8;
+  const uint8_t *data = array->buffers[2];
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    int64_t from = layout_offset(array->buffers[1], offset_bytes, slot);
+    int64_t to = layout_offset(array->buffers[1], offset_bytes, slot + 1);
+    walk_expect(walk, schema, from >= 0 && to >= from, "offsets do not fall");
+    if (walk->broken != NULL || from == to) continue;
+    walk_touch(walk, data + from, to - from);
+    if (is_text && walk_is_valid(array, slot))
+      walk_expect(walk, schema,
+                  utf8_valid_bytes(data + from, (size_t)(to - from)) == (size_t)(to - from),
+                  "text is UTF-8");
+  }
+}
+
+static void walk_list(struct array_walk *walk, const struct ArrowSchema *schema,
+                      const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
+                      int64_t length) {
+  int64_t offset_bytes = layout_offset_bytes(type->kind);
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    int64_t from = layout_offset(array->buffers[1], offset_bytes, slot);
+    int64_t to = layout_offset(array->buffers[1], offset_bytes, slot + 1);
+    walk_expect(walk, schema, from >= 0 && to >= from && to <= array->children[0]->length,
+                "a list's items are there");
+    if (walk->broken == NULL)
+      walk_slots(walk, schema->children[0], array->children[0], from, to - from);
+  }
+}
+
+static int64_t walk_index(const struct ArrowArray *array, enum arrow_kind kind, int64_t slot) {
+  switch (kind) {
+  case ARROW_INT8: return ((const int8_t *)array->buffers[1])[slot];
+  case ARROW_UINT8: return ((const uint8_t *)array->buffers[1])[slot];
+  case ARROW_INT16: return ((const int16_t *)array->buffers[1])[slot];
+  case ARROW_UINT16: return ((const uint16_t *)array->buffers[1])[slot];
+  case ARROW_INT32: return ((const int32_t *)array->buffers[1])[slot];
+  case ARROW_UINT32: return ((const uint32_t *)array->buffers[1])[slot];
+  default: return ((const int64_t *)array->buffers[1])[slot];
+  }
+}
+
+static void walk_indices(struct array_walk *walk, const struct ArrowSchema *schema,
+                         const struct ArrowArray *array, const struct arrow_type *type,
+                         int64_t slot, int64_t length) {
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    if (!walk_is_valid(array, slot)) continue;
+    int64_t index = walk_index(array, type->kind, slot);
+    walk_expect(walk, schema, index >= 0 && index < array->dictionary->length,
+                "an index is one of the dictionary's");
+    walk->sum += (uint64_t)index;
+  }
+}
+
+/* Slots [slot, slot + length) of a node whose length has been checked. */
+static void walk_values(struct array_walk *walk, const struct ArrowSchema *schema,
+                        const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
+                        int64_t length) {
+  if (length == 0) return;
+  if (schema->dictionary != NULL) {
+    walk_indices(walk, schema, array, type, slot, length);
+  } else if (layout_is_bytes(type->kind)) {
+    walk_bytes(walk, schema, array, type, slot, length);
+  } else if (layout_is_list(type->kind)) {
+    walk_list(walk, schema, array, type, slot, length);
+  } else if (type->kind == ARROW_STRUCT) {
+    for (int64_t i = 0; i < array->n_children; i++)
+      walk_slots(walk, schema->children[i], array->children[i], slot, length);
+  } else if (type->kind == ARROW_FIXED_SIZE_LIST) {
+    walk_slots(walk, schema->children[0], array->children[0], slot * type->fixed_size,
+               length * type->fixed_size);
+  } else if (type->kind == ARROW_BOOL) {
+    for (int64_t i = slot; i < slot + length; i++)
+      walk->sum = walk->sum * 31 + bitmap_get(array->buffers[1], i);
+  } else if (layout_is_fixed(type)) {
+    int64_t bytes = layout_value_bytes(type);
+    if (bytes > 0)
+      walk_touch(walk, (const uint8_t *)array->buffers[1] + slot * bytes, length * bytes);
+  } else {
+    walk_expect(walk, schema, type->kind == ARROW_NULL, "the type is one that can be walked");
+  }
+}
+
+static void walk_slots(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, int64_t start, int64_t length) {
+  struct arrow_type type;
+  if (walk->broken != NULL) return;
+  walk_expect(walk, schema, arrow_type_parse(schema->format, &type, NULL) == STATUS_OK,
+              "the format is known");
+  walk_expect(walk, schema,
+              array->n_children == schema->n_children &&
+                  (array->dictionary == NULL) == (schema->dictionary == NULL),
+              "the array has its schema's shape");
+  walk_expect(walk, schema, start >= 0 && length >= 0 && length <= array->length - start,
+              "the slots are there");
+  if (walk->broken == NULL) walk_values(walk, schema, array, &type, array->offset + start, length);
+}
+
+/* Every node once for itself: its nulls, and its values from end to end, whether or
+ * not a parent refers to them. */
+static void walk_nodes(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array) {
+  struct arrow_type type;
+  walk_slots(walk, schema, array, 0, array->length);
+  if (walk->broken != NULL || arrow_type_parse(schema->format, &type, NULL) != STATUS_OK) return;
+  walk_nulls(walk, schema, array, &type);
+  for (int64_t i = 0; i < array->n_children; i++)
+    walk_nodes(walk, schema->children[i], array->children[i]);
+  if (array->dictionary != NULL) walk_nodes(walk, schema->dictionary, array->dictionary);
+}
+
+/* NULL when every promise holds, else which does not. */
+static inline const char *array_walk(const struct ArrowSchema *schema,
+                                     const struct ArrowArray *array, uint64_t *sum) {
+  struct array_walk walk = {.sum = 1};
+  walk_nodes(&walk, schema, array);
+  if (sum != NULL) *sum = walk.sum;
+  return walk.broken;
+}
+
+#endif
