@@ -146,8 +146,6 @@ static enum status expand_path(const struct config_field *field, const char *tex
                                struct error *error) {
   struct text expanded = TEXT_EMPTY;
   enum status status = STATUS_OK;
-  if (*text == '\0')
-    return error_set(error, STATUS_INVALID, "'%s' must be a path, not empty", field->name);
   if (text[0] == '~') {
     const char *home = getenv("HOME");
     if ((text[1] != '/' && text[1] != '\0') || home == NULL)

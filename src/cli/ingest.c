@@ -121,7 +121,6 @@ static enum status on_read(void *context, void *room, size_t room_bytes, size_t 
                            struct error *error) {
   struct sending *sending = context;
   enum status status = upload_read(sending->upload, room, room_bytes, bytes, error);
-  if (status != STATUS_OK) error_at(error, "%s", sending->progress.name);
   progress_step(&sending->progress, upload_rows(sending->upload), upload_bytes(sending->upload));
   return status;
 }
@@ -225,10 +224,7 @@ static enum status load_file(const struct cli *cli, const char *file,
   if (status == STATUS_OK) status = pipeline_run(source, target, &steps, &result, error);
   source_close(source);
   progress_end(&progress);
-  if (status != STATUS_OK) {
-    error_at(error, "%s", progress.name);
-    return status;
-  }
+  if (status != STATUS_OK) return status;
   return report_local(cli, &progress, target, &result, error);
 }
 

@@ -109,13 +109,14 @@ enum status rows_add(struct rows *rows, const struct ArrowArray *batch, struct e
 }
 
 enum status rows_print(const struct rows *rows, struct text *out, struct error *error) {
+  if (rows->columns == 0) return text_add(out, "done\n", error); /* CREATE, INSERT, ... */
   char seen[CLI_NUMBER_BYTES];
   char kept[CLI_NUMBER_BYTES];
   cli_number(rows->seen, seen);
   cli_number(rows->kept, kept);
   enum status status = grid_print(rows->grid, cli_terminal_width(), out, error);
   if (status != STATUS_OK) return status;
-  if (rows->columns > 0 && rows->kept < rows->seen)
+  if (rows->kept < rows->seen)
     return text_add_format(out, error, "(%s rows, the first %s shown; --rows shows more)\n", seen,
                            kept);
   return text_add_format(out, error, "(%s row%s)\n", seen, rows->seen == 1 ? "" : "s");

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +14,8 @@ static const char FILE_MAGIC[] = "ARROW1";
 
 struct upload {
   struct budget *budget;
-  int file; /* -1: none */
+  const char *name; /* for messages; the caller's */
+  int file;         /* -1: none */
   int64_t rows;
   int64_t bytes;
 
@@ -84,7 +84,7 @@ static enum status write_all(int file, const uint8_t *data, size_t bytes, struct
 }
 
 /* An Arrow file is read from its end: one that comes through a pipe is put into a
- * temporary file first, which `upload->file` then is. */
+ * temporary file first, which then takes the pipe's place as standard input. */
 static enum status spool(struct upload *upload, struct error *error) {
   char path[] = "/tmp/arrowport-XXXXXX";
   int copy = mkostemp(path, O_CLOEXEC);
@@ -98,17 +98,16 @@ static enum status spool(struct upload *upload, struct error *error) {
     if (status == STATUS_OK)
       status = read_some(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
   }
-  close(upload->file);
-  upload->file = copy;
+  if (status == STATUS_OK && (lseek(copy, 0, SEEK_SET) != 0 || dup2(copy, STDIN_FILENO) < 0))
+    status =
+        error_set(error, STATUS_IO, "a temporary file in /tmp cannot be read: %s", strerror(errno));
+  close(copy);
   return status;
 }
 
-/* `path` NULL: what is open has no name. */
+/* The source names the path in its messages. */
 static enum status open_rewrite(struct upload *upload, const char *path,
                                 const struct upload_options *options, struct error *error) {
-  char unnamed[64];
-  snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", upload->file);
-  if (path == NULL) path = unnamed;
   enum status status = source_open_path(path, options->budget, &upload->source, error);
   if (status != STATUS_OK) return status;
   status = ipc_writer_new(source_schema(upload->source), &options->compression, options->budget,
@@ -124,9 +123,9 @@ static enum status open_as_is(struct upload *upload, struct error *error) {
   return ipc_decoder_new(&limits, upload->budget, &upload->decoder, error);
 }
 
-/* Reads the first bytes and decides by them. */
-static enum status open_by_magic(struct upload *upload, const char *path,
-                                 const struct upload_options *options, struct error *error) {
+/* Reads the first bytes, which say whether it can go as it is. */
+static enum status look(struct upload *upload, const char *path,
+                        const struct upload_options *options, bool *rewrite, struct error *error) {
   enum status status = STATUS_OK;
   for (size_t got = 1; got > 0 && upload->raw_end < MAGIC_BYTES && status == STATUS_OK;
        upload->raw_end += got)
@@ -135,22 +134,23 @@ static enum status open_by_magic(struct upload *upload, const char *path,
   if (status != STATUS_OK) return status;
   if (upload->raw_end == 0)
     return error_set(error, STATUS_INVALID, "is empty: not even a schema is in it");
-  bool is_file =
-      upload->raw_end >= MAGIC_BYTES && memcmp(upload->raw, FILE_MAGIC, MAGIC_BYTES) == 0;
-  if (!is_file && !options->rewrite) return open_as_is(upload, error);
-  bool seekable = lseek(upload->file, 0, SEEK_SET) == 0;
-  if (!seekable) status = spool(upload, error);
-  if (status != STATUS_OK) return status;
-  return open_rewrite(upload, seekable ? path : NULL, options, error);
+  *rewrite = options->rewrite ||
+             (upload->raw_end >= MAGIC_BYTES && memcmp(upload->raw, FILE_MAGIC, MAGIC_BYTES) == 0);
+  if (!*rewrite || lseek(upload->file, 0, SEEK_SET) == 0) return STATUS_OK;
+  if (strcmp(path, "-") == 0) return spool(upload, error);
+  return error_set(error, STATUS_UNSUPPORTED,
+                   "a pipe cannot be read twice, which this needs; send it to standard input (-)");
 }
 
 enum status upload_open(const char *path, const struct upload_options *options,
                         struct upload **upload, struct error *error) {
   struct upload *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for an upload");
-  made->budget = options->budget;
   enum status status = STATUS_OK;
   bool standard = strcmp(path, "-") == 0;
+  bool rewrite = false;
+  made->budget = options->budget;
+  made->name = standard ? "standard input" : path;
   made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
   made->raw = malloc(RAW_BYTES);
   if (made->file < 0)
@@ -158,9 +158,10 @@ enum status upload_open(const char *path, const struct upload_options *options,
   else if (made->raw == NULL)
     status = error_set(error, STATUS_NOMEM, "no memory for an upload");
   else
-    status = open_by_magic(made, standard ? NULL : path, options, error);
-  if (status != STATUS_OK && made->file >= 0)
-    error_at(error, "%s", standard ? "standard input" : path);
+    status = look(made, path, options, &rewrite, error);
+  if (status != STATUS_OK && made->file >= 0) error_at(error, "'%s'", made->name);
+  if (status == STATUS_OK)
+    status = rewrite ? open_rewrite(made, path, options, error) : open_as_is(made, error);
   if (status == STATUS_OK)
     *upload = made;
   else
@@ -263,6 +264,8 @@ static enum status read_rewritten(struct upload *upload, void *room, size_t room
 
 enum status upload_read(struct upload *upload, void *room, size_t room_bytes, size_t *bytes,
                         struct error *error) {
-  return upload->source != NULL ? read_rewritten(upload, room, room_bytes, bytes, error)
-                                : read_as_is(upload, room, room_bytes, bytes, error);
+  if (upload->source != NULL) return read_rewritten(upload, room, room_bytes, bytes, error);
+  enum status status = read_as_is(upload, room, room_bytes, bytes, error);
+  if (status != STATUS_OK) error_at(error, "'%s'", upload->name);
+  return status;
 }

@@ -19,7 +19,7 @@ struct upload_options {
   struct budget *budget;
 };
 
-/* `path` "-": standard input. */
+/* `path` "-": standard input. It must outlive the upload. */
 enum status upload_open(const char *path, const struct upload_options *options,
                         struct upload **upload, struct error *error) WARN_UNUSED;
 void upload_close(struct upload *upload); /* NULL is allowed */

@@ -38,6 +38,11 @@ static enum status check_word(const char *value, struct error *error) {
                    "'%.100s' is not a name made of lower-case letters, digits and _", value);
 }
 
+static enum status check_path(const char *value, struct error *error) {
+  if (value[0] != '\0') return STATUS_OK;
+  return error_set(error, STATUS_INVALID, "an empty text is no path");
+}
+
 /* `zstd`, `zstd:LEVEL`, `lz4`, `none`. */
 static enum status compression_short_form(struct config *values, const char *text,
                                           enum config_origin origin, struct error *error) {
@@ -79,6 +84,7 @@ static const struct config_field ROOT_FIELDS[] = {
      .type = CONFIG_PATH,
      .default_text = "data/arrowport.duckdb",
      .environment = "ARROWPORT_DB",
+     .check = check_path,
      .doc = "The DuckDB file, created when there is none; ':memory:' keeps nothing."},
     {.name = "storage_backend",
      .type = CONFIG_STRING,
@@ -89,6 +95,7 @@ static const struct config_field ROOT_FIELDS[] = {
     {.name = "streams_path",
      .type = CONFIG_PATH,
      .environment = "ARROWPORT_STREAMS_PATH",
+     .check = check_path,
      .doc = "One more file, which holds only `streams:`."},
     {.name = "memory_limit",
      .type = CONFIG_BYTES,
@@ -157,6 +164,7 @@ static const struct config_field DELTA_FIELDS[] = {
     {.name = "table_path",
      .type = CONFIG_PATH,
      .default_text = "./delta_tables",
+     .check = check_path,
      .doc = "The folder that holds Delta tables."},
     {.name = "version_retention_hours",
      .type = CONFIG_INTEGER,

@@ -272,7 +272,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
       {"host: \"\\0\"\n", "a control character or a line break in it"},
       {"streams: {\"a\\nb\": {}}\n", "a control character or a line break in it"},
       {"db_path: |\n  a\n  b\n", "a control character or a line break in it"},
-      {"db_path: ''\n", "'db_path' must be a path, not empty"},
+      {"db_path: ''\n", "a.yaml:1:10: 'db_path': an empty text is no path"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct server_config *config = NULL;
