@@ -126,8 +126,7 @@ enum status catalog_columns(struct engine_session *session, const struct table_n
   status = read_columns(session, result, table, error);
   if (status != STATUS_OK) goto done;
   for (int64_t i = 0; i < table->column_count; i++)
-    if (table->columns[i].has_default)
-      find_generated(session, table_sql.data, &table->columns[i]);
+    if (table->columns[i].has_default) find_generated(session, table_sql.data, &table->columns[i]);
 
 done:
   if (status != STATUS_OK) {
@@ -239,6 +238,17 @@ enum status engine_create_table(struct engine_session *session, const struct tab
   }
 
 done:
+  if (status != STATUS_OK) catalog_error_at(error, name);
+  text_release(&sql);
+  return status;
+}
+
+enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
+                               struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  enum status status = text_add(&sql, "DELETE FROM ", error);
+  if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
+  if (status == STATUS_OK) status = session_run(session, sql.data, error);
   if (status != STATUS_OK) catalog_error_at(error, name);
   text_release(&sql);
   return status;

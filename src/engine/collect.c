@@ -40,8 +40,8 @@ static enum status block_reserve(struct block *block, struct budget *budget, int
   if (capacity < BLOCK_BYTES_MIN) capacity = BLOCK_BYTES_MIN;
   if (block->capacity_bytes == 0 && capacity < hint_bytes) capacity = hint_bytes;
   if (capacity < needed) capacity = needed;
-  capacity = (capacity + BUFFER_ALIGNMENT_BYTES - 1) / BUFFER_ALIGNMENT_BYTES *
-             BUFFER_ALIGNMENT_BYTES;
+  capacity =
+      (capacity + BUFFER_ALIGNMENT_BYTES - 1) / BUFFER_ALIGNMENT_BYTES * BUFFER_ALIGNMENT_BYTES;
   enum status status = budget == NULL ? STATUS_OK : budget_take(budget, capacity, error);
   if (status != STATUS_OK) return status;
   uint8_t *data = aligned_alloc(BUFFER_ALIGNMENT_BYTES, (size_t)capacity);
@@ -75,10 +75,12 @@ struct column {
   int64_t rows, null_count;
   struct block validity, offsets, data;
   int64_t hint_rows, data_hint_bytes; /* what the last batch needed */
-  struct { int64_t rows, null_count, data_bytes; } mark;
+  struct {
+    int64_t rows, null_count, data_bytes;
+  } mark;
   int64_t child_count;
   struct column *children;
-  struct block words;       /* ENUM: its words, one behind the other */
+  struct block words; /* ENUM: its words, one behind the other */
   uint32_t *word_offsets;
 };
 
@@ -172,8 +174,8 @@ static enum status put_values(struct column *column, const uint64_t *bits, int64
                               int64_t rows, int64_t width, void **out, struct error *error) {
   enum status status = put_validity(column, bits, from, rows, error);
   if (status != STATUS_OK) return status;
-  status = block_reserve(&column->data, column->budget, rows * width, column->data_hint_bytes,
-                         error);
+  status =
+      block_reserve(&column->data, column->budget, rows * width, column->data_hint_bytes, error);
   if (status != STATUS_OK) return status;
   *out = column->data.data + column->data.size_bytes;
   column->data.size_bytes += rows * width;
@@ -374,7 +376,8 @@ static enum status append_text(struct column *column, const char *text, int64_t 
   if (status == STATUS_OK && column->data.size_bytes + bytes > INT32_MAX)
     status = batch_full(column, error);
   if (status == STATUS_OK)
-    status = block_reserve(&column->data, column->budget, bytes + 1, column->data_hint_bytes, error);
+    status =
+        block_reserve(&column->data, column->budget, bytes + 1, column->data_hint_bytes, error);
   if (status != STATUS_OK) return status;
   if (bytes > 0) memcpy(column->data.data + column->data.size_bytes, text, (size_t)bytes);
   column->data.size_bytes += bytes;
@@ -407,8 +410,7 @@ static enum status append_enum(struct column *column, duckdb_vector vector, int6
 static enum status append_uuid(struct column *column, duckdb_vector vector, int64_t from,
                                int64_t rows, struct error *error) {
   const uint64_t *bits = column->duckdb->vector_get_validity(vector);
-  const duckdb_hugeint *values =
-      (const duckdb_hugeint *)column->duckdb->vector_get_data(vector);
+  const duckdb_hugeint *values = (const duckdb_hugeint *)column->duckdb->vector_get_data(vector);
   enum status status = STATUS_OK;
   for (int64_t i = from; i < from + rows && status == STATUS_OK; i++) {
     uint64_t high = (uint64_t)values[i].upper ^ UINT64_C(1) << 63, low = values[i].lower;
@@ -426,8 +428,7 @@ static enum status append_uuid(struct column *column, duckdb_vector vector, int6
 static enum status append_bit(struct column *column, duckdb_vector vector, int64_t from,
                               int64_t rows, struct error *error) {
   const uint64_t *bits = column->duckdb->vector_get_validity(vector);
-  const duckdb_string_t *values =
-      (const duckdb_string_t *)column->duckdb->vector_get_data(vector);
+  const duckdb_string_t *values = (const duckdb_string_t *)column->duckdb->vector_get_data(vector);
   enum status status = STATUS_OK;
   for (int64_t i = from; i < from + rows && status == STATUS_OK; i++) {
     if (!bit_get(bits, i)) {
@@ -577,8 +578,7 @@ static enum status column_init(struct column *column, const struct duckdb_api *d
                                struct budget *budget, duckdb_logical_type type, const char *name,
                                bool nullable, struct ArrowSchema *schema, struct error *error);
 
-static enum status init_enum(struct column *column, duckdb_logical_type type,
-                             struct error *error) {
+static enum status init_enum(struct column *column, duckdb_logical_type type, struct error *error) {
   const struct duckdb_api *duckdb = column->duckdb;
   uint32_t count = duckdb->enum_dictionary_size(type);
   column->internal = duckdb->enum_internal_type(type);
@@ -681,7 +681,8 @@ static enum status column_init(struct column *column, const struct duckdb_api *d
   int64_t children = 0;
   if (id == DUCKDB_TYPE_DECIMAL) {
     column->internal = duckdb->decimal_internal_type(type);
-    snprintf(made, sizeof made, "d:%d,%d", duckdb->decimal_width(type), duckdb->decimal_scale(type));
+    snprintf(made, sizeof made, "d:%d,%d", duckdb->decimal_width(type),
+             duckdb->decimal_scale(type));
   } else if (id == DUCKDB_TYPE_ARRAY) {
     column->width = (int)duckdb->array_type_array_size(type);
     snprintf(made, sizeof made, "+w:%d", column->width);
@@ -731,8 +732,8 @@ enum status collector_new(const struct duckdb_api *duckdb, duckdb_result *result
     collector->column_count = i + 1;
     duckdb_logical_type type = duckdb->column_logical_type(result, (idx_t)i);
     status = column_init(&collector->columns[i], duckdb, budget, type,
-                         duckdb->column_name(result, (idx_t)i), true,
-                         collector->schema.children[i], error);
+                         duckdb->column_name(result, (idx_t)i), true, collector->schema.children[i],
+                         error);
     duckdb->destroy_logical_type(&type);
   }
 

@@ -64,9 +64,14 @@ static enum status set_option(const struct duckdb_api *duckdb, duckdb_config con
 static enum status configure(const struct duckdb_api *duckdb, const struct engine_options *options,
                              duckdb_config config, struct error *error) {
   static const char *const fixed[][2] = {
-      {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
-      {"allow_community_extensions", "false"},   {"allow_persistent_secrets", "false"},
+      {"autoinstall_known_extensions", "false"},
+      {"autoload_known_extensions", "false"},
+      {"allow_community_extensions", "false"},
+      {"allow_persistent_secrets", "false"},
       {"errors_as_json", "false"},
+      /* Full row groups are written by the thread that filled them, not all together
+       * at the end of a statement under a lock (insert.c). */
+      {"write_buffer_row_group_count", "1"},
   };
   enum status status = STATUS_OK;
   for (size_t i = 0; i < sizeof fixed / sizeof fixed[0] && status == STATUS_OK; i++)
@@ -154,7 +159,7 @@ static enum status control_text(struct engine *engine, const char *sql, struct t
   return status;
 }
 
-static enum status lock_down(struct engine *engine, bool in_memory, struct error *error) {
+static enum status lock_down(struct engine *engine, struct error *error) {
   static const char *const statements[] = {
       "SET enable_external_access = false",
       "SET allowed_configs = ['preserve_insertion_order']",
@@ -162,7 +167,7 @@ static enum status lock_down(struct engine *engine, bool in_memory, struct error
   };
   enum status status = STATUS_OK;
   /* A database in memory stays there: no spill folder appears where we were started. */
-  if (in_memory) status = control_run(engine, "SET temp_directory = ''", error);
+  if (engine->in_memory) status = control_run(engine, "SET temp_directory = ''", error);
   for (size_t i = 0; i < sizeof statements / sizeof statements[0] && status == STATUS_OK; i++)
     status = control_run(engine, statements[i], error);
   return status;
@@ -196,7 +201,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   struct engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return error_set(error, STATUS_NOMEM, "no memory for the engine");
   engine->duckdb = duckdb;
-  engine->read_only = options->read_only;
+  engine->in_memory = options->path == NULL;
   pthread_mutex_init(&engine->lock, NULL);
   status = open_database(engine, options, error);
   if (status != STATUS_OK) goto done;
@@ -207,7 +212,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   }
   status = insert_register(engine, error);
   if (status == STATUS_OK) status = learn(engine, error);
-  if (status == STATUS_OK) status = lock_down(engine, options->path == NULL, error);
+  if (status == STATUS_OK) status = lock_down(engine, error);
 
 done:
   if (status != STATUS_OK) {

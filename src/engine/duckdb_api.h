@@ -196,8 +196,7 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(idx_t, rows_changed, (duckdb_result *))                                                        \
   X(duckdb_result_type, result_return_type, (duckdb_result))                                       \
   X(duckdb_data_chunk, fetch_chunk, (duckdb_result))                                               \
-  X(idx_t, extract_statements,                                                                     \
-    (duckdb_connection, const char *, duckdb_extracted_statements *))                              \
+  X(idx_t, extract_statements, (duckdb_connection, const char *, duckdb_extracted_statements *))   \
   X(const char *, extract_statements_error, (duckdb_extracted_statements))                         \
   X(duckdb_state, prepare_extracted_statement,                                                     \
     (duckdb_connection, duckdb_extracted_statements, idx_t, duckdb_prepared_statement *))          \

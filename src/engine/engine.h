@@ -94,6 +94,10 @@ enum status engine_type_of(const struct ArrowSchema *field, struct text *out,
 enum status engine_create_table(struct engine_session *session, const struct table_name *name,
                                 const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
 
+/* Removes every row of a table. STATUS_CONFLICT when somebody else changes it. */
+enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
+                               struct error *error) WARN_UNUSED;
+
 /* ---- insert ------------------------------------------------------------------ */
 
 struct engine_insert;
@@ -135,8 +139,8 @@ struct engine_query {
   const char *sql;
   const struct engine_value *parameters; /* positional: ?, $1 */
   size_t parameter_count;
-  bool read_only;     /* statements that write are refused (STATUS_DENIED) */
-  int64_t batch_rows; /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
+  bool read_only;        /* statements that write are refused (STATUS_DENIED) */
+  int64_t batch_rows;    /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
 };
 

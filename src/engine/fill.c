@@ -56,8 +56,7 @@ static inline void set_invalid(uint64_t *bits, int64_t row) {
 }
 
 /* Says NULL for `rows` values; below structs and arrays as well. */
-static void nullify(const struct landing *landing, duckdb_vector vector, int64_t at,
-                    int64_t rows) {
+static void nullify(const struct landing *landing, duckdb_vector vector, int64_t at, int64_t rows) {
   const struct duckdb_api *duckdb = landing->duckdb;
   uint64_t *bits = writable_validity(landing, vector);
   for (int64_t i = 0; i < rows; i++) set_invalid(bits, at + i);
@@ -137,7 +136,7 @@ enum status fill_fixed(const struct landing *landing, const struct ArrowArray *a
 /* IEEE 754 binary16; every value is a float's. */
 static float half_to_float(uint16_t half) {
   int exponent = (half >> 10) & 31, fraction = half & 1023;
-  float value = exponent == 31 ? (fraction != 0 ? NAN : INFINITY)
+  float value = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
                 : exponent == 0 ? ldexpf((float)fraction, -24)
                                 : ldexpf((float)(fraction + 1024), exponent - 25);
   return half & 0x8000 ? -value : value;
@@ -160,8 +159,14 @@ static bool decimal_read(const uint8_t *value, int bits, __int128 *out) {
   int32_t v32;
   int64_t v64;
   switch (bits) {
-  case 32: memcpy(&v32, value, sizeof v32); *out = v32; return true;
-  case 64: memcpy(&v64, value, sizeof v64); *out = v64; return true;
+  case 32:
+    memcpy(&v32, value, sizeof v32);
+    *out = v32;
+    return true;
+  case 64:
+    memcpy(&v64, value, sizeof v64);
+    *out = v64;
+    return true;
   case 128: memcpy(out, value, sizeof *out); return true;
   default: break;
   }
@@ -187,8 +192,7 @@ enum status fill_decimal(const struct landing *landing, const struct ArrowArray 
                          struct error *error) {
   struct validity validity = put_validity(landing, array, from, rows, vector, at);
   int bits = landing->type.bit_width;
-  const uint8_t *values =
-      (const uint8_t *)array->buffers[1] + (array->offset + from) * (bits / 8);
+  const uint8_t *values = (const uint8_t *)array->buffers[1] + (array->offset + from) * (bits / 8);
   void *out = landing->duckdb->vector_get_data(vector);
   __int128 limit = 1;
   for (int i = 0; i < landing->width; i++) limit *= 10;
@@ -205,8 +209,7 @@ enum status fill_decimal(const struct landing *landing, const struct ArrowArray 
 
 /* ---- dates, times, intervals --------------------------------------------------------- */
 
-static enum status refuse_value(const struct landing *landing, struct error *error,
-                                int64_t value) {
+static enum status refuse_value(const struct landing *landing, struct error *error, int64_t value) {
   if (value < landing->value_min || value > landing->value_max)
     return refuse(landing, error, STATUS_SCHEMA, "the value %lld is outside of what %s holds",
                   (long long)value,
@@ -380,8 +383,7 @@ static enum status put_checked(const struct landing *landing, duckdb_string_t *o
     const uint8_t *data = array->buffers[2];                                                       \
     duckdb_string_t *out = (duckdb_string_t *)landing->duckdb->vector_get_data(vector) + at;       \
     if (rows == 0) return STATUS_OK;                                                               \
-    bool checked = landing->duck != DUCKDB_TYPE_VARCHAR ||                                         \
-                   (offsets[rows] - offsets[0] == 0) ||                                            \
+    bool checked = landing->duck != DUCKDB_TYPE_VARCHAR || (offsets[rows] - offsets[0] == 0) ||    \
                    is_ascii(data + offsets[0], (int64_t)offsets[rows] - (int64_t)offsets[0]);      \
     for (int64_t i = 0; i < rows; i++) {                                                           \
       if (!is_valid(validity, i)) continue;                                                        \
@@ -557,7 +559,8 @@ static enum status put_items(const struct landing *landing, const struct ArrowAr
                    int64_t rows, duckdb_vector vector, int64_t at, struct error *error) {          \
     struct validity validity = validity_of(array, from);                                           \
     const offset_type *offsets = (const offset_type *)array->buffers[1] + array->offset + from;    \
-    duckdb_list_entry *entries = (duckdb_list_entry *)landing->duckdb->vector_get_data(vector) + at; \
+    duckdb_list_entry *entries =                                                                   \
+        (duckdb_list_entry *)landing->duckdb->vector_get_data(vector) + at;                        \
     enum status status = STATUS_OK;                                                                \
     for (int64_t row = 0, run; row < rows && status == STATUS_OK; row += run) {                    \
       bool valid;                                                                                  \
@@ -570,9 +573,8 @@ static enum status put_items(const struct landing *landing, const struct ArrowAr
       status = put_items(landing, array, offsets[row], offsets[row + run] - offsets[row], vector,  \
                          &whole, error);                                                           \
       for (int64_t i = row; i < row + run; i++)                                                    \
-        entries[i] = (duckdb_list_entry){                                                          \
-            whole.offset + (uint64_t)(offsets[i] - offsets[row]),                                  \
-            (uint64_t)(offsets[i + 1] - offsets[i])};                                              \
+        entries[i] = (duckdb_list_entry){whole.offset + (uint64_t)(offsets[i] - offsets[row]),     \
+                                         (uint64_t)(offsets[i + 1] - offsets[i])};                 \
     }                                                                                              \
     if (status == STATUS_OK && landing->duck == DUCKDB_TYPE_MAP)                                   \
       status = check_keys(landing, vector, at, rows, error);                                       \
@@ -588,7 +590,8 @@ LIST_FILL(fill_large_list, int64_t)
     struct validity validity = validity_of(array, from);                                           \
     const offset_type *offsets = (const offset_type *)array->buffers[1] + array->offset + from;    \
     const offset_type *sizes = (const offset_type *)array->buffers[2] + array->offset + from;      \
-    duckdb_list_entry *entries = (duckdb_list_entry *)landing->duckdb->vector_get_data(vector) + at; \
+    duckdb_list_entry *entries =                                                                   \
+        (duckdb_list_entry *)landing->duckdb->vector_get_data(vector) + at;                        \
     enum status status = STATUS_OK;                                                                \
     for (int64_t i = 0; i < rows && status == STATUS_OK; i++) {                                    \
       if (is_valid(validity, i))                                                                   \
@@ -622,9 +625,8 @@ enum status fill_fixed_list(const struct landing *landing, const struct ArrowArr
   return status;
 }
 
-enum status fill_struct(const struct landing *landing, const struct ArrowArray *array,
-                        int64_t from, int64_t rows, duckdb_vector vector, int64_t at,
-                        struct error *error) {
+enum status fill_struct(const struct landing *landing, const struct ArrowArray *array, int64_t from,
+                        int64_t rows, duckdb_vector vector, int64_t at, struct error *error) {
   const struct duckdb_api *duckdb = landing->duckdb;
   struct validity validity = validity_of(array, from);
   enum status status = STATUS_OK;

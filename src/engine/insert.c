@@ -25,6 +25,7 @@ struct engine_insert {
   struct engine_session *session;
   int64_t handle;
   struct engine_insert *next; /* in engine->inserts */
+  struct ArrowSchema schema;  /* the landings point into it */
   struct landing *landings;
   int64_t column_count;
   duckdb_prepared_statement statement;
@@ -89,6 +90,17 @@ static void rows_bind(duckdb_bind_info info) {
   duckdb->bind_set_bind_data(info, insert, NULL);
 }
 
+/* How many threads a statement is worth. In memory, one a row group. Into a file,
+ * each thread's last row group is compressed and written under one lock: n row
+ * groups on t threads take n/t steps side by side and t one after the other, which
+ * is least for t = sqrt(n). */
+static int64_t useful_threads(const struct engine_insert *insert) {
+  int64_t runs = (insert->total_rows + ROW_GROUP_ROWS - 1) / ROW_GROUP_ROWS, threads = 1;
+  if (insert->session->engine->in_memory) return runs < 1 ? 1 : runs;
+  while ((threads + 1) * (threads + 1) <= runs) threads++;
+  return threads;
+}
+
 static void rows_init(duckdb_init_info info) {
   const struct duckdb_api *duckdb = callback_api();
   struct engine_insert *insert = duckdb->init_get_bind_data(info);
@@ -96,8 +108,7 @@ static void rows_init(duckdb_init_info info) {
     duckdb->init_set_error(info, FUNCTION_NAME " is for the server's own use");
     return;
   }
-  int64_t runs = (insert->total_rows + ROW_GROUP_ROWS - 1) / ROW_GROUP_ROWS;
-  duckdb->init_set_max_threads(info, runs < 1 ? 1 : (idx_t)runs);
+  duckdb->init_set_max_threads(info, (idx_t)useful_threads(insert));
 }
 
 static void rows_local_init(duckdb_init_info info) {
@@ -156,8 +167,7 @@ static void name_row(struct engine_insert *insert, const struct claim *claim, in
     struct error found = {0};
     if (put_rows(insert, slice, from + i, 1, chunk, 0, &found) == STATUS_OK) continue;
     *error = found;
-    error_at(error, "row %lld (the first is 0)",
-             (long long)(insert->rows_before + claim->row + i));
+    error_at(error, "row %lld (the first is 0)", (long long)(insert->rows_before + claim->row + i));
     return;
   }
 }
@@ -181,9 +191,8 @@ static void rows_next(duckdb_function_info info, duckdb_data_chunk chunk) {
     int64_t rows = (slice_end < claim->end ? slice_end : claim->end) - claim->row;
     if (rows > CHUNK_ROWS - filled) rows = CHUNK_ROWS - filled;
     struct error error = {0};
-    if (put_rows(insert, &insert->slices[claim->slice],
-                 claim->row - insert->starts[claim->slice], rows, chunk, filled,
-                 &error) != STATUS_OK) {
+    if (put_rows(insert, &insert->slices[claim->slice], claim->row - insert->starts[claim->slice],
+                 rows, chunk, filled, &error) != STATUS_OK) {
       name_row(insert, claim, rows, chunk, &error);
       fail(insert, &error);
       duckdb->function_set_error(info, error.text);
@@ -222,8 +231,8 @@ static const struct engine_column *column_of(const struct engine_table *table, c
 }
 
 /* A column that must be written, and that the schema lacks. */
-static enum status check_lacking(const struct engine_table *table,
-                                 const struct ArrowSchema *schema, struct error *error) {
+static enum status check_lacking(const struct engine_table *table, const struct ArrowSchema *schema,
+                                 struct error *error) {
   for (int64_t i = 0; i < table->column_count; i++) {
     const struct engine_column *column = &table->columns[i];
     if (column->nullable || column->has_default) continue;
@@ -241,8 +250,7 @@ static enum status check_lacking(const struct engine_table *table,
 
 static enum status check_fields(const struct engine_table *table, const struct ArrowSchema *schema,
                                 struct error *error) {
-  if (schema->n_children <= 0)
-    return error_set(error, STATUS_SCHEMA, "the data has no columns");
+  if (schema->n_children <= 0) return error_set(error, STATUS_SCHEMA, "the data has no columns");
   const char *twice = types_name_twice(schema);
   if (twice != NULL)
     return error_set(error, STATUS_SCHEMA,
@@ -290,8 +298,7 @@ static enum status check_types(struct engine_insert *insert, const struct engine
   if (status == STATUS_OK) status = text_add_format(&sql, error, " FROM %s", table_sql);
   if (status == STATUS_OK) status = prepare(insert->session, sql.data, &statement, error);
   for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++) {
-    duckdb_logical_type type =
-        duckdb->prepared_statement_column_logical_type(statement, (idx_t)i);
+    duckdb_logical_type type = duckdb->prepared_statement_column_logical_type(statement, (idx_t)i);
     bool fits = landing_fits(&insert->landings[i], type);
     duckdb->destroy_logical_type(&type);
     if (fits) continue;
@@ -300,8 +307,8 @@ static enum status check_types(struct engine_insert *insert, const struct engine
     if (status == STATUS_OK)
       status = error_set(error, STATUS_SCHEMA,
                          "its column \"%s\" is %s, which does not hold every %s exactly",
-                         insert->landings[i].name,
-                         column_of(table, insert->landings[i].name)->type, text_get(&arrow));
+                         insert->landings[i].name, column_of(table, insert->landings[i].name)->type,
+                         text_get(&arrow));
     text_release(&arrow);
   }
   duckdb->destroy_prepare(&statement);
@@ -309,8 +316,11 @@ static enum status check_types(struct engine_insert *insert, const struct engine
   return status;
 }
 
-static enum status init_landings(struct engine_insert *insert, const struct ArrowSchema *schema,
+static enum status init_landings(struct engine_insert *insert, const struct ArrowSchema *original,
                                  struct error *error) {
+  enum status copied = arrow_schema_copy(original, &insert->schema, error);
+  if (copied != STATUS_OK) return copied;
+  const struct ArrowSchema *schema = &insert->schema;
   size_t count = schema->n_children > 0 ? (size_t)schema->n_children : 0;
   insert->landings = calloc(count, sizeof *insert->landings);
   if (insert->landings == NULL)
@@ -403,6 +413,7 @@ void engine_insert_close(struct engine_insert *insert) {
   if (insert->statement != NULL) insert->session->duckdb->destroy_prepare(&insert->statement);
   for (int64_t i = 0; i < insert->column_count; i++) landing_release(&insert->landings[i]);
   free(insert->landings);
+  arrow_schema_release(&insert->schema);
   free(insert->starts);
   pthread_mutex_destroy(&insert->lock);
   free(insert);

@@ -23,8 +23,8 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 /* Tries one place; `looked` keeps what was tried, for the message. */
 static enum status try_path(const char *path, void **handle, struct text *looked,
                             struct error *error) {
-  enum status status = text_add_format(looked, error, "%s%s", looked->size_bytes == 0 ? "" : ", ",
-                                       path);
+  enum status status =
+      text_add_format(looked, error, "%s%s", looked->size_bytes == 0 ? "" : ", ", path);
   if (status != STATUS_OK) return status;
   bool is_path = strchr(path, '/') != NULL;
   if (is_path && access(path, F_OK) != 0) return STATUS_OK; /* the next place */

@@ -27,7 +27,7 @@ struct engine {
   duckdb_connection control; /* keeps the settings and the table function alive */
   char *name;                /* the catalog's: "memory", or the file's stem */
   int threads;
-  bool read_only;
+  bool in_memory;
   pthread_mutex_t lock;          /* guards what follows */
   struct engine_insert *inserts; /* those that are open; see insert.c */
   int64_t insert_last;           /* the last handle given out */
@@ -38,11 +38,11 @@ struct engine_session {
   const struct duckdb_api *duckdb;
   duckdb_connection connection;
   idx_t connection_id;
-  bool in_transaction;         /* between engine_begin and commit or rollback */
-  bool order_dropped;          /* preserve_insertion_order is off: parallel inserts */
-  struct engine_result *open;  /* a result that is being drawn */
-  _Atomic bool running;        /* a statement runs, so an interrupt means something */
-  _Atomic int interrupt;       /* an `enum status`, STATUS_OK: none */
+  bool in_transaction;        /* between engine_begin and commit or rollback */
+  bool order_dropped;         /* preserve_insertion_order is off: parallel inserts */
+  struct engine_result *open; /* a result that is being drawn */
+  _Atomic bool running;       /* a statement runs, so an interrupt means something */
+  _Atomic int interrupt;      /* an `enum status`, STATUS_OK: none */
 };
 
 /* Brackets around whatever an interrupt may hit. */
@@ -76,11 +76,11 @@ struct landing {
   struct arrow_type type;          /* of the values, for a dictionary */
   duckdb_type duck;
   uint8_t width, scale; /* DECIMAL */
-  landing_fill *put;  /* what is called: `fill`, or by way of the dictionary */
-  landing_fill *fill; /* puts plain values */
-  char *path; /* "user.address[]" for messages */
+  landing_fill *put;    /* what is called: `fill`, or by way of the dictionary */
+  landing_fill *fill;   /* puts plain values */
+  char *path;           /* "user.address[]" for messages */
   const char *name;
-  int64_t divisor, factor;    /* temporal: value / divisor * factor */
+  int64_t divisor, factor;      /* temporal: value / divisor * factor */
   int64_t value_min, value_max; /* temporal: what DuckDB's type holds */
   bool dictionary;
   enum arrow_kind index;
@@ -95,9 +95,9 @@ enum status landing_init(struct landing *landing, const struct duckdb_api *duckd
 void landing_release(struct landing *landing);
 
 /* Puts values into a vector, by way of the dictionary where there is one; see fill.h. */
-static inline enum status landing_put(const struct landing *landing,
-                                      const struct ArrowArray *array, int64_t from, int64_t rows,
-                                      duckdb_vector vector, int64_t at, struct error *error) {
+static inline enum status landing_put(const struct landing *landing, const struct ArrowArray *array,
+                                      int64_t from, int64_t rows, duckdb_vector vector, int64_t at,
+                                      struct error *error) {
   return landing->put(landing, array, from, rows, vector, at, error);
 }
 

@@ -23,9 +23,9 @@ struct engine_result {
   duckdb_result duck;
   bool has_duck;
   bool own_transaction; /* begun here, to be ended here */
-  bool streaming; /* drawn as DuckDB makes it */
-  bool drained;   /* the last chunk was drawn */
-  bool ended;     /* and what it did is committed */
+  bool streaming;       /* drawn as DuckDB makes it */
+  bool drained;         /* the last chunk was drawn */
+  bool ended;           /* and what it did is committed */
   struct collector *collector;
   int64_t batch_rows;
   int64_t changed_rows;
@@ -90,8 +90,7 @@ static enum status check_statement(duckdb_statement_type type, bool read_only,
 /* ---- running them ------------------------------------------------------------------------ */
 
 static enum status bind_value(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
-                              idx_t index, const struct engine_value *value,
-                              struct error *error) {
+                              idx_t index, const struct engine_value *value, struct error *error) {
   duckdb_state state = DuckDBError;
   switch (value->kind) {
   case ENGINE_NULL: state = duckdb->bind_null(statement, index); break;
@@ -137,9 +136,8 @@ static enum status prepare(struct engine_session *session, duckdb_extracted_stat
 }
 
 /* A statement whose answer nobody reads. */
-static enum status run_aside(struct engine_session *session,
-                             duckdb_extracted_statements statements, idx_t index,
-                             const struct engine_query *query, struct error *error) {
+static enum status run_aside(struct engine_session *session, duckdb_extracted_statements statements,
+                             idx_t index, const struct engine_query *query, struct error *error) {
   duckdb_prepared_statement statement = NULL;
   duckdb_result result = {0};
   enum status status = prepare(session, statements, index, query, &statement, error);
@@ -238,7 +236,8 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   session_enter(session);
   enum status status = run_all(result, query, error);
   if (status == STATUS_OK)
-    status = collector_new(session->duckdb, &result->duck, query->budget, &result->collector, error);
+    status =
+        collector_new(session->duckdb, &result->duck, query->budget, &result->collector, error);
   /* Nothing to draw: the statement's effects are there when we return. */
   if (status == STATUS_OK && !engine_result_has_rows(result)) status = finish(result, error);
   if (status != STATUS_OK) {
@@ -330,7 +329,8 @@ void engine_result_close(struct engine_result *result) {
   duckdb->destroy_prepare(&result->statement);
   /* A statement that was not drawn to its end runs on until the next one begins:
    * ROLLBACK stops it, and ends the transaction that it may have. */
-  if (!result->ended && !session->in_transaction && (result->own_transaction || result->streaming)) {
+  if (!result->ended && !session->in_transaction &&
+      (result->own_transaction || result->streaming)) {
     struct error ignored;
     if (session_run(session, "ROLLBACK", &ignored) != STATUS_OK)
       log_debug("engine", "closing a result: %s", ignored.text);

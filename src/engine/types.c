@@ -38,13 +38,13 @@ struct rule {
 };
 
 #define PLAIN(kind, arrow, duck, fill, note)                                                       \
-  {kind, ANY, ANY, arrow, DUCKDB_TYPE_##duck, #duck, fill, 0, 0, 1, 1, note}
+  { kind, ANY, ANY, arrow, DUCKDB_TYPE_##duck, #duck, fill, 0, 0, 1, 1, note }
 #define TEMPORAL(kind, unit, zone, arrow, duck, sql, fill, min, max, divisor, factor, note)        \
-  {kind, unit, zone, arrow, DUCKDB_TYPE_##duck, sql, fill, min, max, divisor, factor, note}
+  { kind, unit, zone, arrow, DUCKDB_TYPE_##duck, sql, fill, min, max, divisor, factor, note }
 #define NESTED(kind, arrow, duck, fill, note)                                                      \
-  {kind, ANY, ANY, arrow, DUCKDB_TYPE_##duck, NULL, fill, 0, 0, 1, 1, note}
+  { kind, ANY, ANY, arrow, DUCKDB_TYPE_##duck, NULL, fill, 0, 0, 1, 1, note }
 #define REFUSED(kind, unit, zone, arrow, reason)                                                   \
-  {kind, unit, zone, arrow, DUCKDB_TYPE_INVALID, NULL, NULL, 0, 0, 1, 1, reason}
+  { kind, unit, zone, arrow, DUCKDB_TYPE_INVALID, NULL, NULL, 0, 0, 1, 1, reason }
 
 static const struct rule rules[] = {
     {ARROW_NULL, ANY, ANY, "null", DUCKDB_TYPE_SQLNULL, NULL, fill_null, 0, 0, 1, 1,
@@ -75,9 +75,8 @@ static const struct rule rules[] = {
     TEMPORAL(ARROW_DATE32, ANY, ANY, "date32", DATE, "DATE", fill_int32_to_int32, DATE_MIN,
              DATE_MAX, 1, 1,
              "the three outermost values, which mean infinity to DuckDB, are refused"),
-    TEMPORAL(ARROW_DATE64, ANY, ANY, "date64", DATE, "DATE", fill_int64_to_int32,
-             DATE_MIN *DAY_MS, DATE_MAX *DAY_MS, DAY_MS, 1,
-             "a value that is not a whole day is refused"),
+    TEMPORAL(ARROW_DATE64, ANY, ANY, "date64", DATE, "DATE", fill_int64_to_int32, DATE_MIN *DAY_MS,
+             DATE_MAX *DAY_MS, DAY_MS, 1, "a value that is not a whole day is refused"),
     TEMPORAL(ARROW_TIME32, ARROW_SECOND, ANY, "time32[s]", TIME, "TIME", fill_int32_to_int64, 0,
              DAY_MS / 1000 - 1, 1, 1000000, "a value outside of one day is refused"),
     TEMPORAL(ARROW_TIME32, ARROW_MILLISECOND, ANY, "time32[ms]", TIME, "TIME", fill_int32_to_int64,
@@ -130,8 +129,9 @@ static const struct rule rules[] = {
            "`T[n]`, n from 1 to 100,000"),
     NESTED(ARROW_STRUCT, "struct<...>", STRUCT, fill_struct,
            "`STRUCT(...)`; one without fields, or with names that differ only in case, is refused"),
-    NESTED(ARROW_MAP, "map<K, V>", MAP, fill_list,
-           "`MAP(K, V)`; a nested K, a NULL key and a key that occurs twice in a value are refused"),
+    NESTED(
+        ARROW_MAP, "map<K, V>", MAP, fill_list,
+        "`MAP(K, V)`; a nested K, a NULL key and a key that occurs twice in a value are refused"),
     REFUSED(ARROW_DENSE_UNION, ANY, ANY, "dense_union",
             "unions are not supported yet; send one column for each member"),
     REFUSED(ARROW_SPARSE_UNION, ANY, ANY, "sparse_union",
@@ -229,9 +229,8 @@ static enum status check_names(const struct landing *landing, const struct Arrow
   const char *twice = types_name_twice(schema);
   if (twice == NULL) return STATUS_OK;
   struct text reason = TEXT_EMPTY;
-  enum status status =
-      text_add_format(&reason, error, "two of its fields are named \"%s\" (case does not count)",
-                      twice);
+  enum status status = text_add_format(
+      &reason, error, "two of its fields are named \"%s\" (case does not count)", twice);
   if (status == STATUS_OK) status = refuse(landing, schema, error, reason.data);
   text_release(&reason);
   return status;
@@ -332,7 +331,8 @@ const char *types_name_twice(const struct ArrowSchema *schema) {
       hash = (hash ^ byte) * UINT64_C(1099511628211);
     }
     uint64_t slot = hash & (slots - 1);
-    while (table[slot] != NULL && strcasecmp(table[slot], name) != 0) slot = (slot + 1) & (slots - 1);
+    while (table[slot] != NULL && strcasecmp(table[slot], name) != 0)
+      slot = (slot + 1) & (slots - 1);
     if (table[slot] != NULL) twice = name;
     table[slot] = name;
   }
@@ -468,8 +468,7 @@ static bool widens(const struct landing *landing, duckdb_type to, duckdb_logical
   duckdb_type from = landing->duck;
   bool from_signed, to_signed;
   int from_bits = integer_bits(from, &from_signed), to_bits = integer_bits(to, &to_signed);
-  if (from_bits > 0 && to_bits > 0)
-    return to_bits >= from_bits && (to_signed || !from_signed);
+  if (from_bits > 0 && to_bits > 0) return to_bits >= from_bits && (to_signed || !from_signed);
   if (from_bits > 0 && to == DUCKDB_TYPE_DECIMAL)
     return duckdb->decimal_width(column) - duckdb->decimal_scale(column) >= integer_digits(from);
   if (from_bits > 0 && to == DUCKDB_TYPE_DOUBLE) return from_bits <= 53;
@@ -529,8 +528,7 @@ bool landing_fits(const struct landing *landing, duckdb_logical_type column) {
   }
 }
 
-enum status engine_type_of(const struct ArrowSchema *field, struct text *out,
-                           struct error *error) {
+enum status engine_type_of(const struct ArrowSchema *field, struct text *out, struct error *error) {
   struct landing landing;
   enum status status = landing_init(&landing, NULL, field, error);
   if (status != STATUS_OK) return status;
@@ -561,16 +559,18 @@ enum status types_document(struct text *out, struct error *error) {
   for (int i = 0; i < RULE_COUNT && status == STATUS_OK; i++) {
     const struct rule *rule = &rules[i];
     bool refused = rule->duck == DUCKDB_TYPE_INVALID;
-    const char *named = rule->sql != NULL ? rule->sql : rule->duck == DUCKDB_TYPE_LIST ? "LIST"
+    const char *named = rule->sql != NULL                   ? rule->sql
+                        : rule->duck == DUCKDB_TYPE_LIST    ? "LIST"
                         : rule->duck == DUCKDB_TYPE_ARRAY   ? "ARRAY"
                         : rule->duck == DUCKDB_TYPE_STRUCT  ? "STRUCT"
                         : rule->duck == DUCKDB_TYPE_MAP     ? "MAP"
                         : rule->duck == DUCKDB_TYPE_DECIMAL ? "DECIMAL"
                                                             : NULL;
     status = text_add_format(out, error, "| `%s` | %s%s%s | %s |\n", rule->arrow,
-                             named != NULL ? "`" : "", named != NULL ? named
-                                                       : refused      ? "**refused**"
-                                                                      : "-",
+                             named != NULL ? "`" : "",
+                             named != NULL ? named
+                             : refused     ? "**refused**"
+                                           : "-",
                              named != NULL ? "`" : "", rule->note);
   }
   return status;
