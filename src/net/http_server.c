@@ -34,14 +34,14 @@ enum {
 const struct http_server_options HTTP_SERVER_DEFAULTS = {
     .host = "127.0.0.1",
     .port = 8888,
-    .header_bytes_max = 64 * 1024,
+    .header_bytes_max = INT64_C(64) * 1024,
     .header_count_max = 100,
     .connections_max = 10000,
-    .idle_timeout_ms = 60 * 1000,
-    .header_timeout_ms = 10 * 1000,
-    .body_timeout_ms = 60 * 1000,
-    .write_timeout_ms = 60 * 1000,
-    .write_bytes_high = 4 * 1024 * 1024,
+    .idle_timeout_ms = 60000,
+    .header_timeout_ms = 10000,
+    .body_timeout_ms = 60000,
+    .write_timeout_ms = 60000,
+    .write_bytes_high = INT64_C(4) * 1024 * 1024,
 };
 
 int http_server_port(const struct http_server *server) { return server->port; }
@@ -133,12 +133,14 @@ static enum status listen_on(const struct addrinfo *address, const char *place, 
 }
 
 static int bound_port(int fd) {
-  struct sockaddr_storage address = {0};
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address = {.v6 = {.sin6_port = 0}};
   socklen_t bytes = sizeof address;
-  if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) return 0;
-  const void *any = &address;
-  return address.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)any)->sin6_port)
-                                       : ntohs(((const struct sockaddr_in *)any)->sin_port);
+  if (getsockname(fd, &address.any, &bytes) != 0) return 0;
+  return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static enum status open_listener(struct http_server *server, struct error *error) {

@@ -2,7 +2,8 @@
  *
  * Everything here happens on the loop's one thread, except `net_loop_post` and
  * `net_loop_stop`, which any thread may call. Handlers must not block: they hand
- * work to base/workers and are called back through net_loop_post.
+ * work to base/workers and are called back through net_loop_post. No function of
+ * this header calls its caller back before it has returned, except http_server_free.
  *
  * An exchange is one request and its answer. The protocol below it may be HTTP/1.1
  * (now) or HTTP/2 (later); nothing in this header tells them apart.
@@ -29,7 +30,8 @@ struct net_loop;
 enum status net_loop_new(struct net_loop **loop, struct error *error) WARN_UNUSED;
 void net_loop_run(struct net_loop *loop);  /* until net_loop_stop */
 void net_loop_stop(struct net_loop *loop); /* from any thread */
-void net_loop_free(struct net_loop *loop); /* NULL is allowed; every server is freed before */
+/* NULL is allowed; every server and timer is freed before. Posts still queued are not run. */
+void net_loop_free(struct net_loop *loop);
 
 /* A piece of work for the loop's thread. The struct belongs to the caller and must
  * live until `run` is called; posting one that is already queued does nothing. */
@@ -79,9 +81,10 @@ struct http_request {
 /* Who takes a request's body. All are called on the loop's thread. */
 struct http_body_handler {
   void *context;
-  /* Where the next body bytes are to be written, at least 1 byte of room. To say
-   * "not now", return STATUS_BUDGET after calling http_body_pause; any other
-   * failure stops the body: no further call comes and the handler answers. */
+  /* Where the next body bytes are to be written, at least 1 byte of room; valid until
+   * the next call. May be asked again although nothing was filled. To say "not now",
+   * return STATUS_BUDGET after calling http_body_pause; any other failure stops the
+   * body: no further call comes and the handler answers. */
   enum status (*window)(void *context, uint8_t **data, int64_t *bytes);
   /* So many bytes were written there. Returning a failure stops the body as above. */
   enum status (*filled)(void *context, int64_t bytes);
@@ -94,9 +97,10 @@ struct http_body_handler {
 
 struct http_service {
   void *context;
-  /* The headers are whole. The service calls http_body_accept (now), or answers;
-   * a body that nobody took is read and dropped up to `drop_bytes_max`, past which
-   * the connection is closed after the answer. */
+  /* The headers are whole. The service calls http_body_accept (now), or answers (now
+   * or later); a body that nobody took is read and dropped, so that its sender sees
+   * the answer, for at most 64 MiB and, once answered, 5 s; then the connection is
+   * closed. */
   void (*request)(void *context, struct http_exchange *exchange);
   /* The answer is sent or the client is gone; `http_context` is handed back and the
    * exchange is freed when this returns. Called exactly once for each request. */
@@ -140,21 +144,25 @@ const char *http_request_header(const struct http_request *request, const char *
 void http_exchange_set_context(struct http_exchange *exchange, void *context);
 void *http_exchange_context(const struct http_exchange *exchange);
 
-/* Called when the client is gone after the body was whole (or when there was none),
- * before `finished`: stop what works for it. */
+/* Called when the client is gone after the body was whole (or when there was none, or
+ * nobody took it), before `finished`: stop what works for it. A client that only ends
+ * its sending side still gets its answer; that it has closed altogether shows within
+ * about a second (HTTP/1.1) or when something is written to it. */
 void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 /* Called when queued answer bytes have fallen below half of write_bytes_high. */
 void http_on_writable(struct http_exchange *exchange, void (*writable)(void *context),
                       void *context);
 
-/* Takes the body; `handler` is copied. Sends "100 Continue" when it was asked for. */
+/* Takes the body; `handler` is copied. Only inside service->request. Sends
+ * "100 Continue" when it was asked for. Without a body, `end` follows. */
 void http_body_accept(struct http_exchange *exchange, const struct http_body_handler *handler);
 void http_body_pause(struct http_exchange *exchange); /* stop reading the socket */
 void http_body_resume(struct http_exchange *exchange);
 
 /* A whole answer; `headers` and `body` are copied. Date, Content-Length and
- * Connection are added. Allowed while the body is still arriving: what is left of
- * it is then dropped (see http_service.request). */
+ * Connection are added. Allowed while the body is still arriving: the handler hears
+ * nothing more, and what is left of it is dropped (see http_service.request).
+ * All that follows here does nothing once the client is gone. */
 void http_respond(struct http_exchange *exchange, int code, const struct http_header *headers,
                   size_t header_count, const void *body, size_t body_bytes);
 
@@ -164,9 +172,9 @@ void http_start(struct http_exchange *exchange, int code, const struct http_head
 /* Takes the buffer's bytes over (`data` is empty afterwards). */
 void http_write(struct http_exchange *exchange, struct buffer *data);
 bool http_writable(const struct http_exchange *exchange);
-void http_end(struct http_exchange *exchange);
+void http_end(struct http_exchange *exchange); /* the rest of the body as in http_respond */
 /* The answer cannot be completed: the connection is broken off so that the client
- * notices (no terminating chunk). */
+ * notices (no terminating chunk). `finished` follows, without `gone`. */
 void http_abort(struct http_exchange *exchange);
 
 /* Decodes %XX in place. False on a bad escape or a decoded NUL; `+` is left alone

@@ -309,14 +309,63 @@ static void draining_with_nothing_to_do_is_done_at_once(void **state) {
   assert_int_equal(world->drained, 1);
 }
 
+enum { CROWD = 4, VISITS = 150 };
+
+struct member {
+  pthread_t thread;
+  int port;
+  unsigned seed;
+};
+
+/* Visits of all kinds, several on a connection or half of one, some left early. */
+static void *visit_at_random(void *context) {
+  struct member *member = context;
+  for (int i = 0; i < VISITS; i++) {
+    int fd = wire_connect(member->port);
+    for (int requests = rand_r(&member->seed) % 4; requests >= 0; requests--) {
+      const char *request = kinds[(size_t)rand_r(&member->seed) % KINDS];
+      size_t bytes = strlen(request);
+      if (rand_r(&member->seed) % 4 == 0) bytes = (size_t)rand_r(&member->seed) % bytes;
+      if (!wire_try_send(fd, request, bytes)) break;
+      if (rand_r(&member->seed) % 4 == 0) usleep((unsigned)rand_r(&member->seed) % 3000);
+    }
+    if (rand_r(&member->seed) % 4 == 0) shutdown(fd, SHUT_WR);
+    char some[100000];
+    struct timeval patience = {.tv_usec = 10000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (int reads = rand_r(&member->seed) % 8; reads > 0; reads--)
+      if (recv(fd, some, sizeof some, 0) <= 0) break;
+    if (rand_r(&member->seed) % 2 == 0)
+      wire_reset(fd);
+    else
+      close(fd);
+  }
+  return NULL;
+}
+
+static void a_crowd_of_unruly_clients_leaves_nothing_behind(void **state) {
+  struct world *world = *state;
+  struct member members[CROWD];
+  for (unsigned i = 0; i < CROWD; i++) {
+    members[i] = (struct member){.port = world->port, .seed = i};
+    assert_int_equal(pthread_create(&members[i].thread, NULL, visit_at_random, &members[i]), 0);
+  }
+  for (int i = 0; i < CROWD; i++) pthread_join(members[i].thread, NULL);
+  int fd = wire_connect(world->port);
+  wire_ask(fd, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+  close(fd);
+  world_wait(&world->finished, world->requests);
+}
+
 /* Every kind of request at every stage, and then the server goes. */
 static void a_server_may_be_freed_with_everything_in_flight(void **state) {
   (void)state;
   for (int turn = 0; turn < 20; turn++) {
     struct world *world = world_new();
     world_start(world);
-    int fds[KINDS * 3];
-    for (size_t i = 0; i < KINDS * 3; i++) {
+    enum { CLIENTS = KINDS * 3 };
+    int fds[CLIENTS];
+    for (size_t i = 0; i < CLIENTS; i++) {
       const char *request = kinds[i % KINDS];
       size_t bytes = strlen(request);
       fds[i] = wire_connect(world->port);
@@ -324,7 +373,7 @@ static void a_server_may_be_freed_with_everything_in_flight(void **state) {
     }
     usleep((unsigned)turn * 500);
     world_end(world);
-    for (size_t i = 0; i < KINDS * 3; i++) close(fds[i]);
+    for (size_t i = 0; i < CLIENTS; i++) close(fds[i]);
   }
 }
 
@@ -358,6 +407,7 @@ int main(void) {
       TEST(clients_wait_while_no_file_can_be_opened),
       TEST(draining_lets_requests_finish_and_takes_no_more),
       TEST(draining_with_nothing_to_do_is_done_at_once),
+      TEST(a_crowd_of_unruly_clients_leaves_nothing_behind),
       cmocka_unit_test(a_server_may_be_freed_with_everything_in_flight),
       TEST(a_server_may_be_freed_from_inside_a_request),
   };

@@ -136,7 +136,7 @@ static void a_pipeline_waits_behind_a_slow_answer(void **state) {
   struct world *world = *state;
   static const char slow[] = "POST /slow HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx";
   int fd = wire_connect(world->port);
-  size_t bytes = 300 * 1024; /* more than a connection holds */
+  size_t bytes = (size_t)300 * 1024; /* more than a connection holds */
   char *body = malloc(bytes);
   assert_non_null(body);
   memset(body, 'b', bytes);
@@ -395,6 +395,16 @@ static void a_broken_off_answer_does_not_look_whole(void **state) {
   }
 }
 
+static void a_line_break_in_a_header_begins_no_other(void **state) {
+  struct world *world = *state;
+  int fd = wire_connect(world->port);
+  wire_say(fd, "GET /header?v=a%0D%0Ax-evil:%201%0D%0A%0D%0Ab HTTP/1.1\r\n" HOST "\r\n");
+  struct wire_answer answer = wire_answer(fd, false);
+  assert_true(wire_has(&answer, "\r\nx-v: a  x-evil: 1    b\r\n"));
+  wire_answer_release(&answer);
+  close(fd);
+}
+
 static void a_taken_port_is_a_conflict_that_names_it(void **state) {
   struct world *world = *state;
   struct http_server_options options = HTTP_SERVER_DEFAULTS;
@@ -437,6 +447,7 @@ int main(void) {
       TEST(a_client_that_has_ended_its_side_gets_its_answer),
       TEST(a_slow_reader_gets_everything_and_little_is_held_for_it),
       TEST(a_broken_off_answer_does_not_look_whole),
+      TEST(a_line_break_in_a_header_begins_no_other),
       TEST(a_taken_port_is_a_conflict_that_names_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,17 +70,25 @@ static void answer_text(struct http_exchange *exchange, int code, const char *te
 
 /* ---- answers from another thread -------------------------------------------------------- */
 
+/* The loop ends when the server is freed and no thread will post any more. */
+static void stop_when_done(struct world *world) {
+  if (world->stopping && world->threads == 0) net_loop_stop(world->loop);
+}
+
 static void answer_late(void *context) {
   struct visit *visit = context;
+  struct world *world = visit->world;
   if (visit->exchange != NULL)
     answer_text(visit->exchange, visit->act == ACT_FAIL ? 422 : 200,
                 visit->act == ACT_FAIL ? "failed" : "slow");
   visit_leave(visit);
+  world->threads--;
+  stop_when_done(world);
 }
 
 static void *sleep_and_post(void *context) {
   struct visit *visit = context;
-  struct timespec time = {.tv_nsec = LATE_MS * 1000000};
+  struct timespec time = {.tv_nsec = LATE_MS * 1000000L};
   nanosleep(&time, NULL);
   net_loop_post(visit->world->loop, &visit->late);
   return NULL;
@@ -90,6 +98,7 @@ static void begin_late(struct visit *visit) {
   pthread_t thread;
   visit->late = (struct net_post){.run = answer_late, .context = visit};
   visit->users++;
+  visit->world->threads++;
   if (pthread_create(&thread, NULL, sleep_and_post, visit) != 0) abort();
   pthread_detach(thread);
 }
@@ -241,6 +250,12 @@ static void on_request(void *context, struct http_exchange *exchange) {
     answer_text(exchange, 404, "none");
   } else if (strcmp(request->path, "/abort") == 0) {
     abort_answer(world, exchange);
+  } else if (strcmp(request->path, "/header") == 0) {
+    char *value = NULL;
+    if (http_query_value(request->query, "v", &value, NULL) != STATUS_OK || value == NULL) abort();
+    struct http_header header = {"x-v", value};
+    http_respond(exchange, 200, &header, 1, "", 0);
+    free(value);
   } else if (strcmp(request->path, "/free") == 0) {
     http_server_free(world->server);
     world->server = NULL;
@@ -270,7 +285,8 @@ static void stop(void *context) {
   struct world *world = context;
   http_server_free(world->server);
   world->server = NULL;
-  net_loop_stop(world->loop);
+  world->stopping = true;
+  stop_when_done(world);
 }
 
 static void on_drained(void *context) {
@@ -294,7 +310,7 @@ struct world *world_new(void) {
   assert_non_null(world);
   world->options = HTTP_SERVER_DEFAULTS;
   world->options.port = 0;
-  world->options.write_bytes_high = 256 * 1024;
+  world->options.write_bytes_high = INT64_C(256) * 1024;
   world->budget.limit_bytes = (int64_t)1 << 30;
   world->stop = (struct net_post){.run = stop, .context = world};
   world->drain = (struct net_post){.run = drain, .context = world};
@@ -313,9 +329,6 @@ void world_start(struct world *world) {
 }
 
 void world_end(struct world *world) {
-  /* Threads that answer late have posted by then. */
-  struct timespec time = {.tv_nsec = 3 * LATE_MS * 1000000};
-  nanosleep(&time, NULL);
   net_loop_post(world->loop, &world->stop);
   assert_int_equal(pthread_join(world->thread, NULL), 0);
   assert_int_equal(world->budget.used_bytes, 0); /* before the loop turns again */

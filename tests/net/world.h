@@ -12,6 +12,7 @@
  *   /stream?n=N&size=S   N pieces of S bytes, no more at once than is writable
  *   /flood?n=N&size=S    the same without minding
  *   /abort           begins an answer and breaks it off
+ *   /header?v=V      answers with the header `x-v: V`
  *   /free            frees the server from inside the request
  *   any other        200 with the method and the target */
 #ifndef ARROWPORT_TESTS_NET_WORLD_H
@@ -19,6 +20,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "net/net.h"
@@ -32,6 +34,8 @@ struct world {
   struct budget budget; /* what answers are made of */
   struct net_post stop;
   struct net_post drain;
+  int threads; /* that will post; the loop's thread alone looks */
+  bool stopping;
 
   _Atomic int requests, finished;
   _Atomic int ends, gones;       /* of bodies */
