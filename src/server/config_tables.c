@@ -28,7 +28,9 @@ static enum status check_url(const char *value, struct error *error) {
 
 static enum status check_table(const char *value, struct error *error) {
   struct table_name name;
-  return table_name_parse(value, strlen(value), &name, error);
+  enum status status = table_name_parse(value, strlen(value), &name, error);
+  if (status != STATUS_OK) error_at(error, "'%.100s'", value);
+  return status;
 }
 
 static enum status check_word(const char *value, struct error *error) {
