@@ -15,7 +15,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-
 from arrow_tools import LEAVES, TYPES, check, run, stream, table
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -426,7 +425,12 @@ def test_strings_are_escaped_and_bytes_are_base64():
     text = ["", 'a"b\\c', "\x00\x1f\x7f", "é日𝄞", "tab\tnew\nret\r", "x" * 10_000 + '"']
     assert [json.loads(t) for t in one(pa.array(text))] == text
     assert one(pa.array([text[2]])) == ['"\\u0000\\u001f\x7f"']
-    assert one(pa.array([b"", b"\x00", b"ab", b"\xff\xfe\xfd"])) == ['""', '"AA=="', '"YWI="', '"//79"']
+    assert one(pa.array([b"", b"\x00", b"ab", b"\xff\xfe\xfd"])) == [
+        '""',
+        '"AA=="',
+        '"YWI="',
+        '"//79"',
+    ]
 
 
 def test_csv_tells_null_from_an_empty_string():

@@ -8,7 +8,6 @@ import duckdb
 import polars
 import pyarrow as pa
 import pytest
-
 from arrow_tools import TYPES, UNION, check, golden_streams, run, stream, table
 
 COMPRESSIONS = ["none", "lz4", "zstd"]
@@ -192,6 +191,15 @@ def test_text_views_are_written():
     assert got["text"].to_pylist() == words + words[42:]
     assert got["binary"].to_pylist() == [w and w.encode() for w in words + words[42:]]
     assert polars.read_ipc_stream(io.BytesIO(out))["text"].to_list() == words + words[42:]
+
+
+def test_text_views_come_back():
+    types = {"utf8_view": pa.string_view(), "binary_view": pa.binary_view()}
+    want = table(types, 200, 9)
+    for args in ([], ["--slice", "7"], ["--compression", "lz4"]):
+        got = read(roundtrip(stream(want.to_batches(), want.schema), *args))
+        got.validate(full=True)
+        assert got.equals(want)
 
 
 @pytest.mark.parametrize(
