@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "arrow/abi.h"
 #include "arrow/bitmap.h"
@@ -71,6 +72,40 @@ static void walk_bytes(struct array_walk *walk, const struct ArrowSchema *schema
   }
 }
 
+/* Where a view's bytes lie; NULL when the view is broken. */
+static inline const uint8_t *walk_view_data(const struct ArrowArray *array, const uint8_t *view,
+                                            int32_t length) {
+  int64_t data_count = array->n_buffers - 3;
+  const int64_t *sizes = array->buffers[array->n_buffers - 1];
+  int32_t place[2]; /* data buffer, offset in it */
+  if (length < 0) return NULL;
+  if (length <= VIEW_INLINE_BYTES) return view + sizeof length;
+  memcpy(place, view + 8, sizeof place);
+  if (place[0] < 0 || place[0] >= data_count || place[1] < 0 || place[1] > sizes[place[0]] ||
+      length > sizes[place[0]] - place[1])
+    return NULL;
+  const uint8_t *data = (const uint8_t *)array->buffers[2 + place[0]] + place[1];
+  return memcmp(data, view + sizeof length, 4) == 0 ? data : NULL;
+}
+
+static void walk_views(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
+                       int64_t length) {
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    const uint8_t *view = (const uint8_t *)array->buffers[1] + slot * VIEW_BYTES;
+    int32_t bytes;
+    if (!walk_is_valid(array, slot)) continue;
+    memcpy(&bytes, view, sizeof bytes);
+    const uint8_t *data = walk_view_data(array, view, bytes);
+    walk_expect(walk, schema, data != NULL, "a view's bytes are there, and begin as it says");
+    if (walk->broken != NULL) continue;
+    walk_touch(walk, data, bytes);
+    if (type->kind == ARROW_UTF8_VIEW)
+      walk_expect(walk, schema, utf8_valid_bytes(data, (size_t)bytes) == (size_t)bytes,
+                  "text is UTF-8");
+  }
+}
+
 static void walk_list(struct array_walk *walk, const struct ArrowSchema *schema,
                       const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
                       int64_t length) {
@@ -118,6 +153,8 @@ static void walk_values(struct array_walk *walk, const struct ArrowSchema *schem
     walk_indices(walk, schema, array, type, slot, length);
   } else if (layout_is_bytes(type->kind)) {
     walk_bytes(walk, schema, array, type, slot, length);
+  } else if (layout_is_view(type->kind)) {
+    walk_views(walk, schema, array, type, slot, length);
   } else if (layout_is_list(type->kind)) {
     walk_list(walk, schema, array, type, slot, length);
   } else if (type->kind == ARROW_STRUCT) {
