@@ -49,6 +49,9 @@ static const char *const kinds[] = {
     "GET /stream?n=100&size=50000 HTTP/1.1\r\n" HOST "\r\n",
     "GET /flood?n=100&size=50000 HTTP/1.1\r\n" HOST "\r\n",
     "GET /abort HTTP/1.1\r\n" HOST "\r\n",
+    "POST /budget?window=2 HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello",
+    "POST /wait HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST /both HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello",
     "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -392,6 +395,27 @@ static void a_server_may_be_freed_from_inside_a_request(void **state) {
   close(waiting);
 }
 
+/* From inside `window`, which is asked for a copy (few bytes) and for a read (many). */
+static void a_server_may_be_freed_from_inside_a_handler(void **state) {
+  (void)state;
+  static const char *const requests[] = {
+      "POST /leave?at=0 HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello",
+      "POST /leave?at=10 HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n0123456789"};
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+    struct world *world = world_new();
+    world_start(world);
+    int fd = wire_connect(world->port);
+    wire_say(fd, requests[i]);
+    world_wait(&world->requests, 1);
+    if (i == 1) wire_try_send(fd, "more", 4);
+    assert_true(wire_ended(fd));
+    assert_int_equal(world->gones, 1);
+    assert_int_equal(world->finished, 1);
+    close(fd);
+    world_end(world);
+  }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
   const struct CMUnitTest tests[] = {
@@ -410,6 +434,7 @@ int main(void) {
       TEST(a_crowd_of_unruly_clients_leaves_nothing_behind),
       cmocka_unit_test(a_server_may_be_freed_with_everything_in_flight),
       TEST(a_server_may_be_freed_from_inside_a_request),
+      cmocka_unit_test(a_server_may_be_freed_from_inside_a_handler),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

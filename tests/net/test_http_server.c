@@ -210,6 +210,80 @@ static void a_paused_body_goes_on_where_it_stopped(void **state) {
   free(data);
 }
 
+static void a_body_waits_while_no_window_is_to_be_had(void **state) {
+  struct world *world = *state;
+  enum { BYTES = 1000000 };
+  uint8_t *data = some_bytes(BYTES);
+  char want[64];
+  sum_text(data, BYTES, want);
+  for (int i = 0; i < 2; i++) {
+    int fd = wire_connect(world->port);
+    char head[128];
+    snprintf(head, sizeof head,
+             i == 0 ? "Content-Length: %d\r\n\r\n" : "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
+             BYTES);
+    wire_say(fd, "POST /budget HTTP/1.1\r\n" HOST);
+    wire_say(fd, head);
+    wire_send(fd, data, BYTES);
+    if (i == 1) wire_say(fd, "\r\n0\r\n\r\n");
+    wire_ask(fd, "", 200, want);
+    close(fd);
+  }
+  free(data);
+}
+
+static void an_answer_may_begin_before_the_body_is_whole(void **state) {
+  struct world *world = *state;
+  static const char head[] = "POST /both HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+  static const char begun[] = "transfer-encoding: chunked\r\n\r\n5\r\nbegin\r\n";
+  for (int i = 0; i < 2; i++) {
+    int fd = wire_connect(world->port);
+    wire_say(fd, head);
+    struct text got = TEXT_EMPTY;
+    while (strstr(text_get(&got), begun) == NULL) {
+      char byte;
+      assert_int_equal(wire_recv(fd, &byte, 1), 1);
+      assert_int_equal(text_add_bytes(&got, &byte, 1, NULL), STATUS_OK);
+    }
+    text_release(&got);
+    static const char rest[] = "4\r\n end\r\n0\r\n\r\n";
+    char end[sizeof rest] = {0};
+    wire_say(fd, i == 0 ? "3\r\nabc\r\n0\r\n\r\n" : "3\r\nabcX");
+    int64_t bytes = 0;
+    int64_t more;
+    while ((more = wire_recv(fd, end + bytes, sizeof end - (size_t)bytes)) > 0) bytes += more;
+    /* A body that breaks leaves an answer that is not whole. */
+    assert_string_equal(end, i == 0 ? rest : "");
+    close(fd);
+  }
+  assert_int_equal(world->ends, 1);
+  assert_int_equal(world->gones, 1);
+}
+
+static void a_body_nobody_took_is_read_while_its_answer_is_made(void **state) {
+  struct world *world = *state;
+  static const struct {
+    const char *body;
+    int code;
+    bool keep;
+  } cases[] = {{"Content-Length: 5\r\n\r\nhello", 200, true},
+               {"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, true},
+               {"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 200, false},
+               {"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX", 400, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    int fd = wire_connect(world->port);
+    wire_say(fd, "POST /wait HTTP/1.1\r\n" HOST);
+    wire_say(fd, cases[i].body);
+    struct wire_answer answer = wire_answer(fd, false);
+    assert_int_equal(answer.code, cases[i].code);
+    assert_int_equal(!wire_has(&answer, "connection: close"), cases[i].keep);
+    wire_answer_release(&answer);
+    if (cases[i].keep) wire_ask(fd, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+    close(fd);
+  }
+  assert_int_equal(world->clients_gone, 1); /* the broken one: its answer is not wanted */
+}
+
 static void expect_100_continue_is_answered_when_the_body_is_wanted(void **state) {
   struct world *world = *state;
   int fd = wire_connect(world->port);
@@ -383,6 +457,7 @@ static void a_slow_reader_gets_everything_and_little_is_held_for_it(void **state
 
 static void a_broken_off_answer_does_not_look_whole(void **state) {
   struct world *world = *state;
+  /* The second answer ends where the connection does, so that must not end in order. */
   static const char *const requests[] = {"GET /abort HTTP/1.1\r\n" HOST "\r\n",
                                          "GET /abort HTTP/1.0\r\n\r\n"};
   for (size_t i = 0; i < 2; i++) {
@@ -438,6 +513,9 @@ int main(void) {
       TEST(a_pipeline_waits_behind_a_slow_answer),
       TEST(a_body_arrives_whole_through_any_window),
       TEST(a_paused_body_goes_on_where_it_stopped),
+      TEST(a_body_waits_while_no_window_is_to_be_had),
+      TEST(an_answer_may_begin_before_the_body_is_whole),
+      TEST(a_body_nobody_took_is_read_while_its_answer_is_made),
       TEST(expect_100_continue_is_answered_when_the_body_is_wanted),
       TEST(what_is_broken_is_refused_with_a_problem_and_the_end),
       TEST(the_preface_of_http_2_is_known_byte_by_byte),

@@ -21,6 +21,10 @@ enum act {
   ACT_NEVER,
   ACT_EARLY,
   ACT_FAIL,
+  ACT_BUDGET,
+  ACT_LEAVE,
+  ACT_WAIT,
+  ACT_BOTH,
   ACT_PAUSE,
   ACT_STREAM,
   ACT_FLOOD
@@ -38,7 +42,8 @@ struct visit {
   int64_t body_bytes;
   uint64_t sum;
   int64_t at;
-  bool over; /* the handler must not be called any more */
+  bool over;   /* the handler must not be called any more */
+  bool waited; /* for a window */
   int64_t pieces;
   int64_t piece_bytes;
   struct net_post late;
@@ -105,9 +110,27 @@ static void begin_late(struct visit *visit) {
 
 /* ---- bodies ------------------------------------------------------------------------------ */
 
+static void write_text(struct visit *visit, const char *text) {
+  struct buffer piece = BUFFER_EMPTY;
+  if (buffer_append(&piece, &visit->world->budget, text, (int64_t)strlen(text), NULL)) abort();
+  http_write(visit->exchange, &piece);
+}
+
 static enum status take_window(void *context, uint8_t **data, int64_t *bytes) {
   struct visit *visit = context;
   if (visit->over) visit->world->windows_after_end++;
+  if (visit->act == ACT_BUDGET && !visit->waited) {
+    visit->waited = true;
+    http_body_pause(visit->exchange);
+    net_timer_start(visit->timer, 1);
+    return STATUS_BUDGET;
+  }
+  if (visit->act == ACT_LEAVE && visit->body_bytes >= visit->at) {
+    struct world *world = visit->world;
+    http_server_free(world->server);
+    world->server = NULL;
+    return STATUS_CANCELLED;
+  }
   *data = visit->window;
   *bytes = visit->window_bytes;
   return STATUS_OK;
@@ -123,6 +146,7 @@ static enum status take_filled(void *context, int64_t bytes) {
   if (visit->over) visit->world->windows_after_end++;
   for (int64_t i = 0; i < bytes; i++) visit->sum = visit->sum * 31 + visit->window[i];
   visit->body_bytes += bytes;
+  visit->waited = false;
   bool reached = visit->body_bytes >= visit->at;
   if (visit->act == ACT_ECHO && text_add_bytes(&visit->body, visit->window, (size_t)bytes, NULL))
     abort();
@@ -154,6 +178,10 @@ static void take_end(void *context) {
     break;
   case ACT_SLOW: begin_late(visit); break;
   case ACT_NEVER: break;
+  case ACT_BOTH:
+    write_text(visit, " end");
+    http_end(visit->exchange);
+    break;
   default:
     snprintf(text, sizeof text, "%lld %llx", (long long)visit->body_bytes,
              (unsigned long long)visit->sum);
@@ -219,6 +247,14 @@ static void begin_visit(struct world *world, struct http_exchange *exchange, enu
     write_on(visit);
     return;
   }
+  if (act == ACT_WAIT) {
+    begin_late(visit);
+    return;
+  }
+  if (act == ACT_BOTH) {
+    http_start(exchange, 200, NULL, 0);
+    write_text(visit, "begin");
+  }
   struct http_body_handler handler = {visit, take_window, take_filled, take_end, take_gone};
   http_body_accept(exchange, &handler);
 }
@@ -235,9 +271,11 @@ static void on_request(void *context, struct http_exchange *exchange) {
   static const struct {
     const char *path;
     enum act act;
-  } acts[] = {{"/echo", ACT_ECHO},   {"/count", ACT_COUNT},   {"/slow", ACT_SLOW},
-              {"/never", ACT_NEVER}, {"/early", ACT_EARLY},   {"/fail", ACT_FAIL},
-              {"/pause", ACT_PAUSE}, {"/stream", ACT_STREAM}, {"/flood", ACT_FLOOD}};
+  } acts[] = {{"/echo", ACT_ECHO},     {"/count", ACT_COUNT}, {"/slow", ACT_SLOW},
+              {"/never", ACT_NEVER},   {"/early", ACT_EARLY}, {"/fail", ACT_FAIL},
+              {"/budget", ACT_BUDGET}, {"/leave", ACT_LEAVE}, {"/wait", ACT_WAIT},
+              {"/both", ACT_BOTH},     {"/pause", ACT_PAUSE}, {"/stream", ACT_STREAM},
+              {"/flood", ACT_FLOOD}};
   struct world *world = context;
   const struct http_request *request = http_exchange_request(exchange);
   world->requests++;
