@@ -41,6 +41,7 @@ struct duckdb_load {
   int64_t *slice_bytes;
   int64_t slice_count, slice_capacity;
   int64_t waiting_rows, waiting_bytes;
+  int64_t chunk_rows; /* statements carry multiples of it */
   bool failed;
   struct load_result result;
 };
@@ -158,6 +159,7 @@ static enum status duckdb_begin(struct sink *base, const struct load_spec *spec,
   if (load == NULL) return error_set(error, STATUS_NOMEM, "no memory for a load");
   load->base.sink = base;
   load->result.version = -1;
+  load->chunk_rows = spec->chunk_rows > 0 ? spec->chunk_rows : ROW_GROUP_ROWS;
   enum status status = arrow_schema_copy(spec->schema, &load->schema, error);
   if (status == STATUS_OK) status = engine_session_open(sink->engine, &load->session, error);
   if (status != STATUS_OK) goto done;
@@ -220,11 +222,20 @@ static enum status insert_waiting(struct duckdb_load *load, int64_t rows, struct
 /* Runs a statement when what waits is enough for one. */
 static enum status insert_when_due(struct duckdb_load *load, struct error *error) {
   const struct duckdb_sink *sink = (const struct duckdb_sink *)load->base.sink;
-  if (load->waiting_rows < sink->insert_rows && load->waiting_bytes < sink->insert_bytes_max)
+  int64_t due_rows = load->chunk_rows > sink->insert_rows ? load->chunk_rows : sink->insert_rows;
+  if (load->waiting_rows < due_rows && load->waiting_bytes < sink->insert_bytes_max)
     return STATUS_OK;
   int64_t rows = load->waiting_rows;
-  if (rows > ROW_GROUP_ROWS) rows -= rows % ROW_GROUP_ROWS;
+  if (rows > load->chunk_rows) rows -= rows % load->chunk_rows;
   return insert_waiting(load, rows, error);
+}
+
+/* DuckDB's memory ran out within the transaction, which is over: not a call that may be
+ * repeated, as STATUS_BUDGET would say. */
+static enum status settle(enum status status, struct error *error) {
+  if (status != STATUS_BUDGET) return status;
+  if (error != NULL) error->status = STATUS_NOMEM;
+  return STATUS_NOMEM;
 }
 
 static enum status slices_grow(struct duckdb_load *load, struct error *error) {
@@ -247,13 +258,7 @@ static enum status duckdb_append(struct load *base, struct ArrowArray *batch, st
   if (batch->n_children != load->schema.n_children)
     return error_set(error, STATUS_SCHEMA, "the batch has %lld columns, its schema %lld",
                      (long long)batch->n_children, (long long)load->schema.n_children);
-  enum status status = insert_when_due(load, error);
-  /* DuckDB's memory ran out within the transaction, which is over: not a call that
-   * may be repeated, as STATUS_BUDGET would say. */
-  if (status == STATUS_BUDGET) {
-    status = STATUS_NOMEM;
-    if (error != NULL) error->status = status;
-  }
+  enum status status = settle(insert_when_due(load, error), error);
   if (status == STATUS_OK) status = slices_grow(load, error);
   if (status != STATUS_OK) return status;
   int64_t rows = batch->length, bytes = arrow_array_bytes(&load->schema, batch);
@@ -272,6 +277,13 @@ static enum status duckdb_append(struct load *base, struct ArrowArray *batch, st
   load->waiting_rows += rows;
   load->waiting_bytes += bytes;
   return STATUS_OK;
+}
+
+static enum status duckdb_flush(struct load *base, struct error *error) {
+  struct duckdb_load *load = (struct duckdb_load *)base;
+  if (load->failed)
+    return error_set(error, STATUS_INTERNAL, "the load failed before and can only be aborted");
+  return settle(insert_waiting(load, load->waiting_rows, error), error);
 }
 
 static enum status duckdb_commit(struct load *base, struct load_result *result,
@@ -390,6 +402,7 @@ const struct sink_type SINK_DUCKDB = {
     .close = duckdb_close,
     .begin = duckdb_begin,
     .append = duckdb_append,
+    .flush = duckdb_flush,
     .commit = duckdb_commit,
     .abort = duckdb_abort,
     .table_info = duckdb_table_info,

@@ -102,6 +102,11 @@ enum status load_append(struct load *load, struct ArrowArray *batch, struct erro
   return load->sink->type->append(load, batch, error);
 }
 
+enum status load_flush(struct load *load, struct error *error) {
+  if (load->sink->type->flush == NULL) return STATUS_OK;
+  return load->sink->type->flush(load, error);
+}
+
 enum status load_commit(struct load *load, struct load_result *result, struct error *error) {
   *result = (struct load_result){.version = -1};
   return load->sink->type->commit(load, result, error);
