@@ -22,7 +22,7 @@
 #include "arrow/tree.h"
 #include "arrow/validate.h"
 
-enum { BATCH_LENGTH, BATCH_NODES, BATCH_BUFFERS, BATCH_COMPRESSION };
+enum { BATCH_LENGTH, BATCH_NODES, BATCH_BUFFERS, BATCH_COMPRESSION, BATCH_VARIADIC_COUNTS };
 enum { DICTIONARY_ID, DICTIONARY_DATA, DICTIONARY_IS_DELTA };
 enum { NODE_STRUCT_BYTES = 16, BUFFER_STRUCT_BYTES = 16 };
 enum { BATCH_ROWS_MAX = INT32_MAX }; /* as Arrow recommends; rows of no bytes cost a peer nothing */
@@ -145,13 +145,16 @@ struct batch_reading {
   struct ipc_body body;
   struct fb_vector nodes;
   int64_t next_node;
+  struct fb_vector variadic_counts; /* data buffers of each array of views */
+  int64_t next_variadic;
   int64_t length; /* rows */
 };
 
 static int64_t buffer_count(enum arrow_kind kind) {
   if (kind == ARROW_NULL) return 0;
   if (kind == ARROW_STRUCT || kind == ARROW_FIXED_SIZE_LIST) return 1;
-  return layout_is_bytes(kind) ? 3 : 2;
+  /* Views have, after their data buffers, one of those buffers' lengths. */
+  return layout_is_bytes(kind) || layout_is_view(kind) ? 3 : 2;
 }
 
 /* Adds what the arrays along `node` take; a dictionary that has not come counts as an
@@ -182,6 +185,7 @@ static struct ArrowArray *empty_node(struct array_tree *tree, const struct layou
   struct ArrowArray *array =
       array_tree_node(tree, buffer_count(node->type.kind), node->child_count);
   if (layout_offset_bytes(node->type.kind) > 0) array->buffers[1] = no_offsets;
+  if (layout_is_view(node->type.kind)) array->buffers[2] = no_offsets;
   for (int64_t i = 0; i < node->child_count; i++)
     array->children[i] = empty_node(tree, &node->children[i]);
   if (node->dictionary != NULL) array->dictionary = empty_node(tree, node->dictionary);
@@ -245,6 +249,34 @@ static enum status take_bytes(struct batch_reading *reading, const struct layout
   if (status == STATUS_OK && text)
     status = validate_utf8(array->buffers[1], offset_bytes, data.data, array->buffers[0],
                            array->length, error);
+  return status;
+}
+
+/* Views, their data buffers, and the buffer of those buffers' lengths, which the C data
+ * interface has and IPC has not. */
+static enum status take_views(struct batch_reading *reading, const struct layout *node,
+                              struct ArrowArray *array, struct error *error) {
+  int64_t data_count = array->n_buffers - 3;
+  struct buffer lengths = BUFFER_EMPTY;
+  enum status status = take_values(reading, array->length * VIEW_BYTES, &array->buffers[1], error);
+  for (int64_t i = 0; i < data_count && status == STATUS_OK; i++) {
+    struct ipc_span data;
+    status = ipc_body_next(&reading->body, &data, error);
+    array->buffers[2 + i] = data.data;
+    if (status == STATUS_OK)
+      status = buffer_append(&lengths, reading->decoder->budget, &data.size_bytes,
+                             sizeof data.size_bytes, error);
+  }
+  const int64_t *sizes = data_count > 0 ? (const int64_t *)(const void *)lengths.data : no_offsets;
+  array->buffers[2 + data_count] = sizes;
+  if (status == STATUS_OK)
+    status = validate_views(array->buffers[1], (const uint8_t *const *)(array->buffers + 2), sizes,
+                            data_count, array->buffers[0], array->length,
+                            node->type.kind == ARROW_UTF8_VIEW, error);
+  if (status == STATUS_OK && data_count > 0)
+    array_tree_hold_buffer(reading->body.tree, lengths);
+  else
+    buffer_release(&lengths);
   return status;
 }
 
@@ -318,6 +350,7 @@ static enum status take_content(struct batch_reading *reading, const struct layo
   enum status status = take_validity(reading, array, error);
   if (status != STATUS_OK) return status;
   if (layout_is_bytes(kind)) return take_bytes(reading, node, array, error);
+  if (layout_is_view(kind)) return take_views(reading, node, array, error);
   if (layout_is_list(kind)) return take_list(reading, node, array, error);
   if (kind == ARROW_STRUCT || kind == ARROW_FIXED_SIZE_LIST)
     return take_children(reading, node, array, error);
@@ -336,8 +369,13 @@ static enum status take_node(struct batch_reading *reading, const struct layout 
                      "the batch has %" PRId64 " nodes, fewer than its schema needs",
                      reading->nodes.count);
   int64_t index = reading->next_node++;
-  struct ArrowArray *array =
-      array_tree_node(reading->body.tree, buffer_count(node->type.kind), node->child_count);
+  int64_t buffers = buffer_count(node->type.kind);
+  if (layout_is_view(node->type.kind)) {
+    if (reading->next_variadic == reading->variadic_counts.count)
+      return error_set(error, STATUS_INVALID, "the batch does not say how many buffers it has");
+    buffers += fb_vector_int64(&reading->variadic_counts, reading->next_variadic++, 8, 0);
+  }
+  struct ArrowArray *array = array_tree_node(reading->body.tree, buffers, node->child_count);
   *out = array;
   array->length = fb_vector_int64(&reading->nodes, index, NODE_STRUCT_BYTES, 0);
   array->null_count = fb_vector_int64(&reading->nodes, index, NODE_STRUCT_BYTES, 8);
@@ -380,6 +418,8 @@ static enum status read_batch(const struct fb_table *batch, struct batch_reading
   if (status == STATUS_OK)
     status =
         fb_vector_field(batch, BATCH_BUFFERS, BUFFER_STRUCT_BYTES, &reading->body.buffers, error);
+  if (status == STATUS_OK)
+    status = fb_vector_field(batch, BATCH_VARIADIC_COUNTS, 8, &reading->variadic_counts, error);
   if (status == STATUS_OK) status = read_compression(batch, &reading->body, error);
   if (status == STATUS_OK && (reading->length < 0 || reading->length > BATCH_ROWS_MAX))
     status =
@@ -387,9 +427,25 @@ static enum status read_batch(const struct fb_table *batch, struct batch_reading
   return status;
 }
 
+/* Data buffers of views, all together: no more than there are buffers. */
+static enum status count_variadic(const struct batch_reading *reading, int64_t *total,
+                                  struct error *error) {
+  *total = 0;
+  for (int64_t i = 0; i < reading->variadic_counts.count; i++) {
+    int64_t count = fb_vector_int64(&reading->variadic_counts, i, 8, 0);
+    if (count < 0 || count > reading->body.buffers.count - *total)
+      return error_set(error, STATUS_INVALID,
+                       "an array of views says it has %" PRId64 " buffers; the batch has %" PRId64,
+                       count, reading->body.buffers.count);
+    *total += count;
+  }
+  return STATUS_OK;
+}
+
 static enum status check_even(const struct batch_reading *reading, struct error *error) {
   if (reading->next_node == reading->nodes.count &&
-      reading->body.next == reading->body.buffers.count)
+      reading->body.next == reading->body.buffers.count &&
+      reading->next_variadic == reading->variadic_counts.count)
     return STATUS_OK;
   return error_set(error, STATUS_INVALID,
                    "the batch has %" PRId64 " nodes and %" PRId64
@@ -412,9 +468,10 @@ static enum status decode_along(struct ipc_decoder *decoder, const struct layout
                .expander = decoder->expander},
   };
   *tree = NULL;
-  enum status status = read_batch(table, &reading, error);
-  if (status != STATUS_OK) return status;
   struct array_tree_size size = {.holds = 1};
+  enum status status = read_batch(table, &reading, error);
+  if (status == STATUS_OK) status = count_variadic(&reading, &size.buffers, error);
+  if (status != STATUS_OK) return status;
   measure(decoder, layout, &size);
   size.holds += size.buffers;
   status = array_tree_new(&size, tree, error);

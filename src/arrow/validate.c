@@ -72,6 +72,57 @@ enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8
   return STATUS_OK;
 }
 
+/* ---- views -------------------------------------------------------------------------------- */
+
+/* "Variable-size Binary View Layout": inline up to 12 bytes; otherwise 4 bytes of prefix,
+ * the number of a data buffer, and an offset into it. */
+struct view {
+  int32_t size_bytes;
+  union {
+    uint8_t inlined[VIEW_INLINE_BYTES];
+    struct {
+      uint8_t prefix[4];
+      int32_t buffer;
+      int32_t offset;
+    } away;
+  } value;
+};
+_Static_assert(sizeof(struct view) == VIEW_BYTES, "a view has 16 bytes");
+
+/* Where the value's bytes are; NULL when they are nowhere, or begin otherwise than the
+ * view says. */
+static const uint8_t *view_bytes(const struct view *view, const uint8_t *const *data,
+                                 const int64_t *sizes, int64_t data_count) {
+  if (view->size_bytes < 0) return NULL;
+  if (view->size_bytes <= VIEW_INLINE_BYTES) return view->value.inlined;
+  int64_t buffer = view->value.away.buffer;
+  int64_t offset = view->value.away.offset;
+  if (buffer < 0 || buffer >= data_count || offset < 0 || offset > sizes[buffer] ||
+      view->size_bytes > sizes[buffer] - offset)
+    return NULL;
+  const uint8_t *bytes = data[buffer] + offset;
+  return memcmp(bytes, view->value.away.prefix, sizeof view->value.away.prefix) == 0 ? bytes : NULL;
+}
+
+enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
+                           int64_t data_count, const uint8_t *validity, int64_t length, bool text,
+                           struct error *error) {
+  for (int64_t row = 0; row < length; row++) {
+    if (validity != NULL && !bitmap_get(validity, row)) continue;
+    const struct view *view = (const struct view *)views + row;
+    const uint8_t *bytes = view_bytes(view, data, sizes, data_count);
+    if (bytes == NULL)
+      return error_set(error, STATUS_INVALID,
+                       "the view in row %" PRId64 " points outside its %" PRId64
+                       " buffers, or its prefix is not what is there",
+                       row, data_count);
+    size_t size_bytes = (size_t)view->size_bytes;
+    if (text && utf8_valid_bytes(bytes, size_bytes) < size_bytes)
+      return error_set(error, STATUS_INVALID, "row %" PRId64 " is not UTF-8", row);
+  }
+  return STATUS_OK;
+}
+
 /* ---- dictionary indices -------------------------------------------------------------------- */
 
 /* The largest index, taken as unsigned, so that negative ones are the largest. */

@@ -20,6 +20,12 @@ enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t 
 enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8_t *data,
                           const uint8_t *validity, int64_t length, struct error *error) WARN_UNUSED;
 
+/* Each view that is not null lies in one of `data_count` data buffers of `sizes` bytes,
+ * its prefix is what is there, and it is UTF-8 if it is to be `text`. */
+enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
+                           int64_t data_count, const uint8_t *validity, int64_t length, bool text,
+                           struct error *error) WARN_UNUSED;
+
 /* Each index of `kind` that is not null is in [0, limit). */
 enum status validate_indices(const void *indices, enum arrow_kind kind, const uint8_t *validity,
                              int64_t length, int64_t limit, struct error *error) WARN_UNUSED;
