@@ -83,7 +83,7 @@ enum status build_new(const struct ArrowSchema *schema, struct budget *budget, s
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
   enum status status = arrow_schema_copy(schema, &made->copy, error);
   if (status == STATUS_OK)
-    status = layout_new_with_views(&made->copy, "cannot be built", &layout, &node_count, error);
+    status = layout_new(&made->copy, "cannot be built", &layout, &node_count, error);
   if (status == STATUS_OK) status = node_init(made, layout, budget, error);
   layout_free(layout);
   if (status == STATUS_OK)

@@ -66,8 +66,8 @@ enum status columns_init(struct columns *columns, const struct ArrowSchema *sche
                          struct budget *budget, struct error *error) {
   *columns = (struct columns){.budget = budget};
   int64_t count = 0;
-  enum status status = layout_new_with_views(schema, "cannot be written as text yet",
-                                             &columns->layout, &count, error);
+  enum status status =
+      layout_new(schema, "cannot be written as text yet", &columns->layout, &count, error);
   if (status != STATUS_OK) return status;
   columns->list = calloc((size_t)count, sizeof *columns->list);
   if (columns->list == NULL) {

@@ -64,8 +64,8 @@ static enum status writer_init(struct ipc_writer *writer, const struct ArrowSche
                                const struct ipc_writer_options *options, struct error *error) {
   enum status status = arrow_schema_copy(schema, &writer->schema, error);
   if (status == STATUS_OK)
-    status = layout_new_with_views(&writer->schema, "cannot be written as an Arrow stream yet",
-                                   &writer->layout, &writer->node_count, error);
+    status = layout_new(&writer->schema, "cannot be written as an Arrow stream yet",
+                        &writer->layout, &writer->node_count, error);
   if (status == STATUS_OK && options != NULL && options->compression != IPC_COMPRESSION_NONE) {
     writer->compression = options->compression;
     status = compressor_new(options, &writer->compressor, error);

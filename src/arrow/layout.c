@@ -48,7 +48,6 @@ static enum status check_map(const struct layout *layout, struct error *error) {
 
 struct making {
   const char *cannot;
-  bool takes_views;
   int64_t node_count;
 };
 
@@ -61,8 +60,7 @@ static enum status node_init(struct layout *layout, const struct ArrowSchema *sc
   if (schema->n_children < 0 || schema->n_children > ARROW_FIELDS_MAX - making->node_count)
     return error_set(error, STATUS_INVALID, "the schema has more than %d fields", ARROW_FIELDS_MAX);
   enum status status = arrow_type_parse(schema->format, &layout->type, error);
-  if (status == STATUS_OK && (!is_supported(layout->type.kind) ||
-                              (layout_is_view(layout->type.kind) && !making->takes_views)))
+  if (status == STATUS_OK && !is_supported(layout->type.kind))
     status = refuse(layout, making->cannot, error);
   if (status == STATUS_OK) status = check_children(layout, error);
   if (status == STATUS_OK && schema->n_children > 0) {
@@ -87,9 +85,10 @@ static void node_release(struct layout *layout) {
   layout_free(layout->dictionary);
 }
 
-static enum status make(const struct ArrowSchema *schema, struct making making,
-                        struct layout **layout, int64_t *node_count, struct error *error) {
+enum status layout_new(const struct ArrowSchema *schema, const char *cannot, struct layout **layout,
+                       int64_t *node_count, struct error *error) {
   *layout = NULL;
+  struct making making = {.cannot = cannot};
   struct layout *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a schema");
   enum status status = node_init(made, schema, &making, 0, error);
@@ -104,18 +103,6 @@ static enum status make(const struct ArrowSchema *schema, struct making making,
   *layout = made;
   *node_count = making.node_count;
   return STATUS_OK;
-}
-
-enum status layout_new(const struct ArrowSchema *schema, const char *cannot, struct layout **layout,
-                       int64_t *node_count, struct error *error) {
-  return make(schema, (struct making){.cannot = cannot}, layout, node_count, error);
-}
-
-enum status layout_new_with_views(const struct ArrowSchema *schema, const char *cannot,
-                                  struct layout **layout, int64_t *node_count,
-                                  struct error *error) {
-  struct making making = {.cannot = cannot, .takes_views = true};
-  return make(schema, making, layout, node_count, error);
 }
 
 void layout_free(struct layout *layout) {

@@ -64,15 +64,10 @@ struct layout {
 
 /* The tree of `schema`, a struct, which must outlive it; `*node_count` nodes.
  * STATUS_INVALID when a field lacks the children its type needs, or nests too deep;
- * STATUS_UNSUPPORTED names a field whose type (union, list view, run-end encoding,
- * and views of text and binary) `cannot` ("cannot be written as ..."). */
+ * STATUS_UNSUPPORTED names a field whose type (union, list view, run-end encoding)
+ * `cannot` ("cannot be written as ..."). */
 enum status layout_new(const struct ArrowSchema *schema, const char *cannot, struct layout **layout,
                        int64_t *node_count, struct error *error) WARN_UNUSED;
-/* The same for those who can deal with views of text and binary: with any number of
- * data buffers, and their lengths in one more. */
-enum status layout_new_with_views(const struct ArrowSchema *schema, const char *cannot,
-                                  struct layout **layout, int64_t *node_count,
-                                  struct error *error) WARN_UNUSED;
 void layout_free(struct layout *layout); /* NULL is allowed */
 
 /* The field's name, "" without one. */
