@@ -607,12 +607,10 @@ static void the_printed_defaults_are_the_defaults(void **state) {
   server_config_free(nothing);
 }
 
-/* A file of the project, found beside this source. */
+/* A file of the project. */
 static char *project_file(const char *name) {
   char path[4096];
-  const char *end = strstr(__FILE__, "tests/server/");
-  assert_non_null(end);
-  snprintf(path, sizeof path, "%.*s%s", (int)(end - __FILE__), __FILE__, name);
+  snprintf(path, sizeof path, "%s/../../%s", ARROWPORT_TEST_DATA, name);
   FILE *file = fopen(path, "r");
   if (file == NULL) fail_msg("%s is missing", path);
   char *text = calloc(1, 1 << 20);
