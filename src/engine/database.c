@@ -173,7 +173,7 @@ static enum status lock_down(struct engine *engine, struct error *error) {
   return status;
 }
 
-static enum status learn(struct engine *engine, struct error *error) {
+static enum status learn(struct engine *engine, const char *path, struct error *error) {
   struct text text = TEXT_EMPTY;
   enum status status = control_text(engine, "SELECT current_database()", &text, error);
   if (status != STATUS_OK) goto done;
@@ -186,6 +186,15 @@ static enum status learn(struct engine *engine, struct error *error) {
   status = control_text(engine, "SELECT current_setting('threads')::VARCHAR", &text, error);
   if (status == STATUS_OK) engine->threads = (int)strtol(text_get(&text), NULL, 10);
   if (engine->threads < 1) engine->threads = 1;
+  if (status != STATUS_OK || engine->in_memory) goto done;
+  /* Given a CSV or Parquet file, DuckDB opens a database in memory that views it. */
+  text_clear(&text);
+  status = control_text(engine,
+                        "SELECT coalesce(max(path), '') FROM duckdb_databases() "
+                        "WHERE database_name = current_database()",
+                        &text, error);
+  if (status == STATUS_OK && text_get(&text)[0] == '\0')
+    status = error_set(error, STATUS_INVALID, "%s: it is not a valid DuckDB database file", path);
 
 done:
   text_release(&text);
@@ -211,7 +220,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     goto done;
   }
   status = insert_register(engine, error);
-  if (status == STATUS_OK) status = learn(engine, error);
+  if (status == STATUS_OK) status = learn(engine, options->path, error);
   if (status == STATUS_OK) status = lock_down(engine, error);
 
 done:

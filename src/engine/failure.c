@@ -54,8 +54,10 @@ static const struct failure_kind *kind_of(const char *message) {
 /* How much of the message goes on: no stack traces, no advice to change settings
  * that are locked, no links. */
 static size_t useful_bytes(const struct failure_kind *kind, const char *message) {
-  static const char *const ends[] = {"\n\nStack Trace", "\nPossible solutions", " See also http",
-                                     "\nFor more information", "\nThis error signals"};
+  static const char *const ends[] = {"\n\nStack Trace",      "\nPossible solutions",
+                                     " See also http",       "\nFor more information",
+                                     "\nThis error signals", "\n\nPlease try installing",
+                                     " Restart DuckDB"};
   size_t bytes = kind->whole ? strlen(message) : strcspn(message, "\n");
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
     const char *end = strstr(message, ends[i]);

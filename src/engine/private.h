@@ -62,6 +62,11 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
  * whether an interrupt was asked for and why. */
 enum status failure_set(struct engine_session *session, struct error *error, const char *message);
 
+/* ---- guard.c ------------------------------------------------------------------ */
+
+/* STATUS_DENIED names a function in `sql` that statements from outside must not call. */
+enum status guard_check(const char *sql, struct error *error) WARN_UNUSED;
+
 /* ---- types.c ------------------------------------------------------------------ */
 
 /* How the values of an Arrow field are put into a DuckDB vector. */

@@ -53,7 +53,7 @@ static const struct statement_rule {
     [DUCKDB_STATEMENT_TYPE_DROP] = {WRITES, "DROP"},
     [DUCKDB_STATEMENT_TYPE_ANALYZE] = {WRITES, "ANALYZE"},
     [DUCKDB_STATEMENT_TYPE_VACUUM] = {WRITES, "VACUUM"},
-    [DUCKDB_STATEMENT_TYPE_CALL] = {REFUSED, "CALL"},
+    [DUCKDB_STATEMENT_TYPE_CALL] = {WRITES, "CALL"}, /* CHECKPOINT, too */
     [DUCKDB_STATEMENT_TYPE_TRANSACTION] = {REFUSED, "BEGIN, COMMIT, ROLLBACK"},
     [DUCKDB_STATEMENT_TYPE_PREPARE] = {REFUSED, "PREPARE"},
     [DUCKDB_STATEMENT_TYPE_EXECUTE] = {REFUSED, "EXECUTE"},
@@ -78,8 +78,8 @@ static enum status check_statement(duckdb_statement_type type, bool read_only,
   const char *name = rule->name == NULL ? "this kind of statement" : rule->name;
   if (rule->permission == REFUSED)
     return error_set(error, STATUS_DENIED,
-                     "%s is not available here: statements cannot change the session, reach files "
-                     "or load extensions",
+                     "not available here: %s (statements cannot change the session, reach files "
+                     "or load extensions)",
                      name);
   if (rule->permission == WRITES && read_only)
     return error_set(error, STATUS_DENIED, "%s writes, and only statements that read are allowed",
@@ -147,6 +147,13 @@ static enum status run_aside(struct engine_session *session, duckdb_extracted_st
   return status;
 }
 
+static enum status begin(struct engine_result *result, bool read_only, struct error *error) {
+  enum status status = session_run(
+      result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
+  result->own_transaction = status == STATUS_OK;
+  return status;
+}
+
 /* The statement whose answer is read. */
 static enum status run_last(struct engine_result *result, duckdb_extracted_statements statements,
                             idx_t index, const struct engine_query *query, struct error *error) {
@@ -154,8 +161,14 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   const struct duckdb_api *duckdb = session->duckdb;
   enum status status = prepare(session, statements, index, query, &result->statement, error);
   if (status != STATUS_OK) return status;
+  duckdb_statement_type type = duckdb->prepared_statement_type(result->statement);
+  /* EXPLAIN ANALYZE takes BEGIN and COMMIT, too: inside a transaction of ours the one
+   * fails, and the other makes ours fail. */
+  if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && !session->in_transaction && !result->own_transaction)
+    status = begin(result, query->read_only, error);
+  if (status != STATUS_OK) return status;
   result->has_duck = true;
-  if (duckdb->prepared_statement_type(result->statement) != DUCKDB_STATEMENT_TYPE_SELECT) {
+  if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
     status = session_execute(session, result->statement, &result->duck, error);
     if (status == STATUS_OK) result->changed_rows = (int64_t)duckdb->rows_changed(&result->duck);
     return status;
@@ -172,19 +185,13 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   return status;
 }
 
-static enum status begin(struct engine_result *result, bool read_only, struct error *error) {
-  enum status status = session_run(
-      result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
-  result->own_transaction = status == STATUS_OK;
-  return status;
-}
-
 static enum status run_all(struct engine_result *result, const struct engine_query *query,
                            struct error *error) {
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_extracted_statements statements = NULL;
-  enum status status = STATUS_OK;
+  enum status status = guard_check(query->sql, error);
+  if (status != STATUS_OK) return status;
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
     const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);

@@ -1,0 +1,55 @@
+/* Functions that SQL from outside must not call.
+ *
+ * Most of what reaches out of the database is stopped by the lock-down (database.c)
+ * or by its kind of statement (query.c). What is left are functions that a SELECT may
+ * call and that change the whole database: logging and profiling, which no setting
+ * locks (a log file that cannot be written makes every later statement fail, a log in
+ * memory shows one client's SQL to another). Views and macros cannot hide them,
+ * because they come through here when they are created; text that becomes SQL only
+ * inside DuckDB could, so the functions that run such text are refused as well.
+ *
+ * The text is not parsed: a name counts wherever it stands, in strings and comments
+ * too. That refuses some harmless statements, and a difference between this reading
+ * and DuckDB's cannot let anything through. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/private.h"
+
+/* Counted anywhere. */
+static const char *const names[] = {
+    "enable_logging",    "disable_logging",      "enable_profiling",
+    "disable_profiling", "truncate_duckdb_logs", "json_execute_serialized_sql",
+    "enable_profile",    "disable_profile",      "write_log",
+};
+
+/* Such a common word that only a call of it counts. */
+#define QUERY_NAME "query"
+
+static bool is_word(char byte) {
+  return isalnum((unsigned char)byte) || byte == '_' || byte == '$';
+}
+
+/* Is what follows the name, or may be taken for, the start of its arguments? */
+static bool is_called(const char *after) {
+  while (isspace((unsigned char)*after) || *after == '"' || (unsigned char)*after >= 0x80) after++;
+  return *after == '(' || strncmp(after, "--", 2) == 0 || strncmp(after, "/*", 2) == 0;
+}
+
+static bool calls_query(const char *sql) {
+  for (const char *at = sql; (at = strcasestr(at, QUERY_NAME)) != NULL; at++)
+    if ((at == sql || !is_word(at[-1])) && is_called(at + strlen(QUERY_NAME))) return true;
+  return false;
+}
+
+enum status guard_check(const char *sql, struct error *error) {
+  const char *found = calls_query(sql) ? QUERY_NAME "()" : NULL;
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && found == NULL; i++)
+    if (strcasestr(sql, names[i]) != NULL) found = names[i];
+  if (found == NULL) return STATUS_OK;
+  return error_set(error, STATUS_DENIED,
+                   "%s is not available here, wherever it stands in a statement (a value that "
+                   "holds this text can be given as a parameter)",
+                   found);
+}
