@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "source/source.h"
 
-enum { RAW_BYTES = 1 << 20, MAGIC_BYTES = 6 };
+enum { RAW_BYTES = 1 << 20, MAGIC_BYTES = 6, MEMORY_KEPT_BYTES = 256 << 20 };
 
 static const char FILE_MAGIC[] = "ARROW1";
 
@@ -149,6 +150,10 @@ enum status upload_open(const char *path, const struct upload_options *options,
   enum status status = STATUS_OK;
   bool standard = strcmp(path, "-") == 0;
   bool rewrite = false;
+  /* Messages come and go by the megabyte: memory that went back to the system after each
+   * would be cleared anew for the next, which costs more than sending does. */
+  mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_BYTES);
+  mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT_BYTES);
   made->budget = options->budget;
   made->name = standard ? "standard input" : path;
   made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
