@@ -421,7 +421,7 @@ enum status config_print(const struct config *config, const char *name, struct t
 
 /* ---- help --------------------------------------------------------------------- */
 
-static const char *type_name(enum config_type type) {
+const char *config_type_name(enum config_type type) {
   static const char *const names[] = {"text",       "path",   "number", "bytes",
                                       "true|false", "choice", "list"};
   return names[type];
@@ -429,9 +429,9 @@ static const char *type_name(enum config_type type) {
 
 static enum status help_line(const struct config_field *field, int width, struct text *out,
                              struct error *error) {
-  enum status status =
-      text_add_format(out, error, "  %-*s  %s", width, field->name,
-                      field->type == CONFIG_CHOICE ? field->choices : type_name(field->type));
+  enum status status = text_add_format(
+      out, error, "  %-*s  %s", width, field->name,
+      field->type == CONFIG_CHOICE ? field->choices : config_type_name(field->type));
   if (status == STATUS_OK && field->unit != NULL)
     status = text_add_format(out, error, ", %s", field->unit);
   if (status == STATUS_OK && field->required) status = text_add(out, "; required", error);

@@ -74,6 +74,7 @@ bool config_boolean(const struct config *config, const char *name);
 size_t config_list(const struct config *config, const char *name, const char *const **items);
 enum config_origin config_origin(const struct config *config, const char *name);
 const char *config_origin_name(enum config_origin origin); /* "environment" */
+const char *config_type_name(enum config_type type);       /* "number" */
 
 const struct config_field *config_fields(const struct config *config);
 

@@ -97,7 +97,9 @@ void grid_align_right(struct grid *grid, size_t column);
 /* The next cell, row by row, the heads first. `bytes` of `data` are copied. */
 enum status grid_add(struct grid *grid, const char *data, size_t bytes,
                      struct error *error) WARN_UNUSED;
-size_t grid_rows(const struct grid *grid); /* without the head */
+enum status grid_add_text(struct grid *grid, const char *string,
+                          struct error *error) WARN_UNUSED; /* the same; NULL: nothing in it */
+size_t grid_rows(const struct grid *grid);                  /* without the head */
 /* `width` columns at most; 0: as it comes. */
 enum status grid_print(const struct grid *grid, size_t width, struct text *out,
                        struct error *error) WARN_UNUSED;

@@ -166,6 +166,10 @@ enum status grid_add(struct grid *grid, const char *data, size_t bytes, struct e
   return status;
 }
 
+enum status grid_add_text(struct grid *grid, const char *string, struct error *error) {
+  return grid_add(grid, string, string == NULL ? 0 : strlen(string), error);
+}
+
 /* Makes the widest columns narrower until a line fits, none below CELL_WIDTH_MIN. */
 static void shrink(size_t *widths, size_t columns, size_t room) {
   size_t total = columns * SEPARATOR_WIDTH;

@@ -1,7 +1,6 @@
 /* Record batches as a grid. The cells' text is that of the CSV encoder, which knows every
  * type: a batch is encoded and its fields are cut out again. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "arrow/encode.h"
 #include "arrow/schema.h"
@@ -34,8 +33,7 @@ enum status rows_new(const struct ArrowSchema *schema, int64_t rows_max, struct 
   enum status status = grid_new(made->columns, &made->grid, error);
   if (status == STATUS_OK) status = encoder_new(ENCODE_CSV, schema, budget, &made->encoder, error);
   for (size_t i = 0; i < made->columns && status == STATUS_OK; i++) {
-    const char *name = schema->children[i]->name == NULL ? "" : schema->children[i]->name;
-    status = grid_add(made->grid, name, strlen(name), error);
+    status = grid_add_text(made->grid, schema->children[i]->name, error);
     if (status == STATUS_OK && is_number(schema->children[i])) grid_align_right(made->grid, i);
   }
   if (status == STATUS_OK)

@@ -51,12 +51,11 @@ static enum status list_sinks(struct text *out, struct error *error) {
   size_t count;
   const struct sink_type *const *sinks = sink_all(&count);
   enum status status = grid_new(2, &grid, error);
-  if (status == STATUS_OK) status = grid_add(grid, "backend", 7, error);
-  if (status == STATUS_OK) status = grid_add(grid, "what it is", 10, error);
+  if (status == STATUS_OK) status = grid_add_text(grid, "backend", error);
+  if (status == STATUS_OK) status = grid_add_text(grid, "what it is", error);
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-    status = grid_add(grid, sinks[i]->name, strlen(sinks[i]->name), error);
-    if (status == STATUS_OK)
-      status = grid_add(grid, sinks[i]->summary, strlen(sinks[i]->summary), error);
+    status = grid_add_text(grid, sinks[i]->name, error);
+    if (status == STATUS_OK) status = grid_add_text(grid, sinks[i]->summary, error);
   }
   if (status == STATUS_OK) status = grid_print(grid, 0, out, error);
   grid_free(grid);

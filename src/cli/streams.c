@@ -14,16 +14,12 @@ static const char TEXT[] =
     "Lists the streams that are configured, with the table and the backend that each lands in.\n"
     "A stream that is not listed can be sent to all the same: its table is its name.\n";
 
-static enum status add_text(struct grid *grid, const char *cell, struct error *error) {
-  return grid_add(grid, cell == NULL ? "" : cell, cell == NULL ? 0 : strlen(cell), error);
-}
-
 /* One stream, in both forms of output. */
 static enum status add_stream(struct grid *grid, const char *name, const char *table,
                               const char *backend, struct error *error) {
-  enum status status = add_text(grid, name, error);
-  if (status == STATUS_OK) status = add_text(grid, table, error);
-  if (status == STATUS_OK) status = add_text(grid, backend, error);
+  enum status status = grid_add_text(grid, name, error);
+  if (status == STATUS_OK) status = grid_add_text(grid, table, error);
+  if (status == STATUS_OK) status = grid_add_text(grid, backend, error);
   return status;
 }
 

@@ -1,4 +1,3 @@
-#include <string.h>
 
 #include <jansson.h>
 
@@ -17,26 +16,24 @@ static const char TEXT[] =
     "  arrowport tables\n"
     "  arrowport tables flights\n";
 
-static enum status add_text(struct grid *grid, const char *cell, struct error *error) {
-  return grid_add(grid, cell == NULL ? "" : cell, cell == NULL ? 0 : strlen(cell), error);
-}
-
 static enum status add_table(struct grid *grid, const json_t *table, struct error *error) {
   char number[CLI_NUMBER_BYTES];
   const json_t *rows = json_object_get(table, "rows");
-  enum status status = add_text(grid, json_string_value(json_object_get(table, "name")), error);
+  enum status status =
+      grid_add_text(grid, json_string_value(json_object_get(table, "name")), error);
   if (status != STATUS_OK) return status;
-  return add_text(grid, json_is_integer(rows) ? cli_number(json_integer_value(rows), number) : "?",
-                  error);
+  return grid_add_text(
+      grid, json_is_integer(rows) ? cli_number(json_integer_value(rows), number) : "?", error);
 }
 
 static enum status add_column(struct grid *grid, const json_t *column, struct error *error) {
-  enum status status = add_text(grid, json_string_value(json_object_get(column, "name")), error);
+  enum status status =
+      grid_add_text(grid, json_string_value(json_object_get(column, "name")), error);
   if (status == STATUS_OK)
-    status = add_text(grid, json_string_value(json_object_get(column, "type")), error);
+    status = grid_add_text(grid, json_string_value(json_object_get(column, "type")), error);
   if (status == STATUS_OK)
-    status =
-        add_text(grid, json_is_true(json_object_get(column, "nullable")) ? "yes" : "no", error);
+    status = grid_add_text(grid, json_is_true(json_object_get(column, "nullable")) ? "yes" : "no",
+                           error);
   return status;
 }
 
@@ -44,7 +41,7 @@ static enum status add_heads(struct grid *grid, bool one, struct error *error) {
   static const char *const heads[2][3] = {{"table", "rows", NULL}, {"column", "type", "nullable"}};
   enum status status = STATUS_OK;
   for (size_t i = 0; i < 3 && heads[one][i] != NULL && status == STATUS_OK; i++)
-    status = add_text(grid, heads[one][i], error);
+    status = grid_add_text(grid, heads[one][i], error);
   if (!one) grid_align_right(grid, 1);
   return status;
 }

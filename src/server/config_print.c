@@ -254,14 +254,12 @@ static enum status add_cell(struct text *out, const char *string, struct error *
 /* "number of ms, 1 to 86400000" */
 static enum status add_kind(struct text *out, const struct config_field *field,
                             struct error *error) {
-  static const char *const names[] = {"text",       "path",   "number", "bytes",
-                                      "true|false", "choice", "list"};
   if (field->type == CONFIG_CHOICE) {
     enum status status = text_add(out, "`", error);
     if (status == STATUS_OK) status = add_cell(out, field->choices, error);
     return status == STATUS_OK ? text_add(out, "`", error) : status;
   }
-  enum status status = add_cell(out, names[field->type], error);
+  enum status status = add_cell(out, config_type_name(field->type), error);
   if (status == STATUS_OK && field->unit != NULL)
     status = text_add_format(out, error, " of %s", field->unit);
   if (status == STATUS_OK && (field->min != 0 || field->max != 0))
