@@ -40,7 +40,7 @@ struct ipc_decoder {
   struct ArrowSchema schema;
   struct layout *layout; /* NULL until the schema has come */
   int64_t node_count;
-  struct dictionary *dictionaries; /* by id, each once */
+  struct dictionary *dictionaries; /* ordered by id, each once */
   int64_t dictionary_count;
   int32_t *dictionary_of_node; /* by layout index; -1: not encoded */
 };
@@ -60,14 +60,22 @@ enum status ipc_decoder_new(const struct ipc_limits *limits, struct budget *budg
   return status;
 }
 
-void ipc_decoder_free(struct ipc_decoder *decoder) {
-  if (decoder == NULL) return;
+static void forget_schema(struct ipc_decoder *decoder) {
   for (int64_t i = 0; i < decoder->dictionary_count; i++)
     arrow_shared_release(decoder->dictionaries[i].shared);
   free(decoder->dictionaries);
   free(decoder->dictionary_of_node);
   layout_free(decoder->layout);
   arrow_schema_release(&decoder->schema);
+  decoder->dictionaries = NULL;
+  decoder->dictionary_count = 0;
+  decoder->dictionary_of_node = NULL;
+  decoder->layout = NULL;
+}
+
+void ipc_decoder_free(struct ipc_decoder *decoder) {
+  if (decoder == NULL) return;
+  forget_schema(decoder);
   ipc_expander_free(decoder->expander);
   free(decoder);
 }
@@ -78,19 +86,46 @@ const struct ArrowSchema *ipc_decoder_schema(const struct ipc_decoder *decoder) 
 
 /* ---- schema ------------------------------------------------------------------------------ */
 
+static int by_id(const void *left, const void *right) {
+  int64_t a = *(const int64_t *)left;
+  int64_t b = *(const int64_t *)right;
+  return (a > b) - (a < b);
+}
+
+/* NULL when the schema has no dictionary of that id. */
+static struct dictionary *find_dictionary(const struct ipc_decoder *decoder, int64_t id) {
+  if (decoder->dictionary_count == 0) return NULL;
+  return bsearch(&id, decoder->dictionaries, (size_t)decoder->dictionary_count,
+                 sizeof *decoder->dictionaries, by_id); /* a dictionary begins with its id */
+}
+
+/* A place for each id, found by halving: a schema may have as many as it has fields. */
+static enum status make_dictionaries(struct ipc_decoder *decoder,
+                                     const struct ipc_dictionary_ids *ids, struct error *error) {
+  if (ids->count == 0) return STATUS_OK;
+  int64_t *sorted = malloc((size_t)ids->count * sizeof *sorted);
+  decoder->dictionaries = calloc((size_t)ids->count, sizeof *decoder->dictionaries);
+  if (sorted == NULL || decoder->dictionaries == NULL) {
+    free(sorted);
+    return error_set(error, STATUS_NOMEM, "no memory for a schema");
+  }
+  memcpy(sorted, ids->ids, (size_t)ids->count * sizeof *sorted);
+  qsort(sorted, (size_t)ids->count, sizeof *sorted, by_id);
+  for (int64_t i = 0; i < ids->count; i++)
+    if (i == 0 || sorted[i] != sorted[i - 1])
+      decoder->dictionaries[decoder->dictionary_count++].id = sorted[i];
+  free(sorted);
+  return STATUS_OK;
+}
+
 static enum status add_dictionary(struct ipc_decoder *decoder, const struct layout *node,
                                   int64_t id, struct error *error) {
-  int64_t at = 0;
-  while (at < decoder->dictionary_count && decoder->dictionaries[at].id != id) at++;
-  decoder->dictionary_of_node[node->index] = (int32_t)at;
-  if (at == decoder->dictionary_count) {
-    decoder->dictionaries[decoder->dictionary_count++] =
-        (struct dictionary){.id = id, .values = node->dictionary};
-    return STATUS_OK;
-  }
+  struct dictionary *dictionary = find_dictionary(decoder, id);
   struct error where;
-  if (arrow_schema_equal(decoder->dictionaries[at].values->schema, node->dictionary->schema,
-                         &where))
+  assert(dictionary != NULL);
+  decoder->dictionary_of_node[node->index] = (int32_t)(dictionary - decoder->dictionaries);
+  if (dictionary->values == NULL) dictionary->values = node->dictionary;
+  if (arrow_schema_equal(dictionary->values->schema, node->dictionary->schema, &where))
     return STATUS_OK;
   return error_set(error, STATUS_INVALID,
                    "field '%s' shares dictionary %" PRId64 " with a field of other values",
@@ -122,19 +157,21 @@ static enum status take_schema(struct ipc_decoder *decoder, const struct ipc_hea
     status =
         layout_new(&decoder->schema, "are not supported yet", &layout, &decoder->node_count, error);
   if (status == STATUS_OK) {
-    decoder->dictionaries = calloc((size_t)ids.count + 1, sizeof *decoder->dictionaries);
     decoder->dictionary_of_node =
         calloc((size_t)decoder->node_count, sizeof *decoder->dictionary_of_node);
-    if (decoder->dictionaries == NULL || decoder->dictionary_of_node == NULL)
-      status = error_set(error, STATUS_NOMEM, "no memory for a schema");
+    status = decoder->dictionary_of_node != NULL
+                 ? make_dictionaries(decoder, &ids, error)
+                 : error_set(error, STATUS_NOMEM, "no memory for a schema");
   }
   const int64_t *next = ids.ids;
   if (status == STATUS_OK) status = assign_dictionaries(decoder, layout, &next, error);
   free(ids.ids);
-  if (status == STATUS_OK)
+  if (status == STATUS_OK) {
     decoder->layout = layout;
-  else
+  } else {
     layout_free(layout);
+    forget_schema(decoder);
+  }
   return status;
 }
 
@@ -532,12 +569,10 @@ static enum status take_dictionary_batch(struct ipc_decoder *decoder,
   if (status == STATUS_OK)
     status = fb_table_field(&header->table, DICTIONARY_DATA, &data, &has_data, error);
   if (status != STATUS_OK) return status;
-  int64_t at = 0;
-  while (at < decoder->dictionary_count && decoder->dictionaries[at].id != id) at++;
-  if (at == decoder->dictionary_count || !has_data)
+  struct dictionary *dictionary = find_dictionary(decoder, id);
+  if (dictionary == NULL || !has_data)
     return error_set(error, STATUS_INVALID, "no field of the schema has the dictionary %" PRId64,
                      id);
-  struct dictionary *dictionary = &decoder->dictionaries[at];
   if (is_delta != 0)
     return error_set(error, STATUS_UNSUPPORTED,
                      "dictionary %" PRId64 " grows by a delta, which is not supported yet", id);

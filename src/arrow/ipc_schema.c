@@ -51,10 +51,26 @@ enum type_number {
   TYPE_LARGE_LIST_VIEW
 };
 
+/* Strings of a flatbuffer may be shared. A schema of a kilobyte that names one of them
+ * a thousand times must not become a megabyte: copies are limited to so many times the
+ * flatbuffer's own size. */
+enum { STRING_COPIES_MAX = 4 };
+
 struct reading {
   struct ipc_dictionary_ids *ids;
   int64_t field_count;
+  int64_t string_bytes; /* copied so far */
+  int64_t string_bytes_max;
 };
+
+static enum status count_string(struct reading *reading, size_t bytes, struct error *error) {
+  reading->string_bytes += (int64_t)bytes;
+  if (reading->string_bytes <= reading->string_bytes_max) return STATUS_OK;
+  return error_set(error, STATUS_TOO_LARGE,
+                   "the schema's names and metadata, written out, are more than %d times as large "
+                   "as the message",
+                   STRING_COPIES_MAX);
+}
 
 /* ---- types ----------------------------------------------------------------------------- */
 
@@ -194,7 +210,7 @@ static enum status add_sized(struct text *out, const struct fb_string *string,
 }
 
 /* Pairs in the encoding of the C data interface, for ArrowSchema.metadata. */
-static enum status read_metadata(const struct fb_table *table, int field,
+static enum status read_metadata(const struct fb_table *table, int field, struct reading *reading,
                                  struct ArrowSchema *schema, struct error *error) {
   struct fb_vector pairs;
   struct text encoded = TEXT_EMPTY;
@@ -209,6 +225,8 @@ static enum status read_metadata(const struct fb_table *table, int field,
     status = fb_vector_table(&pairs, i, &pair, error);
     if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_KEY, &key, error);
     if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_VALUE, &value, error);
+    if (status == STATUS_OK)
+      status = count_string(reading, (size_t)(key.size_bytes + value.size_bytes), error);
     if (status == STATUS_OK) status = add_sized(&encoded, &key, error);
     if (status == STATUS_OK) status = add_sized(&encoded, &value, error);
   }
@@ -338,7 +356,7 @@ static enum status fill_field(const struct fb_table *field, struct field_parts *
   if (status == STATUS_OK && parts->type_number == TYPE_MAP)
     status = fb_integer_field(&parts->type, 0, 1, 0, &keys_sorted, error);
   if (keys_sorted != 0) values->flags |= ARROW_FLAG_MAP_KEYS_SORTED;
-  if (status == STATUS_OK) status = read_metadata(field, FIELD_METADATA, out, error);
+  if (status == STATUS_OK) status = read_metadata(field, FIELD_METADATA, reading, out, error);
   if (status == STATUS_OK) status = read_children(&parts->children, depth, reading, values, error);
   return status;
 }
@@ -350,6 +368,8 @@ static enum status read_field(const struct fb_table *field, int depth, struct re
     return error_set(error, STATUS_TOO_LARGE, "fields are nested deeper than %d", ARROW_DEPTH_MAX);
   struct field_parts parts = {.format = TEXT_EMPTY};
   enum status status = read_parts(field, &parts, error);
+  if (status == STATUS_OK)
+    status = count_string(reading, strlen(parts.name) + parts.format.size_bytes, error);
   if (status == STATUS_OK) {
     reading->field_count += 1 + parts.children.count;
     if (reading->field_count > ARROW_FIELDS_MAX)
@@ -379,10 +399,14 @@ enum status ipc_schema_read(const struct ipc_header *header, struct ArrowSchema 
         error_set(error, STATUS_TOO_LARGE, "the schema has more than %d fields", ARROW_FIELDS_MAX);
   if (status != STATUS_OK) return status;
 
-  struct reading reading = {.ids = ids, .field_count = fields.count};
+  struct reading reading = {
+      .ids = ids,
+      .field_count = fields.count,
+      .string_bytes_max = STRING_COPIES_MAX * header->table.size_bytes,
+  };
   status = arrow_schema_init(schema, "+s", "", false, fields.count, error);
   if (status != STATUS_OK) return status;
-  status = read_metadata(&header->table, SCHEMA_METADATA, schema, error);
+  status = read_metadata(&header->table, SCHEMA_METADATA, &reading, schema, error);
   if (status == STATUS_OK) status = read_children(&fields, 0, &reading, schema, error);
   if (status != STATUS_OK) arrow_schema_release(schema);
   return status;
