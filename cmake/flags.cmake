@@ -43,6 +43,10 @@ if(ARROWPORT_SANITIZE)
   target_compile_options(arrowport_flags INTERFACE
     "-fsanitize=${ARROWPORT_SANITIZE}" -fno-sanitize-recover=all)
   target_link_options(arrowport_flags INTERFACE "-fsanitize=${ARROWPORT_SANITIZE}")
+  # AddressSanitizer looks for __cxa_throw when a program starts; libduckdb.so, which
+  # throws, comes later. So the C++ runtime is there from the start.
+  target_link_options(arrowport_flags INTERFACE
+    -Wl,--push-state,--no-as-needed -l:libstdc++.so.6 -Wl,--pop-state)
 endif()
 if(ARROWPORT_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")

@@ -60,7 +60,7 @@ PYTHON=$DEPS/venv/bin/python
 
 # Sanitizers stop at the first finding and say where.
 sanitizer_environment() {
-  export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+  export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1:detect_stack_use_after_return=1
   export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$ROOT/cmake/tsan.supp
   export LSAN_OPTIONS=print_suppressions=0:suppressions=$ROOT/cmake/lsan.supp
