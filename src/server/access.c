@@ -27,8 +27,8 @@ static long loopback_port(const char *authority, long fallback) {
 }
 
 enum status access_check(const struct http_request *request, int port, struct error *error) {
-  /* HTTP/1.0 may leave Host out; a browser never does. */
-  if (request->host[0] != '\0' && loopback_port(request->host, port) < 0)
+  /* HTTP/1.0 may leave Host out; nobody who speaks to this server needs to. */
+  if (loopback_port(request->host, port) < 0)
     return error_set(error, STATUS_DENIED,
                      "the Host header names %.100s; this server answers to 127.0.0.1, localhost "
                      "and [::1] only",

@@ -73,6 +73,10 @@ void job_start(struct server *server, struct http_exchange *exchange, const stru
 
 /* ---- answers ------------------------------------------------------------------- */
 
+/* A header of every answer: a browser must not take rows for a script or a page. */
+#define RESPOND_NOSNIFF                                                                            \
+  { "x-content-type-options", "nosniff" }
+
 void respond_json(struct http_exchange *exchange, const struct text *body);
 
 /* An error as application/problem+json (RFC 9457). Messages of STATUS_INTERNAL are

@@ -32,8 +32,8 @@ static void send_problem(struct http_exchange *exchange, int code, enum status s
     add_member(&body, "detail", detail);
     if (text_add(&body, "}\n", NULL) != STATUS_OK) text_clear(&body);
   }
-  struct http_header headers[4] = {{"content-type", "application/problem+json"}};
-  size_t count = 1;
+  struct http_header headers[4] = {{"content-type", "application/problem+json"}, RESPOND_NOSNIFF};
+  size_t count = 2;
   for (size_t i = 0; i < more_count && count < 4; i++) headers[count++] = more[i];
   http_respond(exchange, code, headers, count, text_get(&body), body.size_bytes);
   text_release(&body);
@@ -65,8 +65,8 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
 }
 
 void respond_json(struct http_exchange *exchange, const struct text *body) {
-  static const struct http_header json = {"content-type", "application/json"};
-  http_respond(exchange, 200, &json, 1, text_get(body), body->size_bytes);
+  static const struct http_header json[] = {{"content-type", "application/json"}, RESPOND_NOSNIFF};
+  http_respond(exchange, 200, json, 2, text_get(body), body->size_bytes);
 }
 
 bool media_type_is(const char *header, const char *type) {

@@ -81,8 +81,11 @@ static const struct endpoint *find_endpoint(const char *path, const char **name)
     const char *prefix = endpoints[i].path;
     size_t length = strlen(prefix);
     bool named = prefix[length - 1] == '/';
-    bool matches = named ? strncmp(path, prefix, length) == 0 && path[length] != '\0'
-                         : strcmp(path, prefix) == 0;
+    /* A slash that belongs to a name is sent as %2F. */
+    const char *rest = path + length;
+    bool matches =
+        named ? strncmp(path, prefix, length) == 0 && *rest != '\0' && strchr(rest, '/') == NULL
+              : strcmp(path, prefix) == 0;
     if (!matches) continue;
     *name = path + length;
     return &endpoints[i];
