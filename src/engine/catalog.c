@@ -46,15 +46,16 @@ static char *cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk,
   return strndup(data, bytes);
 }
 
-/* One row of pragma_table_info: cid, name, type, notnull, dflt_value, pk. */
+/* One row of DESCRIBE: column_name, column_type, null, key, default, extra. */
 static enum status read_column(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t row,
                                struct engine_column *column, struct error *error) {
-  column->name = cell_text(duckdb, chunk, 1, row);
-  column->type = cell_text(duckdb, chunk, 2, row);
-  if (column->name == NULL || column->type == NULL)
+  column->name = cell_text(duckdb, chunk, 0, row);
+  column->type = cell_text(duckdb, chunk, 1, row);
+  char *null = cell_text(duckdb, chunk, 2, row);
+  column->nullable = null != NULL && strcmp(null, "YES") == 0;
+  free(null);
+  if (column->name == NULL || column->type == NULL || null == NULL)
     return error_set(error, STATUS_NOMEM, "no memory for a table's columns");
-  column->nullable =
-      !((bool *)duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 3)))[row];
   column->has_default = cell_is_valid(duckdb, duckdb->data_chunk_get_vector(chunk, 4), row);
   return STATUS_OK;
 }
@@ -84,26 +85,6 @@ static enum status read_columns(struct engine_session *session, duckdb_result re
   return status;
 }
 
-/* DuckDB lists a generated column's expression as its default; that it cannot be
- * written is only told when it is tried. */
-static void find_generated(struct engine_session *session, const char *table_sql,
-                           struct engine_column *column) {
-  const struct duckdb_api *duckdb = session->duckdb;
-  struct text sql = TEXT_EMPTY;
-  struct error ignored;
-  duckdb_prepared_statement statement = NULL;
-  if (text_add_format(&sql, &ignored, "INSERT INTO %s (", table_sql) == STATUS_OK &&
-      text_add_identifier(&sql, column->name, &ignored) == STATUS_OK &&
-      text_add(&sql, ") VALUES (DEFAULT)", &ignored) == STATUS_OK) {
-    if (duckdb->prepare(session->connection, sql.data, &statement) != DuckDBSuccess) {
-      const char *message = duckdb->prepare_error(statement);
-      column->generated = message != NULL && strstr(message, "generated column") != NULL;
-    }
-    duckdb->destroy_prepare(&statement);
-  }
-  text_release(&sql);
-}
-
 enum status catalog_columns(struct engine_session *session, const struct table_name *name,
                             struct engine_table *table, struct error *error) {
   struct text table_sql = TEXT_EMPTY, sql = TEXT_EMPTY;
@@ -112,9 +93,7 @@ enum status catalog_columns(struct engine_session *session, const struct table_n
   *table = (struct engine_table){0};
   enum status status = catalog_table_sql(session->engine, name, &table_sql, error);
   if (status != STATUS_OK) goto done;
-  status = text_add(&sql, "SELECT * FROM system.main.pragma_table_info(", error);
-  if (status == STATUS_OK) status = text_add_literal(&sql, table_sql.data, error);
-  if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  status = text_add_format(&sql, error, "DESCRIBE %s", table_sql.data);
   if (status != STATUS_OK) goto done;
   if (duckdb->query(session->connection, sql.data, &result) != DuckDBSuccess) {
     const char *message = duckdb->result_error(&result);
@@ -125,8 +104,6 @@ enum status catalog_columns(struct engine_session *session, const struct table_n
   }
   status = read_columns(session, result, table, error);
   if (status != STATUS_OK) goto done;
-  for (int64_t i = 0; i < table->column_count; i++)
-    if (table->columns[i].has_default) find_generated(session, table_sql.data, &table->columns[i]);
 
 done:
   if (status != STATUS_OK) {
@@ -148,34 +125,63 @@ void engine_table_release(struct engine_table *table) {
   *table = (struct engine_table){0};
 }
 
-static enum status count_rows(struct engine_session *session, const struct table_name *name,
-                              int64_t *rows, struct error *error) {
+/* Appends a condition on the catalog's functions that only the table's row meets. */
+static enum status add_condition(struct text *sql, const struct table_name *name,
+                                 struct error *error) {
+  enum status status = text_add(
+      sql, " WHERE database_name = current_database() AND lower(schema_name) = lower(", error);
+  if (status == STATUS_OK)
+    status = text_add_literal(sql, name->schema[0] != '\0' ? name->schema : "main", error);
+  if (status == STATUS_OK) status = text_add(sql, ") AND lower(table_name) = lower(", error);
+  if (status == STATUS_OK) status = text_add_literal(sql, name->table, error);
+  if (status == STATUS_OK) status = text_add(sql, ")", error);
+  return status;
+}
+
+/* How many rows there are. A view has no such row in the catalog. */
+static void read_count(const struct duckdb_api *duckdb, duckdb_result result,
+                       struct engine_table *table) {
+  duckdb_data_chunk chunk = duckdb->fetch_chunk(result);
+  if (chunk == NULL) return;
+  if (duckdb->data_chunk_get_size(chunk) > 0)
+    table->rows = ((int64_t *)duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0)))[0];
+  duckdb->destroy_data_chunk(&chunk);
+}
+
+/* Which columns are generated: the catalog lists their expression as a default, which
+ * DESCRIBE does not. */
+static void read_generated(const struct duckdb_api *duckdb, duckdb_result result,
+                           struct engine_table *table) {
+  duckdb_data_chunk chunk;
+  while ((chunk = duckdb->fetch_chunk(result)) != NULL) {
+    for (idx_t row = 0; row < duckdb->data_chunk_get_size(chunk); row++) {
+      char *name = cell_text(duckdb, chunk, 0, row);
+      for (int64_t i = 0; name != NULL && i < table->column_count; i++)
+        if (strcmp(name, table->columns[i].name) == 0 && !table->columns[i].has_default)
+          table->columns[i].generated = true;
+      free(name);
+    }
+    duckdb->destroy_data_chunk(&chunk);
+  }
+}
+
+static enum status
+ask(struct engine_session *session, const char *select, const struct table_name *name,
+    const char *rest, void (*read)(const struct duckdb_api *, duckdb_result, struct engine_table *),
+    struct engine_table *table, struct error *error) {
   const struct duckdb_api *duckdb = session->duckdb;
   struct text sql = TEXT_EMPTY;
   duckdb_result result = {0};
-  *rows = 0;
-  enum status status =
-      text_add(&sql,
-               "SELECT estimated_size FROM system.main.duckdb_tables() WHERE database_name = "
-               "current_database() AND lower(schema_name) = lower(",
-               error);
-  if (status == STATUS_OK)
-    status = text_add_literal(&sql, name->schema[0] != '\0' ? name->schema : "main", error);
-  if (status == STATUS_OK) status = text_add(&sql, ") AND lower(table_name) = lower(", error);
-  if (status == STATUS_OK) status = text_add_literal(&sql, name->table, error);
-  if (status == STATUS_OK) status = text_add(&sql, ")", error);
-  if (status != STATUS_OK) goto done;
-  if (duckdb->query(session->connection, sql.data, &result) != DuckDBSuccess) {
-    status = failure_set(NULL, error, duckdb->result_error(&result));
-    goto done;
+  enum status status = text_add(&sql, select, error);
+  if (status == STATUS_OK) status = add_condition(&sql, name, error);
+  if (status == STATUS_OK) status = text_add(&sql, rest, error);
+  if (status == STATUS_OK) {
+    if (duckdb->query(session->connection, sql.data, &result) == DuckDBSuccess)
+      read(duckdb, result, table);
+    else
+      status = failure_set(NULL, error, duckdb->result_error(&result));
+    duckdb->destroy_result(&result);
   }
-  duckdb_data_chunk chunk = duckdb->fetch_chunk(result);
-  if (chunk != NULL && duckdb->data_chunk_get_size(chunk) > 0)
-    *rows = ((int64_t *)duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0)))[0];
-  if (chunk != NULL) duckdb->destroy_data_chunk(&chunk);
-
-done:
-  duckdb->destroy_result(&result);
   text_release(&sql);
   return status;
 }
@@ -184,7 +190,11 @@ enum status engine_table_info(struct engine_session *session, const struct table
                               struct engine_table *table, struct error *error) {
   enum status status = catalog_columns(session, name, table, error);
   if (status != STATUS_OK) return status;
-  status = count_rows(session, name, &table->rows, error);
+  status = ask(session, "SELECT estimated_size FROM system.main.duckdb_tables()", name, "",
+               read_count, table, error);
+  if (status == STATUS_OK)
+    status = ask(session, "SELECT column_name FROM system.main.duckdb_columns()", name,
+                 " AND column_default IS NOT NULL", read_generated, table, error);
   if (status != STATUS_OK) engine_table_release(table);
   return status;
 }

@@ -10,7 +10,8 @@
 enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
                               struct text *out, struct error *error) WARN_UNUSED;
 
-/* The columns of a table, without its rows being counted. */
+/* The columns of a table; its rows are not counted, nor is it said which columns are
+ * generated. */
 enum status catalog_columns(struct engine_session *session, const struct table_name *name,
                             struct engine_table *table, struct error *error) WARN_UNUSED;
 

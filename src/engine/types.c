@@ -20,10 +20,11 @@ enum { ANY = -1, DUCK_DECIMAL_DIGITS_MAX = 38, DUCK_ARRAY_ITEMS_MAX = 100000 };
 #define DAY_NS INT64_C(86400000000000)
 
 /* The largest finite values; what lies beyond means infinity to DuckDB, or nothing. */
-#define DATE_MIN      INT64_C(-2147483646)
-#define DATE_MAX      INT64_C(2147483646)
-#define TIMESTAMP_MIN INT64_C(-9223372022400000000)
-#define TIMESTAMP_MAX (INT64_MAX - 1)
+#define DATE_MIN         INT64_C(-2147483646)
+#define DATE_MAX         INT64_C(2147483646)
+#define TIMESTAMP_MIN    INT64_C(-9223372022400000000)
+#define TIMESTAMP_MAX    (INT64_MAX - 1)
+#define TIMESTAMP_NS_MIN INT64_C(-9223286400000000000)
 
 struct rule {
   enum arrow_kind kind;
@@ -94,8 +95,8 @@ static const struct rule rules[] = {
     TEMPORAL(ARROW_TIMESTAMP, ARROW_MICROSECOND, 0, "timestamp[us]", TIMESTAMP, "TIMESTAMP",
              fill_int64_to_int64, TIMESTAMP_MIN, TIMESTAMP_MAX, 1, 1, "as timestamp[s]"),
     TEMPORAL(ARROW_TIMESTAMP, ARROW_NANOSECOND, 0, "timestamp[ns]", TIMESTAMP_NS, "TIMESTAMP_NS",
-             fill_int64_to_int64, -INT64_MAX + 1, INT64_MAX - 1, 1, 1,
-             "the three outermost values, which mean infinity to DuckDB, are refused"),
+             fill_int64_to_int64, TIMESTAMP_NS_MIN, INT64_MAX - 1, 1, 1,
+             "1677-09-22 to 2262-04-11; a value beyond is refused"),
     TEMPORAL(ARROW_TIMESTAMP, ARROW_SECOND, 1, "timestamp[s, zone]", TIMESTAMP_TZ,
              "TIMESTAMP WITH TIME ZONE", fill_int64_to_int64, TIMESTAMP_MIN / 1000000,
              TIMESTAMP_MAX / 1000000, 1, 1000000,

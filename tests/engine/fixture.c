@@ -16,6 +16,7 @@ struct budget fixture_budget = {.limit_bytes = (int64_t)1 << 31};
 int fixture_setup(void **state) {
   (void)state;
   struct error error = {0};
+  fixture_budget.used_bytes = 0; /* whatever a failed test before left */
   if (engine_open(&(struct engine_options){.threads = 2}, &fixture_engine, &error) != STATUS_OK ||
       engine_session_open(fixture_engine, &fixture_session, &error) != STATUS_OK) {
     fprintf(stderr, "%s\n", error.text);

@@ -410,6 +410,16 @@ static void two_changes_of_one_row_conflict(void **state) {
 
 /* ---- a full disk --------------------------------------------------------------------------- */
 
+/* Writes to `file` until the disk is full. */
+static void fill_up(const char *file) {
+  static const char zeros[4096];
+  FILE *filler = fopen(file, "w");
+  assert_non_null(filler);
+  setvbuf(filler, NULL, _IONBF, 0);
+  while (fwrite(zeros, 1, sizeof zeros, filler) == sizeof zeros) continue;
+  fclose(filler);
+}
+
 static void a_full_disk_loses_nothing_and_is_survived(void **state) {
   (void)state;
   char mounted[160], file[200], filler[200];
@@ -434,11 +444,19 @@ static void a_full_disk_loses_nothing_and_is_survived(void **state) {
   expect_integer("SELECT count(*) FROM t", 1);
   run("INSERT INTO t VALUES (2, 'second')");
   expect_integer("SELECT count(*) FROM t", 2);
+
+  /* Now not a byte is left when the commit is written. */
+  fill_up(filler);
+  status = run_status("INSERT INTO t VALUES (4, repeat('x', 100000))", &error);
+  if (status != STATUS_IO) fail_msg("%s: %s", status_name(status), error.text);
+  assert_non_null(strstr(error.text, "No space left"));
+  assert_int_equal(remove(filler), 0);
+  run("INSERT INTO t VALUES (8, 'third')");
   engine_session_close(fixture_session);
   engine_close(fixture_engine);
   fixture_engine = open_or_fail(&(struct engine_options){.path = file, .threads = 2});
   fixture_session = session_or_fail(fixture_engine);
-  expect_integer("SELECT sum(a)::BIGINT FROM t", 3);
+  expect_integer("SELECT sum(a)::BIGINT FROM t", 11);
   engine_session_close(fixture_session);
   engine_close(fixture_engine);
   fixture_engine = kept_engine;
