@@ -334,6 +334,8 @@ static enum status read_parts(const struct fb_table *field, struct field_parts *
   if (status == STATUS_OK)
     status = has_type ? format_of(parts->type_number, &parts->type, &parts->format, error)
                       : error_set(error, STATUS_INVALID, "it has no type");
+  struct arrow_type type; /* its numbers are checked where a field's name is at hand */
+  if (status == STATUS_OK) status = arrow_type_parse(text_get(&parts->format), &type, error);
   if (status != STATUS_OK && parts->name != NULL) error_at(error, "field '%s'", parts->name);
   return status;
 }
