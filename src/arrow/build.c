@@ -41,6 +41,11 @@ static const char *column_name(const struct build *build) {
 
 static bool is_text(enum arrow_kind kind) { return layout_is_bytes(kind) || layout_is_view(kind); }
 
+static enum status no_memory(struct error *error) {
+  error_set(error, STATUS_NOMEM, "no memory for a record batch");
+  return STATUS_NOMEM;
+}
+
 /* ---- making and freeing ---------------------------------------------------------- */
 
 static enum status node_init(struct build *build, const struct layout *layout,
@@ -51,14 +56,14 @@ static enum status node_init(struct build *build, const struct layout *layout,
   enum status status = STATUS_OK;
   if (layout->child_count > 0) {
     build->children = calloc((size_t)layout->child_count, sizeof *build->children);
-    if (build->children == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
+    if (build->children == NULL) return no_memory(error);
     build->child_count = layout->child_count;
   }
   for (int64_t i = 0; i < build->child_count && status == STATUS_OK; i++)
     status = node_init(&build->children[i], &layout->children[i], budget, error);
   if (status == STATUS_OK && layout->dictionary != NULL) {
     build->dictionary = calloc(1, sizeof *build->dictionary);
-    if (build->dictionary == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
+    if (build->dictionary == NULL) return no_memory(error);
     status = node_init(build->dictionary, layout->dictionary, budget, error);
   }
   return status;
@@ -80,7 +85,7 @@ enum status build_new(const struct ArrowSchema *schema, struct budget *budget, s
   struct layout *layout = NULL;
   int64_t node_count = 0;
   struct build *made = calloc(1, sizeof *made);
-  if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a builder");
+  if (made == NULL) return no_memory(error);
   enum status status = arrow_schema_copy(schema, &made->copy, error);
   if (status == STATUS_OK)
     status = layout_new(&made->copy, "cannot be built", &layout, &node_count, error);
@@ -377,14 +382,14 @@ static void built_release(struct ArrowArray *array) {
 static enum status built_new(const struct build *build, struct ArrowArray *out,
                              struct error *error) {
   struct built *built = calloc(1, sizeof *built);
-  if (built == NULL) return error_set(error, STATUS_NOMEM, "no memory for an array");
+  if (built == NULL) return no_memory(error);
   *out = (struct ArrowArray){.release = built_release, .private_data = built};
   if (build->child_count == 0) return STATUS_OK;
   built->children = calloc((size_t)build->child_count, sizeof *built->children);
   built->child_list = calloc((size_t)build->child_count, sizeof(struct ArrowArray *));
   if (built->children == NULL || built->child_list == NULL) {
     arrow_array_release(out);
-    return error_set(error, STATUS_NOMEM, "no memory for an array");
+    return no_memory(error);
   }
   for (int64_t i = 0; i < build->child_count; i++) built->child_list[i] = &built->children[i];
   out->n_children = build->child_count;

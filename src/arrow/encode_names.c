@@ -21,6 +21,11 @@ struct table {
   size_t mask; /* number of entries, a power of two, less one */
 };
 
+static enum status no_memory(struct error *error) {
+  error_set(error, STATUS_NOMEM, "no memory for names");
+  return STATUS_NOMEM;
+}
+
 static uint64_t hash(const char *name) { /* FNV-1a */
   uint64_t value = UINT64_C(14695981039346656037);
   for (; *name != '\0'; name++) value = (value ^ (uint8_t)*name) * UINT64_C(1099511628211);
@@ -40,7 +45,7 @@ static enum status table_init(struct table *table, const struct layout *layout,
   size_t size = 8;
   while (size < 4 * (size_t)layout->child_count) size *= 2;
   table->entries = calloc(size, sizeof *table->entries);
-  if (table->entries == NULL) return error_set(error, STATUS_NOMEM, "no memory for names");
+  if (table->entries == NULL) return no_memory(error);
   table->mask = size - 1;
   for (int64_t i = 0; i < layout->child_count; i++) {
     const char *name = layout_name(&layout->children[i]);
@@ -76,11 +81,11 @@ enum status encode_names_new(const struct layout *layout, char ***names, struct 
   if (count == 0) return STATUS_OK;
   struct table table = {0};
   char **made = calloc((size_t)count, sizeof *made);
-  enum status status = made == NULL ? error_set(error, STATUS_NOMEM, "no memory for names")
-                                    : table_init(&table, layout, error);
+  if (made == NULL) return no_memory(error);
+  enum status status = table_init(&table, layout, error);
   for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
     made[i] = make_name(&table, layout_name(&layout->children[i]));
-    if (made[i] == NULL) status = error_set(error, STATUS_NOMEM, "no memory for names");
+    if (made[i] == NULL) status = no_memory(error);
   }
   free(table.entries);
   if (status == STATUS_OK)

@@ -58,7 +58,7 @@ char *encode_padded(char *at, uint64_t value, int digits) {
 }
 
 char *encode_two(char *at, uint32_t value) {
-  memcpy(at, pairs + 2 * value, 2);
+  memcpy(at, pairs + 2 * (size_t)value, 2);
   return at + 2;
 }
 
@@ -139,7 +139,7 @@ static char *long_double(char *at, double value) {
   uint64_t fraction = bits & (hidden - 1);
   uint128 significand = hidden | fraction;
   int shift = 1075 - (int)(bits >> 52);
-  int places = 0; /* for 17 digits */
+  int places = 1; /* for 17 digits */
   while (value * powers[places] < 1e16 && places < POWER_MAX) places++;
   for (int fewer = 1; fewer >= 0; fewer--) {
     uint128 power = (uint128)powers[places - fewer];

@@ -3,6 +3,7 @@
 #ifndef ARROWPORT_ARROW_ENCODE_PEN_H
 #define ARROWPORT_ARROW_ENCODE_PEN_H
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -28,7 +29,10 @@ static inline enum status pen_room(struct pen *pen, int64_t bytes, struct error 
 }
 
 /* These two write without asking for room. */
-static inline void pen_put(struct pen *pen, char byte) { *pen->at++ = byte; }
+static inline void pen_put(struct pen *pen, char byte) {
+  assert(pen->at != NULL && pen->at < pen->end);
+  *pen->at++ = byte;
+}
 static inline void pen_put_bytes(struct pen *pen, const char *bytes, int64_t count) {
   if (count > 0) memcpy(pen->at, bytes, (size_t)count);
   pen->at += count;

@@ -153,7 +153,7 @@ static void every_day_has_its_date(void **state) {
   int month = 1;
   int day = 1;
   for (int64_t days = -135140; days < -135140 + 2 * 146097; days++) {
-    char want[32];
+    char want[64];
     char text[TIME_TEXT_BYTES];
     snprintf(want, sizeof want, "%04d-%02d-%02d", year, month, day);
     size_t bytes = (size_t)(encode_date(text, days) - text);

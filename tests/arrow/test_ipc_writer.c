@@ -75,7 +75,7 @@ static const uint8_t *table_field(const uint8_t *table, int field) {
   int32_t back;
   memcpy(&back, table, sizeof back);
   const uint8_t *vtable = table - back;
-  int64_t offset = little_endian(vtable + 4 + 2 * field, 2);
+  int64_t offset = little_endian(vtable + 4 + 2 * (int64_t)field, 2);
   return 4 + 2 * field >= little_endian(vtable, 2) || offset == 0 ? NULL : table + offset;
 }
 
