@@ -16,7 +16,7 @@ def table(rows=10, first=0):
     return pa.table(
         {
             "id": pa.array(range(first, first + rows), pa.int64()),
-            "word": [f"word {i}" for i in range(first, first + rows)],
+            "word": pa.array([f"word {i}" for i in range(first, first + rows)], pa.string()),
         }
     )
 

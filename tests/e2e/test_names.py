@@ -21,9 +21,11 @@ PLAIN = [
     "x" * 255,
     "é" * 127,
     "%s%n%x",
-    "../../etc/passwd",
+    "/etc/passwd",
     "-- comment",
     "/* comment */",
+    'x"; drop table y; --',
+    'a"b',
     "\\",
     "?",
     "#",
@@ -82,27 +84,17 @@ def test_a_quoted_part_may_hold_anything(start, written, table):
         assert server.get("/tables/" + requests.utils.quote(shown, safe="")).status_code == 200
 
 
-def test_the_issue_of_quotes_and_semicolons(server):
-    """As a bare name it breaks the grammar, as a quoted one it is a table."""
-    hostile = 'x"; drop table y; --'
-    problem(server.ingest(hostile, ROW), 400)
-    server.land(quoted(hostile), ROW)
-    assert server.rows(f"SELECT * FROM {quoted(hostile)}") == [{"id": 1}]
-
-
 @pytest.mark.parametrize(
     "bad",
     [
         "a..b",
         ".a",
         "a.",
-        ".",
         "a.b.c.d",
         '"open',
         '"',
         '""',
         '""."a"',
-        'a"b',
         '"a"b',
         '"a" .b',
         "x" * 256,
@@ -134,6 +126,14 @@ def test_bytes_that_are_no_text_are_refused(server, escaped):
                 head(server, method, path + escaped, f"Content-Type: {ARROW}", "Content-Length: 0")
             )
             assert connection.answer(method).status_code == 400
+
+
+def test_a_dot_alone_is_no_name(server):
+    """Sent as it stands: clients resolve such a path before they send it."""
+    for dots in ("%2E", ".", "%2E%2E", ".."):
+        with Connection(server) as connection:
+            connection.send(head(server, "GET", "/tables/" + dots))
+            assert connection.answer("GET").status_code in (400, 404)
 
 
 def test_a_name_is_decoded_once(server, name):

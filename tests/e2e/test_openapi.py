@@ -4,7 +4,6 @@ not, by schemathesis; every answer is checked against it. The same requests each
 import io
 
 import pyarrow as pa
-import pytest
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, settings
@@ -57,14 +56,7 @@ schemathesis.openapi.media_type(
 )
 
 
-@pytest.fixture
-def api(server):
-    loaded = schemathesis.openapi.from_path(str(DESCRIPTION))
-    loaded.config.update(base_url=server.url)
-    return loaded
-
-
-schema = schemathesis.pytest.from_fixture("api")
+schema = schemathesis.openapi.from_path(str(DESCRIPTION))
 
 
 @schema.parametrize()
@@ -76,8 +68,9 @@ schema = schemathesis.pytest.from_fixture("api")
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_the_server_does_what_its_description_says(case):
+def test_the_server_does_what_its_description_says(server, case):
     case.call_and_validate(
+        base_url=server.url,
         checks=[
             not_a_server_error,
             status_code_conformance,
@@ -85,7 +78,7 @@ def test_the_server_does_what_its_description_says(case):
             response_headers_conformance,
             response_schema_conformance,
             unsupported_method,
-        ]
+        ],
     )
 
 

@@ -204,7 +204,7 @@ def test_several_statements_share_a_transaction_and_the_last_answers(server, nam
 def test_transactions_are_not_the_clients(server, sql):
     answer = server.query(sql)
     assert answer.status_code in (400, 403), answer.text
-    problem(answer, answer.status_code, "transaction")
+    problem(answer, answer.status_code, "BEGIN")
     assert server.value("SELECT 1 AS a") == 1
 
 

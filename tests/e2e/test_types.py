@@ -8,7 +8,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from server import problem
+from server import ARROW, problem, read_arrow
 
 D = decimal.Decimal
 INF = math.inf
@@ -146,6 +146,11 @@ SAME_VALUES = {
 }
 
 
+def three(array):
+    """Three of its values."""
+    return pa.concat_arrays([array, pa.nulls(3, array.type)]).slice(0, 3)
+
+
 def back(server, name, array, **options):
     server.land(
         name, pa.table({"row": pa.array(range(len(array)), pa.int64()), "v": array}), **options
@@ -199,7 +204,7 @@ def test_nothing_but_nulls_and_no_nulls_at_all(server, name, kind):
 
 
 def test_all_types_in_one_table(server, name):
-    columns = {f"c {k}": pa.concat_arrays([a.slice(0, 3)]) for k, a in EXACT.items()}
+    columns = {f"c {k}": three(a) for k, a in EXACT.items()}
     table = pa.table({"row": pa.array([0, 1, 2], pa.int64()), **columns})
     server.land(name, table)
     got = server.arrow(f"SELECT * FROM {name} ORDER BY row").combine_chunks()
@@ -212,7 +217,7 @@ def test_all_types_in_one_table(server, name):
 def test_all_types_compressed(server, name, codec):
     from server import ipc
 
-    columns = {k: pa.concat_arrays([a.slice(0, 3)]) for k, a in EXACT.items()}
+    columns = {k: three(a) for k, a in EXACT.items()}
     table = pa.table({"row": pa.array([0, 1, 2], pa.int64()), **columns})
     server.land(name, ipc(table, compression=codec))
     got = server.arrow(f"SELECT * FROM {name} ORDER BY row").combine_chunks()
@@ -227,39 +232,74 @@ def test_sliced_arrays_land_as_they_are_seen(server, name):
     assert back(server, name + "b", bits).equals(bits)
 
 
-def test_a_dictionary_that_grows_and_is_replaced_between_batches(server, name):
+def dictionaries(**options):
+    """A stream whose dictionary is another one in each batch, and its values."""
     sink = pa.BufferOutputStream()
     schema = pa.schema([("v", pa.dictionary(pa.int8(), pa.string()))])
-    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
     batches = [["a", "b"], ["a", "b", "c", None], ["z"], []]
     words = [["a", "b"], ["a", "b", "c"], ["z"], ["z"]]
-    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+    write_options = pa.ipc.IpcWriteOptions(**options)
+    with pa.ipc.new_stream(sink, schema, options=write_options) as writer:
         for values, dictionary in zip(batches, words, strict=True):
-            indices = pa.array(
-                [None if v is None else dictionary.index(v) for v in values], pa.int8()
-            )
-            writer.write_batch(
-                pa.record_batch(
-                    [pa.DictionaryArray.from_arrays(indices, dictionary)], schema=schema
-                )
-            )
-    server.land(name, sink.getvalue().to_pybytes())
+            indices = [None if v is None else dictionary.index(v) for v in values]
+            column = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), dictionary)
+            writer.write_batch(pa.record_batch([column], schema=schema))
+    return sink.getvalue().to_pybytes(), [value for batch in batches for value in batch]
+
+
+def test_a_dictionary_that_is_replaced_between_batches(server, name):
+    body, values = dictionaries()
+    server.land(name, body)
     got = server.arrow(f"SELECT v FROM {name}")["v"].to_pylist()
-    assert sorted(got, key=str) == sorted([v for b in batches for v in b], key=str)
+    assert sorted(got, key=str) == sorted(values, key=str)
 
 
-def test_an_enum_column_comes_back_as_a_dictionary(server, name):
+def test_a_dictionary_that_grows_lands_or_is_refused_by_name(server, name):
+    body, values = dictionaries(emit_dictionary_deltas=True)
+    answer = server.ingest(name, body)
+    if answer.status_code == 200:
+        got = server.arrow(f"SELECT v FROM {name}")["v"].to_pylist()
+        assert sorted(got, key=str) == sorted(values, key=str)
+    else:
+        problem(answer, 501, "delta")
+        assert not server.has_table(name)
+
+
+def test_an_enum_column_takes_its_own_words_and_no_others(server, name):
     server.rows(f"CREATE TYPE mood_{name} AS ENUM ('good', 'bad')")
     server.rows(f"CREATE TABLE {name} (v mood_{name})")
     server.land(name, pa.table({"v": ["bad", None, "good"]}))
-    got = server.arrow(f"SELECT v FROM {name}")["v"]
-    assert pa.types.is_dictionary(got.type)
-    assert sorted(got.to_pylist(), key=str) == ["None", "bad", "good"] or set(got.to_pylist()) == {
-        "bad",
-        "good",
-        None,
-    }
-    problem(server.ingest(name, pa.table({"v": ["ugly"]})), 422)
+    got = server.arrow(f"SELECT v FROM {name}")["v"].to_pylist()
+    assert sorted(got, key=str) == [None, "bad", "good"]
+    problem(server.ingest(name, pa.table({"v": ["good", "ugly"]})), 422)
+    assert server.value(f"SELECT count(*) AS n FROM {name}") == 3
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        ("repeat('9', 38)::HUGEINT", "9" * 38),
+        ("('1' || repeat('0', 38))::HUGEINT", "1" + "0" * 38),
+        ("'-170141183460469231731687303715884105728'::HUGEINT", str(-(2**127))),
+        ("'340282366920938463463374607431768211455'::UHUGEINT", str(2**128 - 1)),
+        ("'infinity'::DATE", "infinity"),
+        ("'-infinity'::TIMESTAMP", "-infinity"),
+        ("'290000-12-22 (BC)'::DATE", "-289999-12-22"),
+        ("'24:00:00'::TIME", "24:00:00.000000"),
+    ],
+)
+def test_what_arrow_cannot_say_is_said_in_text_or_refused(server, value, text):
+    """No value may come out as another one."""
+    answer = server.query(f"SELECT {value} AS v", accept=ARROW)
+    if answer.status_code != 200:
+        problem(answer, 422, "v")
+    elif "HUGEINT" in value:
+        assert str(read_arrow(answer.content)["v"][0]) == text
+    answer = server.query(f"SELECT {value} AS v")
+    if answer.status_code != 200:
+        problem(answer, 422, "v")
+    else:
+        assert answer.json() == [{"v": text}]
 
 
 # ---- refused by name
