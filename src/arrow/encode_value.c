@@ -33,10 +33,13 @@ static enum status check_scale(const struct layout *layout, struct error *error)
 static enum status make_key(struct columns *columns, const struct layout *layout, const char *name,
                             struct error *error) {
   struct pen pen;
-  pen_open(&pen, &columns->list[layout->index].key, columns->budget);
+  struct column *column = &columns->list[layout->index];
+  column->key_start = columns->keys.size_bytes;
+  pen_open(&pen, &columns->keys, columns->budget);
   enum status status = pen_json(&pen, name, (int64_t)strlen(name), error);
   if (status == STATUS_OK) status = pen_bytes(&pen, ":", 1, error);
   pen_close(&pen);
+  column->key_bytes = columns->keys.size_bytes - column->key_start;
   return status;
 }
 
@@ -81,8 +84,8 @@ enum status columns_init(struct columns *columns, const struct ArrowSchema *sche
 }
 
 void columns_release(struct columns *columns) {
-  for (int64_t i = 0; i < columns->count; i++) buffer_release(&columns->list[i].key);
   free(columns->list);
+  buffer_release(&columns->keys);
   layout_free(columns->layout);
   buffer_release(&columns->scratch);
   *columns = (struct columns){0};
@@ -368,11 +371,11 @@ static enum status write_object(struct columns *columns, const struct layout *la
   enum status status = pen_bytes(pen, "{", 1, error);
   for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
     const struct layout *child = &layout->children[i];
-    const struct buffer *key = &columns->list[child->index].key;
-    status = pen_room(pen, key->size_bytes + 1, error);
+    const struct column *column = &columns->list[child->index];
+    status = pen_room(pen, column->key_bytes + 1, error);
     if (status != STATUS_OK) break;
     if (i > 0) pen_put(pen, ',');
-    pen_put_bytes(pen, (const char *)key->data, key->size_bytes);
+    pen_put_bytes(pen, (const char *)columns->keys.data + column->key_start, column->key_bytes);
     status = value_json(columns, child, place, pen, error);
   }
   return status == STATUS_OK ? pen_bytes(pen, "}", 1, error) : status;

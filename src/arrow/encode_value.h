@@ -18,7 +18,8 @@ struct column {
   const uint8_t *validity; /* NULL when nothing is null */
   const uint8_t *values;   /* the array's second buffer */
   int64_t offset;
-  struct buffer key; /* `"name":` where the field is in an object */
+  int64_t key_start; /* in the keys: `"name":` where the field is in an object */
+  int64_t key_bytes;
 };
 
 struct columns {
@@ -26,6 +27,7 @@ struct columns {
   struct column *list; /* by layout index */
   int64_t count;
   struct budget *budget;
+  struct buffer keys;    /* of all columns, one behind the other */
   struct buffer scratch; /* what is written twice */
 };
 

@@ -128,9 +128,11 @@ enum status ipc_writer_new(const struct ArrowSchema *schema,
                            struct ipc_writer **writer, struct error *error) WARN_UNUSED;
 void ipc_writer_free(struct ipc_writer *writer); /* NULL is allowed */
 
-/* Each appends encapsulated messages to `out`. The schema comes first, once; a
- * batch's dictionaries are written before it when they are new or have changed
- * (replacement). The batch stays the caller's. */
+/* Each appends encapsulated messages to `out`, whose room grows once, by what the
+ * message takes. The schema comes first, once; a batch's dictionaries are written
+ * before it when they are new or have changed (replacement). The batch stays the
+ * caller's. STATUS_INVALID when it is not of the schema. A failure leaves `out` as it
+ * was; after STATUS_BUDGET the call may be repeated. */
 enum status ipc_writer_schema(struct ipc_writer *writer, struct buffer *out,
                               struct error *error) WARN_UNUSED;
 enum status ipc_writer_batch(struct ipc_writer *writer, const struct ArrowArray *batch,
