@@ -1,0 +1,739 @@
+/* Record batches and dictionaries that say what is not so: each is refused with column
+ * and reason. And how long what is decoded lives. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "arrow/array_walk.h"
+#include "arrow/build.h"
+#include "arrow/flatbuf_write.h"
+#include "arrow/ipc.h"
+
+enum { MESSAGES_MAX = 8 };
+
+static struct budget budget = {.limit_bytes = (int64_t)1 << 40};
+
+/* ---- making ---------------------------------------------------------------------------- */
+
+/* A schema of one column "speed". */
+static struct ArrowSchema one_column(const char *format) {
+  struct ArrowSchema schema = {.release = NULL};
+  assert_int_equal(arrow_schema_init(&schema, "+s", "", false, 1, NULL), STATUS_OK);
+  assert_int_equal(arrow_schema_init(schema.children[0], format, "speed", true, 0, NULL),
+                   STATUS_OK);
+  return schema;
+}
+
+/* One whose values are looked up. */
+static struct ArrowSchema one_dictionary(void) {
+  struct ArrowSchema values = {.format = "u", .flags = ARROW_FLAG_NULLABLE};
+  struct ArrowSchema column = {
+      .format = "c", .name = "speed", .flags = ARROW_FLAG_NULLABLE, .dictionary = &values};
+  struct ArrowSchema *columns[] = {&column};
+  struct ArrowSchema schema = {.format = "+s", .n_children = 1, .children = columns};
+  struct ArrowSchema copy = {.release = NULL};
+  assert_int_equal(arrow_schema_copy(&schema, &copy, NULL), STATUS_OK);
+  return copy;
+}
+
+static struct build *new_build(const struct ArrowSchema *schema) {
+  struct build *build = NULL;
+  assert_int_equal(build_new(schema, &budget, &build, NULL), STATUS_OK);
+  return build;
+}
+
+static void end_row(struct build *build) { assert_int_equal(build_slot(build, NULL), STATUS_OK); }
+
+static struct ArrowArray finish(struct build *build) {
+  struct ArrowArray batch = {.release = NULL};
+  assert_int_equal(build_finish(build, &batch, NULL), STATUS_OK);
+  build_free(build);
+  return batch;
+}
+
+static struct ArrowArray texts(const struct ArrowSchema *schema, const char *const *words,
+                               int count) {
+  struct build *build = new_build(schema);
+  for (int i = 0; i < count; i++) {
+    struct build *column = build_child(build, 0);
+    assert_int_equal(words[i] == NULL
+                         ? build_null(column, NULL)
+                         : build_bytes(column, words[i], (int64_t)strlen(words[i]), NULL),
+                     STATUS_OK);
+    end_row(build);
+  }
+  return finish(build);
+}
+
+/* Numbers from 0 on; every tenth is null. */
+static struct ArrowArray numbers(const struct ArrowSchema *schema, int64_t rows) {
+  struct build *build = new_build(schema);
+  for (int64_t i = 0; i < rows; i++) {
+    struct build *column = build_child(build, 0);
+    assert_int_equal(i % 10 == 9 ? build_null(column, NULL) : build_integer(column, i, NULL),
+                     STATUS_OK);
+    end_row(build);
+  }
+  return finish(build);
+}
+
+static struct ArrowArray looked_up(const struct ArrowSchema *schema, const char *const *values,
+                                   int value_count, const int *indices, int count) {
+  struct build *build = new_build(schema);
+  struct build *column = build_child(build, 0);
+  for (int i = 0; i < value_count; i++)
+    assert_int_equal(
+        build_bytes(build_child(column, 0), values[i], (int64_t)strlen(values[i]), NULL),
+        STATUS_OK);
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(build_integer(column, indices[i], NULL), STATUS_OK);
+    end_row(build);
+  }
+  return finish(build);
+}
+
+/* ---- messages --------------------------------------------------------------------------- */
+
+struct messages {
+  struct ipc_message list[MESSAGES_MAX];
+  int count;
+};
+
+static struct messages cut(const struct buffer *stream) {
+  struct messages messages = {.count = 0};
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_framer *framer = NULL;
+  assert_int_equal(ipc_framer_new(&limits, &budget, &framer, NULL), STATUS_OK);
+  for (int64_t at = 0; at < stream->size_bytes;) {
+    uint8_t *window = NULL;
+    int64_t bytes = 0;
+    enum ipc_frame frame = IPC_FRAME_PARTIAL;
+    assert_int_equal(ipc_framer_window(framer, &window, &bytes, NULL), STATUS_OK);
+    assert_true(bytes <= stream->size_bytes - at);
+    memcpy(window, stream->data + at, (size_t)bytes);
+    assert_int_equal(ipc_framer_filled(framer, bytes, &frame, NULL), STATUS_OK);
+    at += bytes;
+    if (frame != IPC_FRAME_MESSAGE) continue;
+    assert_true(messages.count < MESSAGES_MAX);
+    ipc_framer_take(framer, &messages.list[messages.count++]);
+  }
+  ipc_framer_free(framer);
+  return messages;
+}
+
+/* What the writer makes of the batches, which are released. */
+static struct messages write_messages(const struct ArrowSchema *schema, struct ArrowArray *batches,
+                                      int count, enum ipc_compression compression) {
+  struct ipc_writer_options options = {.compression = compression};
+  struct ipc_writer *writer = NULL;
+  struct buffer stream = BUFFER_EMPTY;
+  assert_int_equal(ipc_writer_new(schema, &options, &budget, &writer, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_schema(writer, &stream, NULL), STATUS_OK);
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(ipc_writer_batch(writer, &batches[i], &stream, NULL), STATUS_OK);
+    arrow_array_release(&batches[i]);
+  }
+  ipc_writer_free(writer);
+  struct messages messages = cut(&stream);
+  buffer_release(&stream);
+  return messages;
+}
+
+static void release_messages(struct messages *messages) {
+  for (int i = 0; i < messages->count; i++) ipc_message_release(&messages->list[i]);
+}
+
+static struct ipc_decoder *new_decoder(const struct ipc_limits *limits, struct budget *from) {
+  struct ipc_limits usual = IPC_LIMITS_DEFAULT;
+  struct ipc_decoder *decoder = NULL;
+  assert_int_equal(ipc_decoder_new(limits == NULL ? &usual : limits, from, &decoder, NULL),
+                   STATUS_OK);
+  return decoder;
+}
+
+/* Decodes messages until one fails; a batch that comes of it is released, or kept when
+ * `kept` is given. */
+static enum status decode_all(struct ipc_decoder *decoder, struct messages *messages,
+                              struct ArrowArray *kept, struct error *error) {
+  enum status status = STATUS_OK;
+  for (int i = 0; i < messages->count && status == STATUS_OK; i++) {
+    struct ArrowArray batch = {.release = NULL};
+    enum ipc_event event;
+    status = ipc_decoder_decode(decoder, &messages->list[i], &event, &batch, error);
+    if (batch.release == NULL) continue;
+    assert_null(array_walk(ipc_decoder_schema(decoder), &batch, NULL));
+    if (kept != NULL)
+      arrow_array_move(&batch, kept++);
+    else
+      arrow_array_release(&batch);
+  }
+  return status;
+}
+
+/* Decodes and lets go of the messages, in new memory. */
+static enum status decode_and_release(struct messages *messages, struct error *error) {
+  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  enum status status = decode_all(decoder, messages, NULL, error);
+  ipc_decoder_free(decoder);
+  release_messages(messages);
+  assert_int_equal(budget.used_bytes, 0);
+  return status;
+}
+
+static void expect_refusal(struct messages *messages, const char *said) {
+  struct error error = {0};
+  assert_int_equal(decode_and_release(messages, &error), STATUS_INVALID);
+  if (strstr(error.text, said) == NULL) fail_msg("\"%s\" does not say \"%s\"", error.text, said);
+}
+
+/* Where `pattern` lies in the buffer, at a multiple of 4; it must be there once. */
+static uint8_t *find(const struct buffer *buffer, const void *pattern, size_t bytes) {
+  uint8_t *found = NULL;
+  for (int64_t at = 0; at + (int64_t)bytes <= buffer->size_bytes; at += 4) {
+    if (memcmp(buffer->data + at, pattern, bytes) != 0) continue;
+    assert_null(found);
+    found = buffer->data + at;
+  }
+  assert_non_null(found);
+  return found;
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+static void text_that_is_not_utf8_is_refused_with_column_and_row(void **state) {
+  (void)state;
+  static const char *const broken[] = {"\xFF",         "caf\xE9",          "\xC0\x80",
+                                       "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"};
+  static const char *const formats[] = {"u", "U", "vu"};
+  for (size_t f = 0; f < 3; f++) {
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+      const char *words[] = {"fine", NULL, broken[i], "fine"};
+      struct ArrowSchema schema = one_column(formats[f]);
+      struct ArrowArray batch = texts(&schema, words, 4);
+      struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+      arrow_schema_release(&schema);
+      struct error error = {0};
+      assert_int_equal(decode_and_release(&messages, &error), STATUS_INVALID);
+      assert_non_null(strstr(error.text, "'speed'"));
+      assert_non_null(strstr(error.text, "row 2"));
+    }
+  }
+}
+
+/* The last bytes of one value and the first of the next are not one character. */
+static void a_character_does_not_reach_from_one_text_into_the_next(void **state) {
+  (void)state;
+  const char *words[] = {"\xE2\x82", "\xAC"};
+  struct ArrowSchema schema = one_column("u");
+  struct ArrowArray batch = texts(&schema, words, 2);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  expect_refusal(&messages, "row 0");
+}
+
+static void binary_may_hold_anything(void **state) {
+  (void)state;
+  const char *words[] = {"\xFF\xFE", NULL, "\x80"};
+  struct ArrowSchema schema = one_column("z");
+  struct ArrowArray batch = texts(&schema, words, 3);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  assert_int_equal(decode_and_release(&messages, NULL), STATUS_OK);
+}
+
+static void offsets_that_fall_or_leave_the_data_are_refused(void **state) {
+  (void)state;
+  static const int32_t before[] = {0, 2, 4, 6};
+  static const struct {
+    int index;
+    int32_t value;
+    const char *said;
+  } cases[] = {
+      {0, -1, "-1"},          {1, 5, "fall at row 1"},       {2, 1, "fall at row 1"},
+      {1, -1, "fall at row"}, {2, INT32_MAX, "fall at row"}, {3, 65, "past the"},
+      {3, INT32_MAX, "past"}, {3, INT32_MIN, "fall at row"}, {0, 3, "fall at row 0"},
+  };
+  const char *words[] = {"ab", "cd", "ef"};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct ArrowSchema schema = one_column("u");
+    struct ArrowArray batch = texts(&schema, words, 3);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    uint8_t *at = find(&messages.list[1].body, before, sizeof before);
+    memcpy(at + 4 * cases[i].index, &cases[i].value, sizeof cases[i].value);
+    expect_refusal(&messages, cases[i].said);
+  }
+}
+
+static void an_index_outside_its_dictionary_is_refused(void **state) {
+  (void)state;
+  static const int cases[] = {2, 127, -1, -128};
+  const char *values[] = {"red", "blue"};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    int indices[] = {0, 1, 1};
+    struct ArrowSchema schema = one_dictionary();
+    struct ArrowArray batch = looked_up(&schema, values, 2, indices, 3);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    messages.list[2].body.data[1] = (uint8_t)cases[i];
+    expect_refusal(&messages, "index in row 1");
+  }
+}
+
+/* ---- counts --------------------------------------------------------------------------------- */
+
+static void lengths_and_counts_of_nulls_that_are_not_so_are_refused(void **state) {
+  (void)state;
+  static const struct {
+    int64_t node[2]; /* length, nulls: 770 and 77 in truth */
+  } cases[] = {
+      {{770, 76}},
+      {{770, 78}},
+      {{770, 0}},
+      {{770, 771}},
+      {{770, -1}},
+      {{769, 77}},
+      {{771, 77}},
+      {{0, 0}},
+      {{-1, 0}},
+      {{INT64_MAX, 77}},
+      {{INT64_MIN, 77}},
+      {{(int64_t)1 << 62, 77}},
+      {{(int64_t)1 << 32, 77}},
+  };
+  static const int64_t before[] = {770, 77};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct ArrowSchema schema = one_column("i");
+    struct ArrowArray batch = numbers(&schema, 770);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    memcpy(find(&messages.list[1].metadata, before, sizeof before), cases[i].node,
+           sizeof cases[i].node);
+    expect_refusal(&messages, "'speed'");
+  }
+}
+
+static void a_buffer_that_is_too_small_or_elsewhere_is_refused(void **state) {
+  (void)state;
+  enum { ROWS = 770, VALUES_BYTES = 4 * ROWS, BITMAP_BYTES = 97, VALUES_OFFSET = 128 };
+  static const struct {
+    int64_t buffer[2]; /* offset, length */
+  } cases[] = {
+      {{VALUES_OFFSET, VALUES_BYTES - 1}},
+      {{VALUES_OFFSET, 0}},
+      {{VALUES_OFFSET, -1}},
+      {{-8, VALUES_BYTES}},
+      {{VALUES_OFFSET, INT64_MAX}},
+      {{INT64_MAX, VALUES_BYTES}},
+      {{INT64_MAX - 8, 16}},
+      {{1 << 20, VALUES_BYTES}},
+  };
+  static const int64_t before[] = {VALUES_OFFSET, VALUES_BYTES};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct ArrowSchema schema = one_column("i");
+    struct ArrowArray batch = numbers(&schema, ROWS);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    memcpy(find(&messages.list[1].metadata, before, sizeof before), cases[i].buffer,
+           sizeof cases[i].buffer);
+    expect_refusal(&messages, "'speed'");
+  }
+}
+
+/* Batches of no rows, so that only the counts can tell. */
+static void a_batch_has_exactly_the_nodes_and_buffers_of_its_schema(void **state) {
+  (void)state;
+  enum { SCHEMA_COUNT = 3 };
+  struct ArrowSchema schemas[SCHEMA_COUNT] = {one_column("i"), one_column("u"), one_column("n")};
+  for (int of = 0; of < SCHEMA_COUNT; of++) {
+    for (int batch_of = 0; batch_of < SCHEMA_COUNT; batch_of++) {
+      struct ArrowArray batch = finish(new_build(&schemas[batch_of]));
+      struct messages schema = write_messages(&schemas[of], NULL, 0, IPC_COMPRESSION_NONE);
+      struct messages other = write_messages(&schemas[batch_of], &batch, 1, IPC_COMPRESSION_NONE);
+      struct messages mixed = {.list = {schema.list[0], other.list[1]}, .count = 2};
+      ipc_message_release(&other.list[0]);
+      if (of == batch_of)
+        assert_int_equal(decode_and_release(&mixed, NULL), STATUS_OK);
+      else
+        expect_refusal(&mixed, "schema needs");
+    }
+  }
+  for (int i = 0; i < SCHEMA_COUNT; i++) arrow_schema_release(&schemas[i]);
+}
+
+/* ---- the order of messages -------------------------------------------------------------------- */
+
+static struct messages number_messages(void) {
+  struct ArrowSchema schema = one_column("i");
+  struct ArrowArray batch = numbers(&schema, 100);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  return messages;
+}
+
+static void a_stream_begins_with_its_schema_and_has_one(void **state) {
+  (void)state;
+  struct messages messages = number_messages();
+  struct messages swapped = {.list = {messages.list[1], messages.list[0]}, .count = 2};
+  expect_refusal(&swapped, "does not begin with a schema");
+  struct messages first = number_messages();
+  struct messages second = number_messages();
+  struct messages twice = {.list = {first.list[0], second.list[0]}, .count = 2};
+  ipc_message_release(&first.list[1]);
+  ipc_message_release(&second.list[1]);
+  expect_refusal(&twice, "second schema");
+}
+
+static void indices_need_their_dictionary_unless_all_are_null(void **state) {
+  (void)state;
+  const char *values[] = {"red"};
+  int indices[] = {0, 0};
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray batch = looked_up(&schema, values, 1, indices, 2);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  assert_int_equal(messages.count, 3);
+  ipc_message_release(&messages.list[1]);
+  messages.list[1] = messages.list[2];
+  messages.count = 2;
+  expect_refusal(&messages, "has not come");
+
+  struct build *build = new_build(&schema);
+  assert_int_equal(build_null(build_child(build, 0), NULL), STATUS_OK);
+  end_row(build);
+  batch = finish(build);
+  messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  assert_int_equal(messages.count, 3);
+  ipc_message_release(&messages.list[1]);
+  messages.list[1] = messages.list[2];
+  messages.count = 2;
+  assert_int_equal(decode_and_release(&messages, NULL), STATUS_OK);
+  arrow_schema_release(&schema);
+}
+
+/* A message whose header is empty, or a dictionary batch that says what is given. */
+static struct ipc_message bare_message(int version, int header_type, int64_t dictionary_id,
+                                       bool is_delta) {
+  static const uint8_t message_sizes[] = {2, 1, 4, 8};
+  static const uint8_t dictionary_sizes[] = {8, 4, 1};
+  static const uint8_t batch_sizes[] = {8};
+  struct flatbuf flatbuf = {.bytes = BUFFER_EMPTY};
+  flatbuf_begin(&flatbuf, &budget);
+  int64_t message = flatbuf_table(&flatbuf, message_sizes, 4);
+  flatbuf_set(&flatbuf, message, 0, version, 2);
+  flatbuf_set(&flatbuf, message, 1, header_type, 1);
+  int64_t header = flatbuf_table(&flatbuf, dictionary_sizes, 3);
+  flatbuf_refer(&flatbuf, message, 2, header);
+  flatbuf_set(&flatbuf, header, 0, dictionary_id, 8);
+  flatbuf_set(&flatbuf, header, 2, is_delta, 1);
+  flatbuf_refer(&flatbuf, header, 1, flatbuf_table(&flatbuf, batch_sizes, 1));
+  assert_int_equal(flatbuf_status(&flatbuf, NULL), STATUS_OK);
+  return (struct ipc_message){.metadata = flatbuf.bytes};
+}
+
+static void messages_of_other_kinds_and_versions_are_refused_by_name(void **state) {
+  (void)state;
+  enum { V3 = 2, V5 = 4, V6 = 5, DICTIONARY = 2, TENSOR = 4, SPARSE_TENSOR = 5 };
+  static const struct {
+    int version;
+    int header_type;
+    enum status status;
+    const char *said;
+  } cases[] = {
+      {V5, TENSOR, STATUS_UNSUPPORTED, "tensor"},
+      {V5, SPARSE_TENSOR, STATUS_UNSUPPORTED, "tensor"},
+      {V3, DICTIONARY, STATUS_UNSUPPORTED, "V3"},
+      {V6, DICTIONARY, STATUS_UNSUPPORTED, "V6"},
+      {V5, 77, STATUS_INVALID, "77"},
+      {V5, 0, STATUS_INVALID, "0"},
+      {V5, DICTIONARY, STATUS_INVALID, "no field of the schema has the dictionary 3"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct error error = {0};
+    struct messages messages = number_messages();
+    ipc_message_release(&messages.list[1]);
+    messages.list[1] = bare_message(cases[i].version, cases[i].header_type, 3, false);
+    assert_int_equal(decode_and_release(&messages, &error), cases[i].status);
+    if (strstr(error.text, cases[i].said) == NULL)
+      fail_msg("\"%s\" does not say \"%s\"", error.text, cases[i].said);
+  }
+}
+
+/* ---- dictionaries ------------------------------------------------------------------------------- */
+
+static const char *looked_up_text(const struct ArrowArray *batch, int64_t row) {
+  static char text[32];
+  const struct ArrowArray *column = batch->children[0];
+  const struct ArrowArray *values = column->dictionary;
+  int index = ((const int8_t *)column->buffers[1])[row];
+  const int32_t *offsets = values->buffers[1];
+  int32_t bytes = offsets[index + 1] - offsets[index];
+  assert_true(bytes < (int32_t)sizeof text);
+  memcpy(text, (const char *)values->buffers[2] + offsets[index], (size_t)bytes);
+  text[bytes] = '\0';
+  return text;
+}
+
+static void a_batch_keeps_the_dictionary_that_was_in_force(void **state) {
+  (void)state;
+  const char *warm[] = {"red", "orange"};
+  const char *cold[] = {"blue", "green"};
+  int indices[] = {1, 0};
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray batches[] = {looked_up(&schema, warm, 2, indices, 2),
+                                 looked_up(&schema, cold, 2, indices, 2)};
+  struct messages messages = write_messages(&schema, batches, 2, IPC_COMPRESSION_NONE);
+  struct ArrowArray kept[2] = {{.release = NULL}, {.release = NULL}};
+  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  assert_int_equal(messages.count, 5);
+  assert_int_equal(decode_all(decoder, &messages, kept, NULL), STATUS_OK);
+  ipc_decoder_free(decoder);
+  assert_string_equal(looked_up_text(&kept[0], 0), "orange");
+  assert_string_equal(looked_up_text(&kept[1], 0), "green");
+  assert_string_equal(looked_up_text(&kept[0], 1), "red");
+  for (int i = 0; i < 2; i++) arrow_array_release(&kept[i]);
+  release_messages(&messages);
+  arrow_schema_release(&schema);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_delta_is_refused_by_name(void **state) {
+  (void)state;
+  enum { V5 = 4, DICTIONARY = 2 };
+  const char *values[] = {"red"};
+  int indices[] = {0};
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray batch = looked_up(&schema, values, 1, indices, 1);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  struct error error = {0};
+  int64_t id = 0;
+  while (id < 10) { /* the one that the writer chose */
+    struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+    struct messages mixed = {.list = {messages.list[0], bare_message(V5, DICTIONARY, id, true)},
+                             .count = 2};
+    mixed.list[0].metadata = buffer_share(&messages.list[0].metadata);
+    enum status status = decode_all(decoder, &mixed, NULL, &error);
+    ipc_decoder_free(decoder);
+    release_messages(&mixed);
+    if (status == STATUS_UNSUPPORTED) break;
+    assert_int_equal(status, STATUS_INVALID);
+    id++;
+  }
+  assert_true(id < 10);
+  assert_non_null(strstr(error.text, "delta"));
+  release_messages(&messages);
+}
+
+/* ---- compression --------------------------------------------------------------------------------- */
+
+static struct messages compressed(enum ipc_compression compression, int64_t rows) {
+  struct ArrowSchema schema = one_column("l");
+  struct build *build = new_build(&schema);
+  for (int64_t i = 0; i < rows; i++) {
+    assert_int_equal(build_integer(build_child(build, 0), 7, NULL), STATUS_OK);
+    end_row(build);
+  }
+  struct ArrowArray batch = finish(build);
+  struct messages messages = write_messages(&schema, &batch, 1, compression);
+  arrow_schema_release(&schema);
+  return messages;
+}
+
+static const enum ipc_compression compressions[] = {IPC_COMPRESSION_ZSTD, IPC_COMPRESSION_LZ4};
+
+static void a_buffer_that_expands_to_another_size_than_it_says_is_refused(void **state) {
+  (void)state;
+  enum { ROWS = 1000, BYTES = 8 * ROWS };
+  static const struct {
+    int64_t says;
+    enum status status;
+    const char *said;
+  } cases[] = {
+      {BYTES, STATUS_OK, ""},
+      {BYTES - 1, STATUS_INVALID, "compressed buffer"},
+      {BYTES + 1, STATUS_INVALID, "compressed buffer"},
+      {0, STATUS_INVALID, "slots need"},
+      {1, STATUS_INVALID, "compressed buffer"},
+      {-1, STATUS_INVALID, "slots need"},
+      {-2, STATUS_INVALID, "-2"},
+      {INT64_MIN, STATUS_INVALID, "compressed buffer"},
+      {(int64_t)1 << 30, STATUS_INVALID, "compressed buffer"},
+      {(int64_t)1 << 62, STATUS_TOO_LARGE, "smaller batches"},
+      {INT64_MAX, STATUS_TOO_LARGE, "smaller batches"},
+  };
+  static const int64_t before = BYTES;
+  for (size_t c = 0; c < 2; c++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+      struct messages messages = compressed(compressions[c], ROWS);
+      struct error error = {0};
+      memcpy(find(&messages.list[1].body, &before, sizeof before), &cases[i].says,
+             sizeof cases[i].says);
+      assert_int_equal(decode_and_release(&messages, &error), cases[i].status);
+      if (strstr(error.text, cases[i].said) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", error.text, cases[i].said);
+    }
+  }
+}
+
+/* 1 GiB is announced and a few bytes come: the announcement alone takes no memory. */
+static void a_lie_about_the_expanded_size_takes_little_memory(void **state) {
+  (void)state;
+  enum { ROWS = 1000 };
+  static const int64_t before = 8 * ROWS;
+  static const int64_t lie = (int64_t)1 << 30;
+  for (size_t c = 0; c < 2; c++) {
+    struct budget small = {.limit_bytes = 4 << 20};
+    struct messages messages = compressed(compressions[c], ROWS);
+    struct ipc_decoder *decoder = new_decoder(NULL, &small);
+    memcpy(find(&messages.list[1].body, &before, sizeof before), &lie, sizeof lie);
+    assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_INVALID);
+    assert_int_equal(small.used_bytes, 0);
+    ipc_decoder_free(decoder);
+    release_messages(&messages);
+  }
+}
+
+static void what_expands_past_the_limit_or_the_budget_is_refused(void **state) {
+  (void)state;
+  enum { ROWS = 1 << 20 }; /* 8 MiB of one number, a few hundred bytes compressed */
+  for (size_t c = 0; c < 2; c++) {
+    struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+    limits.decoded_bytes_max = 8 * ROWS - 1;
+    struct messages messages = compressed(compressions[c], ROWS);
+    struct ipc_decoder *decoder = new_decoder(&limits, &budget);
+    assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_TOO_LARGE);
+    ipc_decoder_free(decoder);
+    release_messages(&messages);
+
+    struct budget small = {.limit_bytes = 2 << 20};
+    struct ArrowArray batch;
+    enum ipc_event event;
+    messages = compressed(compressions[c], ROWS);
+    decoder = new_decoder(NULL, &small);
+    assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_BUDGET);
+    assert_int_equal(small.used_bytes, 0);
+    small.limit_bytes = 64 << 20; /* the same message, later */
+    assert_int_equal(ipc_decoder_decode(decoder, &messages.list[1], &event, &batch, NULL),
+                     STATUS_OK);
+    assert_int_equal(batch.length, ROWS);
+    assert_int_equal(((const int64_t *)batch.children[0]->buffers[1])[ROWS - 1], 7);
+    assert_true(small.used_bytes >= 8 * ROWS);
+    arrow_array_release(&batch);
+    assert_int_equal(small.used_bytes, 0);
+    ipc_decoder_free(decoder);
+    release_messages(&messages);
+  }
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------ */
+
+static void a_body_at_any_address_is_read_from_aligned_memory(void **state) {
+  (void)state;
+  for (int64_t shift = 1; shift < 8; shift++) {
+    struct messages messages = number_messages();
+    struct buffer *body = &messages.list[1].body;
+    struct buffer larger = BUFFER_EMPTY;
+    assert_int_equal(buffer_append(&larger, &budget, "........", shift, NULL), STATUS_OK);
+    assert_int_equal(buffer_append(&larger, &budget, body->data, body->size_bytes, NULL),
+                     STATUS_OK);
+    struct buffer shifted = buffer_slice(&larger, shift, body->size_bytes);
+    buffer_release(body);
+    buffer_release(&larger);
+    *body = shifted;
+    struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+    struct ArrowArray batch = {.release = NULL};
+    assert_int_equal(decode_all(decoder, &messages, &batch, NULL), STATUS_OK);
+    const int32_t *values = batch.children[0]->buffers[1];
+    assert_int_equal((uintptr_t)values % 8, 0);
+    assert_int_equal(values[42], 42);
+    arrow_array_release(&batch);
+    ipc_decoder_free(decoder);
+    assert_int_equal(budget.used_bytes, 0);
+  }
+}
+
+static void nothing_is_copied_that_was_not_compressed(void **state) {
+  (void)state;
+  struct messages messages = number_messages();
+  const uint8_t *begin = messages.list[1].body.data;
+  const uint8_t *end = begin + messages.list[1].body.size_bytes;
+  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ArrowArray batch = {.release = NULL};
+  int64_t before = budget.used_bytes;
+  assert_int_equal(decode_all(decoder, &messages, &batch, NULL), STATUS_OK);
+  assert_true(budget.used_bytes <= before);
+  const uint8_t *values = batch.children[0]->buffers[1];
+  assert_true(values >= begin && values < end);
+  arrow_array_release(&batch);
+  ipc_decoder_free(decoder);
+}
+
+static void *release_elsewhere(void *context) {
+  arrow_array_release(context);
+  return NULL;
+}
+
+static void a_child_that_was_moved_out_lives_on_its_own(void **state) {
+  (void)state;
+  struct messages messages = number_messages();
+  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ArrowArray batch = {.release = NULL};
+  struct ArrowArray child;
+  pthread_t thread;
+  assert_int_equal(decode_all(decoder, &messages, &batch, NULL), STATUS_OK);
+  ipc_decoder_free(decoder);
+  arrow_array_move(batch.children[0], &child);
+  arrow_array_release(&batch);
+  assert_int_equal(((const int32_t *)child.buffers[1])[42], 42);
+  assert_true(budget.used_bytes > 0);
+  assert_int_equal(pthread_create(&thread, NULL, release_elsewhere, &child), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+static void a_schema_that_was_refused_leaves_the_decoder_as_it_was(void **state) {
+  (void)state;
+  struct messages messages = number_messages();
+  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ArrowArray none;
+  enum ipc_event event;
+  struct ipc_message broken = {.metadata = buffer_share(&messages.list[0].metadata)};
+  broken.metadata.size_bytes -= 64;
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(ipc_decoder_decode(decoder, &broken, &event, &none, NULL), STATUS_INVALID);
+  assert_null(ipc_decoder_schema(decoder));
+  assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_OK);
+  ipc_message_release(&broken);
+  ipc_decoder_free(decoder);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(text_that_is_not_utf8_is_refused_with_column_and_row),
+      cmocka_unit_test(a_character_does_not_reach_from_one_text_into_the_next),
+      cmocka_unit_test(binary_may_hold_anything),
+      cmocka_unit_test(offsets_that_fall_or_leave_the_data_are_refused),
+      cmocka_unit_test(an_index_outside_its_dictionary_is_refused),
+      cmocka_unit_test(lengths_and_counts_of_nulls_that_are_not_so_are_refused),
+      cmocka_unit_test(a_buffer_that_is_too_small_or_elsewhere_is_refused),
+      cmocka_unit_test(a_batch_has_exactly_the_nodes_and_buffers_of_its_schema),
+      cmocka_unit_test(a_stream_begins_with_its_schema_and_has_one),
+      cmocka_unit_test(indices_need_their_dictionary_unless_all_are_null),
+      cmocka_unit_test(messages_of_other_kinds_and_versions_are_refused_by_name),
+      cmocka_unit_test(a_batch_keeps_the_dictionary_that_was_in_force),
+      cmocka_unit_test(a_delta_is_refused_by_name),
+      cmocka_unit_test(a_buffer_that_expands_to_another_size_than_it_says_is_refused),
+      cmocka_unit_test(a_lie_about_the_expanded_size_takes_little_memory),
+      cmocka_unit_test(what_expands_past_the_limit_or_the_budget_is_refused),
+      cmocka_unit_test(a_body_at_any_address_is_read_from_aligned_memory),
+      cmocka_unit_test(nothing_is_copied_that_was_not_compressed),
+      cmocka_unit_test(a_child_that_was_moved_out_lives_on_its_own),
+      cmocka_unit_test(a_schema_that_was_refused_leaves_the_decoder_as_it_was),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
