@@ -71,18 +71,17 @@ static enum status step_lz4(struct ipc_expander *expander, const uint8_t *from, 
 
 static enum status prepare(struct ipc_expander *expander, enum ipc_compression compression,
                            expand_step *step, struct error *error) {
+  *step = compression == IPC_COMPRESSION_ZSTD ? step_zstd : step_lz4;
   if (compression == IPC_COMPRESSION_ZSTD) {
     if (expander->zstd == NULL) expander->zstd = ZSTD_createDCtx();
     if (expander->zstd == NULL) return error_set(error, STATUS_NOMEM, "no memory for ZSTD");
     ZSTD_DCtx_reset(expander->zstd, ZSTD_reset_session_only);
-    *step = step_zstd;
     return STATUS_OK;
   }
   if (expander->lz4 == NULL &&
       LZ4F_isError(LZ4F_createDecompressionContext(&expander->lz4, LZ4F_VERSION)))
     return error_set(error, STATUS_NOMEM, "no memory for LZ4");
   LZ4F_resetDecompressionContext(expander->lz4);
-  *step = step_lz4;
   return STATUS_OK;
 }
 

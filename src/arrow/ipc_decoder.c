@@ -136,6 +136,7 @@ static enum status add_dictionary(struct ipc_decoder *decoder, const struct layo
 static enum status assign_dictionaries(struct ipc_decoder *decoder, const struct layout *node,
                                        const int64_t **ids, struct error *error) {
   enum status status = STATUS_OK;
+  assert(decoder->dictionary_of_node != NULL);
   decoder->dictionary_of_node[node->index] = -1;
   if (node->dictionary != NULL) {
     status = add_dictionary(decoder, node, *(*ids)++, error);
@@ -509,6 +510,7 @@ static enum status decode_along(struct ipc_decoder *decoder, const struct layout
   enum status status = read_batch(table, &reading, error);
   if (status == STATUS_OK) status = count_variadic(&reading, &size.buffers, error);
   if (status != STATUS_OK) return status;
+  assert(layout != NULL); /* a schema has come before what needs one */
   measure(decoder, layout, &size);
   size.holds += size.buffers;
   status = array_tree_new(&size, tree, error);
@@ -522,7 +524,7 @@ static enum status decode_along(struct ipc_decoder *decoder, const struct layout
     status = take_children(&reading, layout, root, error);
   } else {
     status = take_node(&reading, layout, &root, error);
-    if (status == STATUS_OK && root->length != reading.length)
+    if (status == STATUS_OK && root != NULL && root->length != reading.length)
       status = error_set(error, STATUS_INVALID, "a dictionary's values are not as many as it says");
   }
   if (status == STATUS_OK) status = check_even(&reading, error);

@@ -2,10 +2,17 @@
  * children belong to it. */
 #include "arrow/schema.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+static enum status no_memory(struct error *error) {
+  error_set(error, STATUS_NOMEM, "no memory for a schema");
+  return STATUS_NOMEM;
+}
+
 static void release_owned(struct ArrowSchema *schema) {
+  assert(schema->n_children == 0 || schema->children != NULL);
   for (int64_t i = 0; i < schema->n_children; i++) {
     arrow_schema_release(schema->children[i]);
     free(schema->children[i]);
@@ -32,7 +39,7 @@ enum status arrow_schema_init(struct ArrowSchema *out, const char *format, const
   if (strings == NULL || (children > 0 && places == NULL)) {
     free(strings);
     free(places);
-    return error_set(error, STATUS_NOMEM, "no memory for a schema");
+    return no_memory(error);
   }
   memcpy(strings, format, format_bytes);
   memcpy(strings + format_bytes, name, name_bytes);
@@ -41,11 +48,11 @@ enum status arrow_schema_init(struct ArrowSchema *out, const char *format, const
   out->children = places;
   out->private_data = strings;
   out->release = release_owned;
-  for (; out->n_children < children; out->n_children++) {
+  for (; places != NULL && out->n_children < children; out->n_children++) {
     places[out->n_children] = calloc(1, sizeof(struct ArrowSchema));
     if (places[out->n_children] != NULL) continue;
     release_owned(out);
-    return error_set(error, STATUS_NOMEM, "no memory for a schema");
+    return no_memory(error);
   }
   return STATUS_OK;
 }
@@ -77,6 +84,7 @@ static enum status copy_metadata(const char *metadata, struct ArrowSchema *out,
 
 static enum status copy(const struct ArrowSchema *schema, int depth, struct ArrowSchema *out,
                         struct error *error) {
+  assert(out != NULL);
   out->release = NULL;
   if (depth > ARROW_DEPTH_MAX)
     return error_set(error, STATUS_INVALID, "the schema is nested deeper than %d", ARROW_DEPTH_MAX);
@@ -90,9 +98,8 @@ static enum status copy(const struct ArrowSchema *schema, int depth, struct Arro
     status = copy(schema->children[i], depth + 1, out->children[i], error);
   if (status == STATUS_OK && schema->dictionary != NULL) {
     out->dictionary = calloc(1, sizeof *out->dictionary);
-    status = out->dictionary == NULL
-                 ? error_set(error, STATUS_NOMEM, "no memory for a schema")
-                 : copy(schema->dictionary, depth + 1, out->dictionary, error);
+    status = out->dictionary == NULL ? error_set(error, STATUS_NOMEM, "no memory for a schema")
+                                     : copy(schema->dictionary, depth + 1, out->dictionary, error);
   }
   if (status != STATUS_OK) arrow_schema_release(out);
   return status;

@@ -61,15 +61,21 @@ static enum status map(int file, struct buffer *out, struct error *error) {
   struct stat stat;
   if (fstat(file, &stat) != 0 || stat.st_size <= 0)
     return error_set(error, STATUS_IO, "its size cannot be told: %s", strerror(errno));
+  size_t bytes = (size_t)stat.st_size;
+  void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+  if (data == MAP_FAILED)
+    return error_set(error, STATUS_IO, "it cannot be mapped: %s", strerror(errno));
   struct mapping *mapping = malloc(sizeof *mapping);
-  if (mapping == NULL) return error_set(error, STATUS_NOMEM, "no memory for a source");
-  mapping->bytes = (size_t)stat.st_size;
-  mapping->data = mmap(NULL, mapping->bytes, PROT_READ, MAP_PRIVATE, file, 0);
-  enum status status = mapping->data == MAP_FAILED
-                           ? error_set(error, STATUS_IO, "it cannot be mapped: %s", strerror(errno))
-                           : buffer_wrap(out, mapping->data, stat.st_size, unmap, mapping, error);
-  if (status != STATUS_OK && mapping->data != MAP_FAILED) munmap(mapping->data, mapping->bytes);
-  if (status != STATUS_OK) free(mapping);
+  enum status status = STATUS_NOMEM;
+  if (mapping != NULL) {
+    *mapping = (struct mapping){data, bytes};
+    status = buffer_wrap(out, data, stat.st_size, unmap, mapping, error);
+    if (status == STATUS_OK) return STATUS_OK; /* which the buffer holds now */
+  } else {
+    error_set(error, status, "no memory for a source");
+  }
+  free(mapping);
+  munmap(data, bytes);
   return status;
 }
 
@@ -156,18 +162,19 @@ static enum status start(struct ipc_file_source *made, int file, struct budget *
 enum status source_ipc_file_open(int file, const char *name, struct budget *budget,
                                  struct source **source, struct error *error) {
   struct ipc_file_source *made = calloc(1, sizeof *made);
-  enum status status =
-      made != NULL ? STATUS_OK : error_set(error, STATUS_NOMEM, "no memory for a source");
-  if (status == STATUS_OK) {
-    made->source.type = &SOURCE_IPC_FILE;
-    made->name = strdup(name);
-    status = made->name != NULL ? start(made, file, budget, error)
-                                : error_set(error, STATUS_NOMEM, "no memory for a source");
+  if (made == NULL) {
+    close(file);
+    return error_set(error, STATUS_NOMEM, "no memory for a source");
   }
+  made->source.type = &SOURCE_IPC_FILE;
+  made->name = strdup(name);
+  enum status status = made->name != NULL
+                           ? start(made, file, budget, error)
+                           : error_set(error, STATUS_NOMEM, "no memory for a source");
   close(file); /* the mapping stays */
   if (status == STATUS_OK)
     *source = &made->source;
-  else if (made != NULL)
+  else
     file_close(&made->source);
   return status;
 }

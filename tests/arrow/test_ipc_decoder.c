@@ -264,7 +264,7 @@ static void offsets_that_fall_or_leave_the_data_are_refused(void **state) {
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
     uint8_t *at = find(&messages.list[1].body, before, sizeof before);
-    memcpy(at + 4 * cases[i].index, &cases[i].value, sizeof cases[i].value);
+    memcpy(at + (ptrdiff_t)4 * cases[i].index, &cases[i].value, sizeof cases[i].value);
     expect_refusal(&messages, cases[i].said);
   }
 }
