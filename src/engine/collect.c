@@ -31,6 +31,10 @@ static void block_release(struct block *block, struct budget *budget) {
   *block = (struct block){0};
 }
 
+static int64_t round_up(int64_t bytes) {
+  return (bytes + BUFFER_ALIGNMENT_BYTES - 1) / BUFFER_ALIGNMENT_BYTES * BUFFER_ALIGNMENT_BYTES;
+}
+
 /* Room for `bytes` more. `hint_bytes` is what the last batch needed. */
 static enum status block_reserve(struct block *block, struct budget *budget, int64_t bytes,
                                  int64_t hint_bytes, struct error *error) {
@@ -39,10 +43,12 @@ static enum status block_reserve(struct block *block, struct budget *budget, int
   int64_t capacity = block->capacity_bytes * 2;
   if (capacity < BLOCK_BYTES_MIN) capacity = BLOCK_BYTES_MIN;
   if (block->capacity_bytes == 0 && capacity < hint_bytes) capacity = hint_bytes;
-  if (capacity < needed) capacity = needed;
-  capacity =
-      (capacity + BUFFER_ALIGNMENT_BYTES - 1) / BUFFER_ALIGNMENT_BYTES * BUFFER_ALIGNMENT_BYTES;
+  capacity = round_up(capacity < needed ? needed : capacity);
   enum status status = budget == NULL ? STATUS_OK : budget_take(budget, capacity, error);
+  if (status == STATUS_BUDGET) { /* not with room to grow, then */
+    capacity = round_up(needed);
+    status = budget_take(budget, capacity, error);
+  }
   if (status != STATUS_OK) return status;
   uint8_t *data = aligned_alloc(BUFFER_ALIGNMENT_BYTES, (size_t)capacity);
   if (data == NULL) {
@@ -893,7 +899,8 @@ static void column_move(struct column *column, struct ArrowArray *array) {
 static enum status columns_settle(struct column *column, struct error *error) {
   enum status status = STATUS_OK;
   if (column->has_offsets) status = offsets_reserve(column, 0, error);
-  if (status == STATUS_OK && column->child_count == 0 && column->type != DUCKDB_TYPE_SQLNULL)
+  if (status == STATUS_OK && column->data.data == NULL && column->child_count == 0 &&
+      column->type != DUCKDB_TYPE_SQLNULL)
     status = block_reserve(&column->data, column->budget, 1, 0, error);
   for (int64_t i = 0; i < column->child_count && status == STATUS_OK; i++)
     status = columns_settle(&column->children[i], error);
