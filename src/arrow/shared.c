@@ -91,6 +91,12 @@ static int64_t node_bytes(const struct ArrowSchema *schema, const struct ArrowAr
     item_length = length * type.fixed_size;
   } else if (type.kind == ARROW_STRUCT) {
     item_start = first;
+  } else if (layout_is_view(type.kind)) {
+    const int32_t *views = array->buffers[1];
+    for (int64_t i = first; i < first + length; i++) {
+      int32_t view_bytes = views[i * (VIEW_BYTES / 4)];
+      bytes += VIEW_BYTES + (view_bytes > VIEW_INLINE_BYTES ? view_bytes : 0);
+    }
   } else {
     bytes += type.kind == ARROW_BOOL ? bits_to_bytes(length) : length * layout_value_bytes(&type);
   }
