@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import pyarrow as pa
 import requests
@@ -203,6 +204,14 @@ class Server:
         """`name` as a table's bare name in the default schema."""
         sql = "SELECT count(*) AS n FROM information_schema.tables WHERE table_name = ?"
         return self.value(sql, params=[name]) == 1
+
+
+def wait_until(condition, what):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within 60 s")
 
 
 def problem(answer, status, *words):

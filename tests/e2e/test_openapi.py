@@ -4,13 +4,16 @@ not, by schemathesis; every answer is checked against it. The same requests each
 import io
 
 import pyarrow as pa
+import pytest
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
     content_type_conformance,
+    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
@@ -77,9 +80,64 @@ def test_the_server_does_what_its_description_says(server, case):
             content_type_conformance,
             response_headers_conformance,
             response_schema_conformance,
+            negative_data_rejection,
             unsupported_method,
+            allow_header_conformance,
         ],
     )
+
+
+def answers(server):
+    """(operation, its answer), one for each form that a sound request is answered in."""
+    sql = {"Content-Type": "application/sql"}
+    server.rows("CREATE OR REPLACE TABLE described AS SELECT 1 AS a, 'x' AS b")
+    yield "POST /ingest/{stream}", server.ingest("described_too", _stream([1, 2], True))
+    for accept in (ARROW, "application/json", "application/x-ndjson", "text/csv"):
+        headers = {**sql, "Accept": accept}
+        yield "POST /query", server.post("/query", data=b"FROM described", headers=headers)
+        headers = {"Accept": accept}
+        yield "GET /query", server.get("/query", params={"sql": "FROM described"}, headers=headers)
+    yield "POST /query", server.query("SELECT ? AS a", params=[None])
+    yield "POST /query", server.query("DROP TABLE described_too")
+    yield "GET /streams", server.get("/streams")
+    yield "GET /tables", server.get("/tables")
+    yield "GET /tables/{table}", server.get("/tables/described")
+    yield "GET /healthz", server.get("/healthz")
+    yield "GET /version", server.get("/version")
+
+
+def test_sound_answers_are_as_described(server):
+    seen = set()
+    for label, answer in answers(server):
+        assert answer.status_code == 200, (label, answer.text)
+        method, path = label.split()
+        schema[path][method].validate_response(answer)
+        seen.add(label)
+    assert seen == {operation.ok().label for operation in schema.get_all_operations()}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 406, 413, 415, 422, 501])
+def test_refusals_are_as_described(server, name, status):
+    wide = pa.table({"id": [1], "surplus": [1]})
+    label, answer = {
+        400: lambda: ("POST /query", server.query("SELEC")),
+        403: lambda: ("POST /query", server.query("INSTALL httpfs")),
+        404: lambda: ("GET /tables/{table}", server.get(f"/tables/{name}")),
+        406: lambda: ("POST /query", server.query("SELECT 1", accept="image/png")),
+        413: lambda: ("POST /query", server.query("SELECT '" + "x" * (5 << 20) + "'")),
+        415: lambda: ("POST /ingest/{stream}", server.ingest(name, b"", content_type="text/csv")),
+        422: lambda: (
+            server.rows(f"CREATE TABLE {name} (id BIGINT)"),
+            ("POST /ingest/{stream}", server.ingest(name, wide)),
+        )[1],
+        501: lambda: (
+            "POST /ingest/{stream}",
+            server.ingest(name, pa.table({"d": pa.array([1], pa.duration("ns"))})),
+        ),
+    }[status]()
+    assert answer.status_code == status, answer.text
+    method, path = label.split()
+    schema[path][method].validate_response(answer)
 
 
 def test_the_description_names_every_route_and_no_other(server):

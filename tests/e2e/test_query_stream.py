@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from wire import Connection, head
 
-from server import ARROW, problem, read_arrow
+from server import ARROW, problem, read_arrow, wait_until
 
 MILLION = "SELECT i AS id, i * 0.5 AS half, 'row ' || i AS word FROM range(1000000) t(i)"
 ENDLESS = (
@@ -42,14 +42,6 @@ def read_head(connection):
     while connection.reader.readline() != b"\r\n":
         pass
     return int(status.split()[1])
-
-
-def wait_until(condition, what):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{what}: not within 60 s")
 
 
 def running(server):
