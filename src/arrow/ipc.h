@@ -89,9 +89,10 @@ enum status ipc_framer_finish(const struct ipc_framer *framer, bool eos_optional
 struct ipc_decoder;
 
 enum ipc_event {
-  IPC_EVENT_SCHEMA,     /* ipc_decoder_schema is known now */
-  IPC_EVENT_DICTIONARY, /* nothing for the caller */
-  IPC_EVENT_BATCH       /* `batch` holds a struct array of the schema */
+  IPC_EVENT_SCHEMA,      /* ipc_decoder_schema is known now */
+  IPC_EVENT_DICTIONARY,  /* nothing for the caller */
+  IPC_EVENT_REPLACEMENT, /* a dictionary that was known is another now: streams may, files not */
+  IPC_EVENT_BATCH        /* `batch` holds a struct array of the schema */
 };
 
 enum status ipc_decoder_new(const struct ipc_limits *limits, struct budget *budget,

@@ -560,7 +560,8 @@ static enum status take_batch(struct ipc_decoder *decoder, const struct ipc_head
 
 static enum status take_dictionary_batch(struct ipc_decoder *decoder,
                                          const struct ipc_header *header,
-                                         struct ipc_message *message, struct error *error) {
+                                         struct ipc_message *message, enum ipc_event *event,
+                                         struct error *error) {
   int64_t id = 0;
   int64_t is_delta = 0;
   struct fb_table data;
@@ -594,6 +595,7 @@ static enum status take_dictionary_batch(struct ipc_decoder *decoder,
     error_at(error, "dictionary %" PRId64, id);
     return status;
   }
+  *event = dictionary->shared == NULL ? IPC_EVENT_DICTIONARY : IPC_EVENT_REPLACEMENT;
   arrow_shared_release(dictionary->shared);
   dictionary->shared = shared;
   return STATUS_OK;
@@ -603,6 +605,7 @@ enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *
                                enum ipc_event *event, struct ArrowArray *batch,
                                struct error *error) {
   batch->release = NULL;
+  *event = IPC_EVENT_DICTIONARY;
   struct ipc_header header;
   enum status status = ipc_header_read(&message->metadata, &header, error);
   if (status == STATUS_OK && header.body_bytes > message->body.size_bytes)
@@ -614,8 +617,7 @@ enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *
     *event = IPC_EVENT_SCHEMA;
     status = take_schema(decoder, &header, error);
   } else if (status == STATUS_OK && header.type == IPC_HEADER_DICTIONARY) {
-    *event = IPC_EVENT_DICTIONARY;
-    status = take_dictionary_batch(decoder, &header, message, error);
+    status = take_dictionary_batch(decoder, &header, message, event, error);
   } else if (status == STATUS_OK) {
     *event = IPC_EVENT_BATCH;
     status = take_batch(decoder, &header, message, batch, error);

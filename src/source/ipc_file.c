@@ -87,6 +87,8 @@ static int64_t prefix_bytes(const uint8_t *at) {
   return memcmp(at, continuation, sizeof continuation) == 0 ? 8 : 4;
 }
 
+/* Dictionaries come before all batches, so one that replaces another would change rows
+ * that were written with the other. */
 static enum status decode(struct ipc_file_source *made, int64_t offset, int64_t metadata_bytes,
                           int64_t body_bytes, struct ArrowArray *batch, struct error *error) {
   int64_t prefix = prefix_bytes(made->mapping.data + offset);
@@ -98,6 +100,11 @@ static enum status decode(struct ipc_file_source *made, int64_t offset, int64_t 
   enum ipc_event event;
   enum status status = ipc_decoder_decode(made->decoder, &message, &event, batch, error);
   if (status != STATUS_OK) ipc_message_release(&message);
+  if (status == STATUS_OK && event == IPC_EVENT_REPLACEMENT)
+    status = error_set(error, STATUS_INVALID,
+                       "the message at byte %" PRId64
+                       " replaces a dictionary, which an Arrow file cannot",
+                       offset);
   return status;
 }
 

@@ -258,6 +258,33 @@ static void a_truncated_file_is_refused_when_it_is_opened(void **state) {
   free(bytes.data);
 }
 
+/* Lets the footer name the first dictionary twice. */
+static void a_file_that_replaces_a_dictionary_is_refused(void **state) {
+  (void)state;
+  enum { BLOCK_BYTES = 24 };
+  struct bytes bytes =
+      load(ARROWPORT_TEST_DATA "/arrow-ipc/1.0.0-littleendian/generated_dictionary.arrow_file");
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_file file;
+  assert_int_equal(ipc_file_open(bytes.data, (int64_t)bytes.count, &limits, &file, NULL),
+                   STATUS_OK);
+  assert_true(file.dictionary_count >= 2);
+  uint8_t *second = NULL;
+  for (uint8_t *at = bytes.data; at + BLOCK_BYTES <= bytes.data + bytes.count; at++)
+    if (memcmp(at, &file.dictionaries[1].offset_bytes, 8) == 0 &&
+        memcmp(at + 16, &file.dictionaries[1].body_bytes, 8) == 0)
+      second = at;
+  assert_non_null(second);
+  memcpy(second, &file.dictionaries[0].offset_bytes, 8);
+  memcpy(second + 8, &file.dictionaries[0].metadata_bytes, 4);
+  memcpy(second + 16, &file.dictionaries[0].body_bytes, 8);
+  ipc_file_release(&file);
+  const char *path = store(bytes.data, bytes.count);
+  expect_refusal(read_path(path), STATUS_INVALID, "replaces a dictionary");
+  remove_temporary();
+  free(bytes.data);
+}
+
 static void what_is_not_arrow_is_refused_with_its_name_and_place(void **state) {
   (void)state;
   static const char csv[] = "id,name\n1,one\n2,two\n";
@@ -345,6 +372,7 @@ int main(void) {
       cmocka_unit_test(an_arrow_file_on_standard_input_is_refused_by_name),
       cmocka_unit_test(a_truncated_stream_is_an_error_and_not_an_end),
       cmocka_unit_test(a_truncated_file_is_refused_when_it_is_opened),
+      cmocka_unit_test(a_file_that_replaces_a_dictionary_is_refused),
       cmocka_unit_test(what_is_not_arrow_is_refused_with_its_name_and_place),
       cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_reason),
       cmocka_unit_test(a_batch_outlives_its_source),
