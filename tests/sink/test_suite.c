@@ -1,0 +1,80 @@
+/* The shared suite for every sink that is built in: one line each, at the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sink/duckdb.h"
+#include "suite.h"
+
+static void nothing_to_configure(struct config *config) { (void)config; }
+static void nothing_to_clean(void) {}
+
+/* ---- duckdb -------------------------------------------------------------------------- */
+
+static char folder[64], path[96];
+
+static void duckdb_in_a_file(struct config *config) {
+  struct error error = {0};
+  if (folder[0] == '\0') {
+    strcpy(folder, "/tmp/arrowport-sink-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/data.duckdb", folder);
+  }
+  if (config_set(config, "path", path, CONFIG_FLAG, &error) != STATUS_OK)
+    fail_msg("%s", error.text);
+}
+
+static void duckdb_clean(void) {
+  char wal[128];
+  snprintf(wal, sizeof wal, "%s.wal", path);
+  unlink(path);
+  unlink(wal);
+  assert_int_equal(rmdir(folder), 0); /* and nothing else was in it */
+  folder[0] = '\0';
+}
+
+static enum status duckdb_read(struct sink *sink, const struct table_name *table, struct text *out,
+                               struct error *error) {
+  struct engine_session *session;
+  struct engine_result *result = NULL;
+  struct engine_table info = {0};
+  struct text sql = TEXT_EMPTY;
+  enum status status = engine_session_open(sink_duckdb_engine(sink), &session, error);
+  if (status != STATUS_OK) return status;
+  status = engine_table_info(session, table, &info, error);
+  engine_table_release(&info);
+  if (status == STATUS_OK) status = text_add(&sql, "SELECT * FROM ", error);
+  if (status == STATUS_OK) status = text_add_identifier(&sql, table->table, error);
+  if (status == STATUS_OK) status = text_add(&sql, " ORDER BY n", error);
+  if (status == STATUS_OK)
+    status = engine_query(session, &(struct engine_query){.sql = sql.data}, &result, error);
+  while (status == STATUS_OK) {
+    struct ArrowArray batch;
+    status = engine_result_next(result, &batch, error);
+    if (status != STATUS_OK || batch.release == NULL) break;
+    status = suite_ndjson(engine_result_schema(result), &batch, out, error);
+    arrow_array_release(&batch);
+  }
+  engine_result_close(result);
+  engine_session_close(session);
+  text_release(&sql);
+  return status;
+}
+
+int main(void) {
+  static const struct suite_target targets[] = {
+      {"duckdb in memory", "duckdb", nothing_to_configure, nothing_to_clean, false, duckdb_read},
+      {"duckdb in a file", "duckdb", duckdb_in_a_file, duckdb_clean, true, duckdb_read},
+      {"null", "null", nothing_to_configure, nothing_to_clean, false, NULL},
+  };
+  int failed = 0;
+  for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) failed += suite_run(&targets[i]);
+  return failed;
+}
