@@ -27,6 +27,7 @@ enum {
 struct duckdb_sink {
   struct sink base;
   struct engine *engine;
+  bool read_only;
   int64_t insert_rows;
   int64_t insert_bytes_max;
 };
@@ -87,6 +88,7 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
   struct duckdb_sink *sink = calloc(1, sizeof *sink);
   if (sink == NULL) return error_set(error, STATUS_NOMEM, "no memory for a sink");
   sink->base.type = &SINK_DUCKDB;
+  sink->read_only = config_boolean(config, "read_only");
   sink->insert_rows = config_integer(config, "insert_rows");
   sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
   const char *path = config_string(config, "path");
@@ -95,7 +97,7 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
       &(struct engine_options){.path = path,
                                .memory_limit_bytes = config_integer(config, "memory_limit"),
                                .threads = (int)config_integer(config, "threads"),
-                               .read_only = config_boolean(config, "read_only")},
+                               .read_only = sink->read_only},
       &sink->engine, error);
   if (status != STATUS_OK) {
     free(sink);
@@ -155,6 +157,8 @@ static void wait_ms(int ms) {
 static enum status duckdb_begin(struct sink *base, const struct load_spec *spec, struct load **out,
                                 struct error *error) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
+  if (sink->read_only)
+    return error_set(error, STATUS_UNAVAILABLE, "the database is open for reading only");
   struct duckdb_load *load = calloc(1, sizeof *load);
   if (load == NULL) return error_set(error, STATUS_NOMEM, "no memory for a load");
   load->base.sink = base;
