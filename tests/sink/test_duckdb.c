@@ -200,16 +200,9 @@ static void a_table_that_changes_under_a_load_is_a_conflict(void **state) {
   ok(begin("t", SINK_APPEND, &load, &error), &error);
   ok(append(load, rows_from(0, 10, 3), &error), &error);
   ask("ALTER TABLE t ADD COLUMN more INTEGER");
-  enum status s1 = append(load, rows_from(10, 10, 3), &error);
-  print_message("%d %s\n", s1, error.text);
-  s1 = append(load, rows_from(10, 10, 3), &error);
-  print_message("%d %s\n", s1, error.text);
-  s1 = load_commit(load, &result, &error);
-  print_message("%d %s\n", s1, error.text);
-  sink_close(sink);
-  return;
-  assert_int_equal(append(load, rows_from(10, 10, 3), &error), STATUS_INTERNAL);
-  load_abort(load);
+  ok(append(load, rows_from(10, 10, 3), &error), &error);
+  assert_int_equal(load_commit(load, &result, &error), STATUS_CONFLICT);
+  assert_non_null(strstr(error.text, "altered by a different transaction"));
   assert_int_equal(ask("SELECT count(*) FROM t"), 0);
   sink_close(sink);
 }
@@ -225,7 +218,7 @@ static void rows_that_break_a_constraint_take_their_load_along(void **state) {
   ok(append(load, rows_from(0, 5, 3), &error), &error);
   ok(append(load, rows_from(4, 5, 3), &error), &error);
   assert_int_equal(load_commit(load, &result, &error), STATUS_SCHEMA);
-  if (strstr(error.text, "n: 4") == NULL) fail_msg("%s", error.text);
+  assert_non_null(strstr(error.text, "duplicate key \"4\""));
   assert_int_equal(ask("SELECT count(*) FROM t"), 0);
   /* Two loads that bring the same key: the second commit fails. */
   struct load *other;
