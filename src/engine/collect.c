@@ -226,7 +226,7 @@ enum status collector_new(const struct duckdb_api *duckdb, duckdb_result *result
   if (collector == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
   collector->duckdb = duckdb;
   collector->budget = budget;
-  int64_t count = duckdb->result_return_type(*result) == DUCKDB_RESULT_TYPE_QUERY_RESULT
+  int64_t count = duckdb->result_return_type(*result) != DUCKDB_RESULT_TYPE_NOTHING
                       ? (int64_t)duckdb->column_count(result)
                       : 0;
   enum status status = arrow_schema_init(&collector->schema, "+s", "", false, count, error);

@@ -158,7 +158,9 @@ const struct ArrowSchema *engine_result_schema(const struct engine_result *resul
  * STATUS_SCHEMA names a row and column whose value Arrow's type does not hold. */
 enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
                                struct error *error) WARN_UNUSED;
-/* True when the statement answers with rows; false for CREATE, INSERT, ... */
+/* True when the statement was asked for rows. INSERT, UPDATE and DELETE answer all the
+ * same: one row, whose column `Count` says how many they changed. CREATE and the like
+ * have no columns. */
 bool engine_result_has_rows(const struct engine_result *result);
 int64_t engine_result_changed_rows(const struct engine_result *result);
 /* A result that is closed before its end is cancelled. NULL is allowed. */

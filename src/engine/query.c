@@ -313,7 +313,7 @@ static enum status gather(struct engine_result *result, bool *full, struct error
 enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
                                struct error *error) {
   *batch = (struct ArrowArray){0};
-  bool more = !result->drained && !result->ended, full = false;
+  bool more = !result->drained, full = false;
   while (more && !full) {
     enum status status = draw(result, &more, error);
     if (status == STATUS_OK && more) status = gather(result, &full, error);

@@ -278,7 +278,13 @@ static void statements_without_rows_say_how_many_they_changed(void **state) {
     struct engine_result *result = query(&(struct engine_query){.sql = cases[i].sql});
     assert_int_equal(engine_result_changed_rows(result), cases[i].changed);
     if (strcmp(cases[i].sql, "CHECKPOINT") != 0) assert_false(engine_result_has_rows(result));
+    const struct ArrowSchema *schema = engine_result_schema(result);
     struct ArrowArray batch = next(result);
+    if (cases[i].changed > 0) {
+      assert_string_equal(schema->children[0]->name, "Count");
+      assert_int_equal(batch.length, 1);
+      assert_int_equal(((const int64_t *)batch.children[0]->buffers[1])[0], cases[i].changed);
+    }
     if (batch.release != NULL) arrow_array_release(&batch);
     engine_result_close(result);
   }
