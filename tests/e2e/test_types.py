@@ -69,7 +69,9 @@ EXACT = {
     "timestamp[us]": raw(
         [0, -1, 2**63 - 2, -9223372022400000000, None], pa.int64(), pa.timestamp("us")
     ),
-    "timestamp[ns]": raw([0, -1, 2**63 - 2, -(2**63) + 2, None], pa.int64(), pa.timestamp("ns")),
+    "timestamp[ns]": raw(
+        [0, -1, 2**63 - 2, -9223286400000000000, None], pa.int64(), pa.timestamp("ns")
+    ),
     "timestamp[us, UTC]": raw([0, -1, 2**63 - 2, None], pa.int64(), pa.timestamp("us", "UTC")),
     "month_day_nano": pa.array(
         [(1, -2, 3_000), (0, 0, 0), None, (-(2**31), 2**31 - 1, -86_400_000_000_000)],
@@ -344,6 +346,7 @@ REFUSED_VALUES = {
     "time32 after midnight": raw([0, 86_400], pa.int32(), pa.time32("s")),
     "time64 before midnight": raw([0, -1], pa.int64(), pa.time64("us")),
     "timestamp[s] beyond": raw([0, 2**62], pa.int64(), pa.timestamp("s")),
+    "timestamp[ns] before 1677-09-22": raw([0, -(2**63) + 2], pa.int64(), pa.timestamp("ns")),
     "timestamp[us] infinity": raw([0, 2**63 - 1], pa.int64(), pa.timestamp("us")),
     "duration[s] beyond": raw([0, 2**62], pa.int64(), pa.duration("s")),
     "interval within a microsecond": pa.array([(0, 0, 0), (0, 0, 1)], MONTH_DAY_NANO),
