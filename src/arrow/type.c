@@ -16,11 +16,11 @@ static const struct {
   enum arrow_kind kind;
   int32_t bit_width;
 } letters[] = {
-    {'n', ARROW_NULL, 0},     {'b', ARROW_BOOL, 1},     {'c', ARROW_INT8, 8},
-    {'C', ARROW_UINT8, 8},    {'s', ARROW_INT16, 16},   {'S', ARROW_UINT16, 16},
-    {'i', ARROW_INT32, 32},   {'I', ARROW_UINT32, 32},  {'l', ARROW_INT64, 64},
-    {'L', ARROW_UINT64, 64},  {'e', ARROW_FLOAT16, 16}, {'f', ARROW_FLOAT32, 32},
-    {'g', ARROW_FLOAT64, 64}, {'z', ARROW_BINARY, 0},   {'Z', ARROW_LARGE_BINARY, 0},
+    {'n', ARROW_NULL, 0},     {'b', ARROW_BOOL, 1},       {'c', ARROW_INT8, 8},
+    {'C', ARROW_UINT8, 8},    {'s', ARROW_INT16, 16},     {'S', ARROW_UINT16, 16},
+    {'i', ARROW_INT32, 32},   {'I', ARROW_UINT32, 32},    {'l', ARROW_INT64, 64},
+    {'L', ARROW_UINT64, 64},  {'e', ARROW_FLOAT16, 16},   {'f', ARROW_FLOAT32, 32},
+    {'g', ARROW_FLOAT64, 64}, {'z', ARROW_BINARY, 0},     {'Z', ARROW_LARGE_BINARY, 0},
     {'u', ARROW_UTF8, 0},     {'U', ARROW_LARGE_UTF8, 0},
 };
 
@@ -242,8 +242,7 @@ static enum status print(const struct ArrowSchema *schema, int depth, struct tex
   case ARROW_DECIMAL:
     return text_add_format(out, error, "decimal%d(%d, %d)", type.bit_width, type.precision,
                            type.scale);
-  case ARROW_FIXED_SIZE_BINARY:
-    return text_add_format(out, error, "%s[%d]", name, type.fixed_size);
+  case ARROW_FIXED_SIZE_BINARY: return text_add_format(out, error, "%s[%d]", name, type.fixed_size);
   default: break;
   }
   enum status status = text_add(out, name, error);
