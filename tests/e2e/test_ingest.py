@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from wire import Connection, ingest_head
 
 from server import ipc, problem
-from wire import Connection, ingest_head
 
 
 def small(first=0, rows=3):
