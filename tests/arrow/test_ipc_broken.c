@@ -233,6 +233,109 @@ static void a_stream_with_any_word_at_its_extremes_is_refused_or_can_be_walked(v
   assert_true(tally.refused > 1000 && tally.read > 1000);
 }
 
+static void release_exact(void *memory) { free(memory); }
+
+/* A message whose metadata lies in memory of exactly its size: a sanitizer sees whoever
+ * reads a byte past it. The decoder alone, as for messages that come ready cut. */
+static void check_exact(struct ipc_decoder *decoder, const uint8_t *metadata, int64_t bytes,
+                        const struct buffer *body) {
+  uint8_t *exact = malloc(bytes > 0 ? (size_t)bytes : 1);
+  struct ipc_message message = {.body = buffer_share(body)};
+  struct ArrowArray batch = {.release = NULL};
+  struct error error = {0};
+  enum ipc_event event;
+  assert_non_null(exact);
+  memcpy(exact, metadata, (size_t)bytes);
+  assert_int_equal(buffer_wrap(&message.metadata, exact, bytes, release_exact, exact, NULL),
+                   STATUS_OK);
+  enum status status = ipc_decoder_decode(decoder, &message, &event, &batch, &error);
+  assert_int_not_equal(status, STATUS_INTERNAL);
+  if (status != STATUS_OK) ipc_message_release(&message);
+  if (batch.release == NULL) return;
+  assert_null(array_walk(ipc_decoder_schema(decoder), &batch, NULL));
+  arrow_array_release(&batch);
+}
+
+/* Cut anywhere, and with each bit flipped, while the decoder knows the schema. */
+static void check_metadata(struct ipc_decoder *decoder, const struct ipc_message *message) {
+  int64_t bytes = message->metadata.size_bytes;
+  for (int64_t cut = 0; cut < bytes; cut++)
+    check_exact(decoder, message->metadata.data, cut, &message->body);
+  for (int64_t bit = 0; bit < 8 * bytes; bit++) {
+    message->metadata.data[bit / 8] ^= (uint8_t)(1 << (bit % 8));
+    check_exact(decoder, message->metadata.data, bytes, &message->body);
+    message->metadata.data[bit / 8] ^= (uint8_t)(1 << (bit % 8));
+  }
+}
+
+/* The sample's messages one after the other, each damaged before it is decoded whole. */
+static void check_messages(const char *sample) {
+  struct buffer whole = load(sample, ".stream");
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_framer *framer = NULL;
+  struct ipc_decoder *decoder = NULL;
+  assert_int_equal(ipc_framer_new(&limits, &budget, &framer, NULL), STATUS_OK);
+  assert_int_equal(ipc_decoder_new(&limits, &budget, &decoder, NULL), STATUS_OK);
+  for (int64_t at = 0; at < whole.size_bytes;) {
+    uint8_t *window = NULL;
+    int64_t bytes = 0;
+    enum ipc_frame frame = IPC_FRAME_PARTIAL;
+    assert_int_equal(ipc_framer_window(framer, &window, &bytes, NULL), STATUS_OK);
+    if (bytes > whole.size_bytes - at) bytes = whole.size_bytes - at;
+    memcpy(window, whole.data + at, (size_t)bytes);
+    assert_int_equal(ipc_framer_filled(framer, bytes, &frame, NULL), STATUS_OK);
+    at += bytes;
+    if (frame != IPC_FRAME_MESSAGE) continue;
+    struct ipc_message message;
+    struct ArrowArray batch;
+    enum ipc_event event;
+    ipc_framer_take(framer, &message);
+    if (ipc_decoder_schema(decoder) != NULL) check_metadata(decoder, &message);
+    assert_int_equal(ipc_decoder_decode(decoder, &message, &event, &batch, NULL), STATUS_OK);
+    arrow_array_release(&batch);
+  }
+  ipc_decoder_free(decoder);
+  ipc_framer_free(framer);
+  buffer_release(&whole);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+static void damaged_metadata_is_never_read_past_its_end(void **state) {
+  (void)state;
+  check_messages("0.14.1/generated_decimal");
+  check_messages("2.0.0-compression/generated_zstd");
+  check_messages("1.0.0-littleendian/generated_nested_dictionary");
+}
+
+static struct ipc_decoder *fresh_decoder(void) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_decoder *decoder = NULL;
+  assert_int_equal(ipc_decoder_new(&limits, &budget, &decoder, NULL), STATUS_OK);
+  return decoder;
+}
+
+static void a_damaged_schema_is_never_read_past_its_end(void **state) {
+  (void)state;
+  struct buffer whole = load("1.0.0-littleendian/generated_custom_metadata", ".stream");
+  struct buffer none = BUFFER_EMPTY;
+  int32_t bytes; /* behind the continuation marker */
+  memcpy(&bytes, whole.data + 4, sizeof bytes);
+  for (int64_t cut = 0; cut < bytes; cut++) {
+    struct ipc_decoder *decoder = fresh_decoder();
+    check_exact(decoder, whole.data + 8, cut, &none);
+    ipc_decoder_free(decoder);
+  }
+  for (int64_t bit = 0; bit < (int64_t)8 * bytes; bit++) {
+    struct ipc_decoder *decoder = fresh_decoder();
+    whole.data[8 + bit / 8] ^= (uint8_t)(1 << (bit % 8));
+    check_exact(decoder, whole.data + 8, bytes, &none);
+    whole.data[8 + bit / 8] ^= (uint8_t)(1 << (bit % 8));
+    ipc_decoder_free(decoder);
+  }
+  buffer_release(&whole);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
 /* ---- without memory ---------------------------------------------------------------------- */
 
 static void a_budget_that_is_too_small_is_an_error_and_leaks_nothing(void **state) {
@@ -261,6 +364,8 @@ int main(void) {
       cmocka_unit_test(a_stream_with_any_bit_flipped_is_refused_or_can_be_walked),
       cmocka_unit_test(a_file_with_any_bit_flipped_is_refused_or_can_be_walked),
       cmocka_unit_test(a_stream_with_any_word_at_its_extremes_is_refused_or_can_be_walked),
+      cmocka_unit_test(damaged_metadata_is_never_read_past_its_end),
+      cmocka_unit_test(a_damaged_schema_is_never_read_past_its_end),
       cmocka_unit_test(a_budget_that_is_too_small_is_an_error_and_leaks_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,41 @@ static void an_index_outside_its_dictionary_is_refused(void **state) {
   }
 }
 
+/* One slot of a map from text to a number; the key is null when it is NULL. */
+static struct messages one_map(const char *key) {
+  struct ArrowSchema schema = {.release = NULL};
+  assert_int_equal(arrow_schema_init(&schema, "+s", "", false, 1, NULL), STATUS_OK);
+  struct ArrowSchema *map = schema.children[0];
+  assert_int_equal(arrow_schema_init(map, "+m", "speed", true, 1, NULL), STATUS_OK);
+  struct ArrowSchema *entries = map->children[0];
+  assert_int_equal(arrow_schema_init(entries, "+s", "entries", false, 2, NULL), STATUS_OK);
+  assert_int_equal(arrow_schema_init(entries->children[0], "u", "key", false, 0, NULL), STATUS_OK);
+  assert_int_equal(arrow_schema_init(entries->children[1], "i", "value", true, 0, NULL), STATUS_OK);
+  struct build *build = new_build(&schema);
+  struct build *map_build = build_child(build, 0);
+  struct build *entry = build_child(map_build, 0);
+  struct build *keys = build_child(entry, 0);
+  assert_int_equal(key == NULL ? build_null(keys, NULL)
+                               : build_bytes(keys, key, (int64_t)strlen(key), NULL),
+                   STATUS_OK);
+  assert_int_equal(build_null(build_child(entry, 1), NULL), STATUS_OK);
+  assert_int_equal(build_slot(entry, NULL), STATUS_OK);
+  assert_int_equal(build_slot(map_build, NULL), STATUS_OK);
+  end_row(build);
+  struct ArrowArray batch = finish(build);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  return messages;
+}
+
+static void a_map_has_no_null_keys(void **state) {
+  (void)state;
+  struct messages fine = one_map("fast");
+  assert_int_equal(decode_and_release(&fine, NULL), STATUS_OK);
+  struct messages broken = one_map(NULL);
+  expect_refusal(&broken, "null keys");
+}
+
 /* ---- counts --------------------------------------------------------------------------------- */
 
 static void lengths_and_counts_of_nulls_that_are_not_so_are_refused(void **state) {
@@ -315,6 +350,64 @@ static void lengths_and_counts_of_nulls_that_are_not_so_are_refused(void **state
            sizeof cases[i].node);
     expect_refusal(&messages, "'speed'");
   }
+}
+
+/* Rows of null take no bytes: a peer could have any number of them for nothing. */
+static void more_rows_than_arrow_recommends_are_refused(void **state) {
+  (void)state;
+  enum { ROWS = 770 };
+  static const int64_t rows[] = {INT32_MAX, (int64_t)INT32_MAX + 1};
+  for (size_t i = 0; i < 2; i++) {
+    struct ArrowSchema schema = one_column("n");
+    struct build *build = new_build(&schema);
+    for (int k = 0; k < ROWS; k++) {
+      assert_int_equal(build_null(build_child(build, 0), NULL), STATUS_OK);
+      end_row(build);
+    }
+    struct ArrowArray batch = finish(build);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    struct buffer *metadata = &messages.list[1].metadata;
+    int replaced = 0; /* in the batch, and as length and nulls in its node */
+    for (int64_t at = 0; at + 8 <= metadata->size_bytes; at += 4) {
+      int64_t word;
+      memcpy(&word, metadata->data + at, sizeof word);
+      if (word != ROWS) continue;
+      memcpy(metadata->data + at, &rows[i], sizeof rows[i]);
+      replaced++;
+    }
+    assert_int_equal(replaced, 3);
+    if (i == 0)
+      assert_int_equal(decode_and_release(&messages, NULL), STATUS_OK);
+    else
+      expect_refusal(&messages, "rows");
+  }
+}
+
+static void a_body_that_is_shorter_than_its_message_says_is_refused(void **state) {
+  (void)state;
+  struct ArrowSchema schema = one_column("i");
+  struct ArrowArray batch = numbers(&schema, 100);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  messages.list[1].body.size_bytes--; /* padding only */
+  expect_refusal(&messages, "its body has");
+}
+
+static void a_dictionary_has_as_many_values_as_its_batch_says(void **state) {
+  (void)state;
+  enum { VALUES = 100 };
+  static const int64_t before[] = {VALUES, 0};
+  static const int64_t after[] = {VALUES - 1, 0};
+  const char *values[VALUES];
+  int indices[] = {0};
+  for (int i = 0; i < VALUES; i++) values[i] = "colour";
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray batch = looked_up(&schema, values, VALUES, indices, 1);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  memcpy(find(&messages.list[1].metadata, before, sizeof before), after, sizeof after);
+  expect_refusal(&messages, "not as many");
 }
 
 static void a_buffer_that_is_too_small_or_elsewhere_is_refused(void **state) {
@@ -579,6 +672,31 @@ static void a_buffer_that_expands_to_another_size_than_it_says_is_refused(void *
   }
 }
 
+static void a_compressed_buffer_without_room_for_its_length_is_refused(void **state) {
+  (void)state;
+  enum { ROWS = 1000 };
+  static const int64_t node[] = {ROWS, 0};
+  for (size_t c = 0; c < 2; c++) {
+    struct messages messages = compressed(compressions[c], ROWS);
+    struct buffer *metadata = &messages.list[1].metadata;
+    const uint8_t *frame = find(&messages.list[1].body, &(int64_t){8 * ROWS}, 8);
+    int64_t offset = frame - messages.list[1].body.data;
+    bool found = false;
+    for (int64_t at = 0; at + 16 <= metadata->size_bytes; at += 4) {
+      int64_t buffer[2];
+      memcpy(buffer, metadata->data + at, sizeof buffer);
+      if (memcmp(buffer, node, sizeof node) == 0 || buffer[0] != offset || buffer[1] < 20 ||
+          buffer[1] > 8 * ROWS)
+        continue;
+      buffer[1] = 7;
+      memcpy(metadata->data + at, buffer, sizeof buffer);
+      found = true;
+    }
+    assert_true(found);
+    expect_refusal(&messages, "no length");
+  }
+}
+
 /* 1 GiB is announced and a few bytes come: the announcement alone takes no memory. */
 static void a_lie_about_the_expanded_size_takes_little_memory(void **state) {
   (void)state;
@@ -719,7 +837,11 @@ int main(void) {
       cmocka_unit_test(binary_may_hold_anything),
       cmocka_unit_test(offsets_that_fall_or_leave_the_data_are_refused),
       cmocka_unit_test(an_index_outside_its_dictionary_is_refused),
+      cmocka_unit_test(a_map_has_no_null_keys),
       cmocka_unit_test(lengths_and_counts_of_nulls_that_are_not_so_are_refused),
+      cmocka_unit_test(more_rows_than_arrow_recommends_are_refused),
+      cmocka_unit_test(a_body_that_is_shorter_than_its_message_says_is_refused),
+      cmocka_unit_test(a_dictionary_has_as_many_values_as_its_batch_says),
       cmocka_unit_test(a_buffer_that_is_too_small_or_elsewhere_is_refused),
       cmocka_unit_test(a_batch_has_exactly_the_nodes_and_buffers_of_its_schema),
       cmocka_unit_test(a_stream_begins_with_its_schema_and_has_one),
@@ -728,6 +850,7 @@ int main(void) {
       cmocka_unit_test(a_batch_keeps_the_dictionary_that_was_in_force),
       cmocka_unit_test(a_delta_is_refused_by_name),
       cmocka_unit_test(a_buffer_that_expands_to_another_size_than_it_says_is_refused),
+      cmocka_unit_test(a_compressed_buffer_without_room_for_its_length_is_refused),
       cmocka_unit_test(a_lie_about_the_expanded_size_takes_little_memory),
       cmocka_unit_test(what_expands_past_the_limit_or_the_budget_is_refused),
       cmocka_unit_test(a_body_at_any_address_is_read_from_aligned_memory),
