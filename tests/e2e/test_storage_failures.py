@@ -134,10 +134,10 @@ def test_a_read_only_database_takes_no_rows_and_answers_questions(start, tmp_pat
     before = path.read_bytes()
     path.chmod(0o444)
     server = start(preexec_fn=without_override)
-    problem(server.ingest("kept", ROW), 503, "read-only")
-    problem(server.ingest("other", ROW), 503, "read-only")
-    problem(server.query("INSERT INTO kept VALUES (2)"), 503, "read-only")
-    problem(server.query("CREATE TABLE other (a INTEGER)"), 503, "read-only")
+    problem(server.ingest("kept", ROW), 503, "read")
+    problem(server.ingest("other", ROW), 503, "read")
+    problem(server.query("INSERT INTO kept VALUES (2)"), 503, "read")
+    problem(server.query("CREATE TABLE other (a INTEGER)"), 503, "read")
     assert server.rows("SELECT * FROM kept") == [{"id": 1}]
     assert [t["name"].split(".")[-1] for t in server.get("/tables").json()["tables"]] == ["kept"]
     server.stop()
