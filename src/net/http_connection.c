@@ -189,6 +189,7 @@ static void refuse(struct http_connection *connection, int code, const struct er
 /* ---- steps: each does one thing that can be done, and says whether it did ------------ */
 
 static void used(struct http_connection *connection, size_t bytes) {
+  if (bytes == 0) return; /* there may be no buffer to point into */
   connection->in += bytes;
   connection->in_bytes -= bytes;
 }
