@@ -8,7 +8,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from server import ARROW, problem
+from server import ARROW, problem, read_arrow
 
 MIXED = """
 SELECT id, big::BIGINT AS big, word, share::DOUBLE AS share, day::DATE AS day, flag,
@@ -180,3 +180,30 @@ def test_a_form_that_is_not_there_is_refused_with_those_that_are(server, accept)
 def test_a_refused_form_means_a_statement_that_did_not_run(server, name):
     problem(server.query(f"CREATE TABLE {name} (a INTEGER)", accept="image/png"), 406)
     assert not server.has_table(name)
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        ("repeat('9', 38)::HUGEINT", "9" * 38),
+        ("('1' || repeat('0', 38))::HUGEINT", "1" + "0" * 38),
+        ("'-170141183460469231731687303715884105728'::HUGEINT", str(-(2**127))),
+        ("'340282366920938463463374607431768211455'::UHUGEINT", str(2**128 - 1)),
+        ("'infinity'::DATE", "infinity"),
+        ("'-infinity'::TIMESTAMP", "-infinity"),
+        ("'290000-12-22 (BC)'::DATE", "-289999-12-22"),
+        ("'24:00:00'::TIME", "24:00:00.000000"),
+    ],
+)
+def test_what_arrow_cannot_say_is_said_in_text_or_refused(server, value, text):
+    """No value may come out as another one."""
+    answer = server.query(f"SELECT {value} AS v", accept=ARROW)
+    if answer.status_code != 200:
+        problem(answer, 422, "v")
+    elif "HUGEINT" in value:
+        assert str(read_arrow(answer.content)["v"][0]) == text
+    answer = server.query(f"SELECT {value} AS v")
+    if answer.status_code != 200:
+        problem(answer, 422, "v")
+    else:
+        assert answer.json() == [{"v": text}]
