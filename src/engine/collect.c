@@ -9,6 +9,7 @@
  * holds is charged to the budget until it is released. */
 #include "engine/collect.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -371,7 +372,8 @@ static enum status arrays_new(const struct column *column, struct ArrowArray *ar
 }
 
 static void column_move(struct column *column, struct ArrowArray *array) {
-  struct owned *owned = array->private_data;
+  struct owned *owned = array->private_data; /* made by arrays_new */
+  assert(owned != NULL);
   int count = 0;
   array->length = column->rows;
   array->null_count = column->null_count;

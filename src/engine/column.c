@@ -44,7 +44,7 @@ enum status block_reserve(struct block *block, struct budget *budget, int64_t by
     return error_set(error, STATUS_NOMEM, "no memory for %lld bytes", (long long)capacity);
   }
   int64_t size = block->size_bytes;
-  if (size > 0) memcpy(data, block->data, (size_t)size);
+  if (size > 0 && block->data != NULL) memcpy(data, block->data, (size_t)size);
   block_release(block, budget);
   *block = (struct block){data, size, capacity};
   return STATUS_OK;
@@ -287,7 +287,8 @@ static enum status offsets_reserve(struct column *column, int64_t rows, struct e
   block->size_bytes = block->data == NULL ? 0 : (column->rows + 1) * 4;
   enum status status =
       block_reserve(block, column->budget, (rows + 1) * 4, (column->hint_rows + 1) * 4, error);
-  if (status == STATUS_OK && block->size_bytes == 0) memset(block->data, 0, 4);
+  if (status == STATUS_OK && block->size_bytes == 0 && block->data != NULL)
+    memset(block->data, 0, 4); /* the first offset */
   return status;
 }
 

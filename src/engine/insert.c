@@ -319,8 +319,8 @@ static enum status init_landings(struct engine_insert *insert, const struct Arro
   enum status copied = arrow_schema_copy(original, &insert->schema, error);
   if (copied != STATUS_OK) return copied;
   const struct ArrowSchema *schema = &insert->schema;
-  size_t count = schema->n_children > 0 ? (size_t)schema->n_children : 0;
-  insert->landings = calloc(count, sizeof *insert->landings);
+  size_t count = (size_t)schema->n_children; /* check_fields saw one at least */
+  insert->landings = calloc(count + 1, sizeof *insert->landings);
   if (insert->landings == NULL)
     return error_set(error, STATUS_NOMEM, "no memory for the types of %lld columns",
                      (long long)schema->n_children);

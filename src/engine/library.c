@@ -118,7 +118,7 @@ enum status library_load(const struct duckdb_api **duckdb, struct error *error) 
   pthread_mutex_lock(&load_lock);
   if (loaded) goto done;
   status = find(&handle, error);
-  if (status != STATUS_OK) goto done;
+  if (status != STATUS_OK || handle == NULL) goto done;
   struct duckdb_api found;
   status = resolve(handle, &found, error);
   if (status != STATUS_OK) {
