@@ -570,8 +570,8 @@ static enum status put_items(const struct landing *landing, const struct ArrowAr
         continue;                                                                                  \
       }                                                                                            \
       duckdb_list_entry whole = {0};                                                               \
-      \ status = put_items(landing, array, offsets[row], offsets[row + run] - offsets[row],        \
-                           vector, &whole, error);                                                 \
+      status = put_items(landing, array, offsets[row], offsets[row + run] - offsets[row], vector,  \
+                         &whole, error);                                                           \
       for (int64_t i = row; i < row + run; i++)                                                    \
         entries[i] = (duckdb_list_entry){whole.offset + (uint64_t)(offsets[i] - offsets[row]),     \
                                          (uint64_t)(offsets[i + 1] - offsets[i])};                 \
