@@ -284,6 +284,47 @@ static void an_index_outside_its_dictionary_is_refused(void **state) {
   }
 }
 
+static void a_view_that_points_outside_or_begins_otherwise_is_refused(void **state) {
+  (void)state;
+  static const struct {
+    int word; /* of the view: length, prefix, data buffer, offset */
+    int32_t value;
+    enum status status;
+  } cases[] = {
+      {0, 21, STATUS_OK},
+      {0, 13, STATUS_OK},
+      {0, 22, STATUS_INVALID},
+      {0, -1, STATUS_INVALID},
+      {0, INT32_MAX, STATUS_INVALID},
+      {0, INT32_MIN, STATUS_INVALID},
+      {1, 0x20656E00, STATUS_INVALID},
+      {2, 1, STATUS_INVALID},
+      {2, -1, STATUS_INVALID},
+      {2, INT32_MAX, STATUS_INVALID},
+      {3, 1, STATUS_INVALID},
+      {3, -1, STATUS_INVALID},
+      {3, INT32_MAX, STATUS_INVALID},
+      {3, INT32_MIN, STATUS_INVALID},
+  };
+  const char *words[] = {"short", "one that does not fit"};
+  const int32_t long_bytes = (int32_t)strlen(words[1]);
+  uint8_t head[8]; /* of its view: length and prefix */
+  memcpy(head, &long_bytes, sizeof long_bytes);
+  memcpy(head + 4, words[1], 4);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct ArrowSchema schema = one_column("vu");
+    struct ArrowArray batch = texts(&schema, words, 2);
+    struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+    arrow_schema_release(&schema);
+    uint8_t *view = find(&messages.list[1].body, head, sizeof head);
+    memcpy(view + (ptrdiff_t)4 * cases[i].word, &cases[i].value, sizeof cases[i].value);
+    if (cases[i].status == STATUS_OK)
+      assert_int_equal(decode_and_release(&messages, NULL), STATUS_OK);
+    else
+      expect_refusal(&messages, "view in row 1");
+  }
+}
+
 /* One slot of a map from text to a number; the key is null when it is NULL. */
 static struct messages one_map(const char *key) {
   struct ArrowSchema schema = {.release = NULL};
@@ -836,6 +877,7 @@ int main(void) {
       cmocka_unit_test(a_character_does_not_reach_from_one_text_into_the_next),
       cmocka_unit_test(binary_may_hold_anything),
       cmocka_unit_test(offsets_that_fall_or_leave_the_data_are_refused),
+      cmocka_unit_test(a_view_that_points_outside_or_begins_otherwise_is_refused),
       cmocka_unit_test(an_index_outside_its_dictionary_is_refused),
       cmocka_unit_test(a_map_has_no_null_keys),
       cmocka_unit_test(lengths_and_counts_of_nulls_that_are_not_so_are_refused),
