@@ -69,8 +69,9 @@ void connection_drop_writes(struct http_connection *connection) {
 
 /* Leaves out the first `sent` bytes. */
 static void skip_sent(uv_buf_t parts[PARTS_MAX], size_t sent) {
-  for (int i = 0; i < PARTS_MAX; i++) {
+  for (int i = 0; i < PARTS_MAX && sent > 0; i++) {
     size_t skipped = sent < parts[i].len ? sent : parts[i].len;
+    if (skipped == 0) continue; /* a part that is not there */
     parts[i].base += skipped;
     parts[i].len -= skipped;
     sent -= skipped;
@@ -104,7 +105,10 @@ static void queue_parts(struct http_connection *connection, uv_buf_t parts[PARTS
   connection->last_write = write;
   int failed =
       uv_write(&write->request, (uv_stream_t *)&connection->tcp, parts, PARTS_MAX, on_written);
-  if (failed == 0) return;
+  if (failed == 0) {
+    connection_soon(connection); /* a client that does not read has a time limit now */
+    return;
+  }
   unlink_write(write);
   buffer_release(&write->data);
   free(write);
