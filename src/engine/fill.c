@@ -366,7 +366,7 @@ static enum status put_checked(const struct landing *landing, duckdb_string_t *o
   if (bytes > UINT32_MAX)
     return refuse(landing, error, STATUS_SCHEMA, "a value of %lld bytes; DuckDB holds 4 GB",
                   (long long)bytes);
-  if (!checked && landing->duck == DUCKDB_TYPE_VARCHAR) {
+  if (!checked && landing->duck == DUCKDB_TYPE_VARCHAR && !is_ascii(data, bytes)) {
     size_t valid = utf8_valid_bytes(data, (size_t)bytes);
     if (valid != (size_t)bytes)
       return refuse(landing, error, STATUS_INVALID, "text is not UTF-8 at its byte %zu", valid);
@@ -659,24 +659,58 @@ static int64_t index_get(enum arrow_kind kind, const void *indices, int64_t at) 
   }
 }
 
+/* The value of row `i`; its index must lie inside the dictionary. */
+static enum status index_of(const struct landing *landing, const struct ArrowArray *array,
+                            int64_t at, int64_t *index, struct error *error) {
+  *index = index_get(landing->index, array->buffers[1], array->offset + at);
+  if (*index >= 0 && *index < array->dictionary->length) return STATUS_OK;
+  return refuse(landing, error, STATUS_INVALID,
+                "dictionary index %lld is outside of the dictionary's %lld values",
+                (long long)*index, (long long)array->dictionary->length);
+}
+
+/* Text and binary, which is what dictionaries are mostly made of. */
+static enum status fill_words(const struct landing *landing, const struct ArrowArray *array,
+                              int64_t from, int64_t rows, duckdb_vector vector, int64_t at,
+                              struct error *error) {
+  const struct ArrowArray *values = array->dictionary;
+  struct validity present = put_validity(landing, array, from, rows, vector, at);
+  struct validity valid = validity_of(values, 0);
+  const int32_t *offsets = (const int32_t *)values->buffers[1] + values->offset;
+  const uint8_t *data = values->buffers[2];
+  duckdb_string_t *out = (duckdb_string_t *)landing->duckdb->vector_get_data(vector) + at;
+  for (int64_t i = 0; i < rows; i++) {
+    if (!is_valid(present, i)) continue;
+    int64_t index;
+    enum status status = index_of(landing, array, from + i, &index, error);
+    if (status != STATUS_OK) return status;
+    if (!is_valid(valid, index)) {
+      nullify(landing, vector, at + i, 1);
+      continue;
+    }
+    int64_t bytes = (int64_t)offsets[index + 1] - offsets[index];
+    status = put_checked(landing, &out[i], bytes == 0 ? data : data + offsets[index], bytes, false,
+                         error);
+    if (status != STATUS_OK) return status;
+  }
+  return STATUS_OK;
+}
+
 enum status fill_dictionary(const struct landing *landing, const struct ArrowArray *array,
                             int64_t from, int64_t rows, duckdb_vector vector, int64_t at,
                             struct error *error) {
+  if (landing->fill == fill_bytes) return fill_words(landing, array, from, rows, vector, at, error);
   struct validity validity = validity_of(array, from);
-  const struct ArrowArray *values = array->dictionary;
-  const void *indices = array->buffers[1];
   enum status status = STATUS_OK;
   for (int64_t i = 0; i < rows && status == STATUS_OK; i++) {
+    int64_t index;
     if (!is_valid(validity, i)) {
       nullify(landing, vector, at + i, 1);
       continue;
     }
-    int64_t index = index_get(landing->index, indices, array->offset + from + i);
-    if (index < 0 || index >= values->length)
-      return refuse(landing, error, STATUS_INVALID,
-                    "dictionary index %lld is outside of the dictionary's %lld values",
-                    (long long)index, (long long)values->length);
-    status = landing->fill(landing, values, index, 1, vector, at + i, error);
+    status = index_of(landing, array, from + i, &index, error);
+    if (status == STATUS_OK)
+      status = landing->fill(landing, array->dictionary, index, 1, vector, at + i, error);
   }
   return status;
 }
