@@ -12,140 +12,7 @@
 #include "arrow/build.h"
 #include "arrow/flatbuf_write.h"
 #include "arrow/ipc.h"
-
-enum { MESSAGES_MAX = 8 };
-
-static struct budget budget = {.limit_bytes = (int64_t)1 << 40};
-
-/* ---- making ---------------------------------------------------------------------------- */
-
-/* A schema of one column "speed". */
-static struct ArrowSchema one_column(const char *format) {
-  struct ArrowSchema schema = {.release = NULL};
-  assert_int_equal(arrow_schema_init(&schema, "+s", "", false, 1, NULL), STATUS_OK);
-  assert_int_equal(arrow_schema_init(schema.children[0], format, "speed", true, 0, NULL),
-                   STATUS_OK);
-  return schema;
-}
-
-/* One whose values are looked up. */
-static struct ArrowSchema one_dictionary(void) {
-  struct ArrowSchema values = {.format = "u", .flags = ARROW_FLAG_NULLABLE};
-  struct ArrowSchema column = {
-      .format = "c", .name = "speed", .flags = ARROW_FLAG_NULLABLE, .dictionary = &values};
-  struct ArrowSchema *columns[] = {&column};
-  struct ArrowSchema schema = {.format = "+s", .n_children = 1, .children = columns};
-  struct ArrowSchema copy = {.release = NULL};
-  assert_int_equal(arrow_schema_copy(&schema, &copy, NULL), STATUS_OK);
-  return copy;
-}
-
-static struct build *new_build(const struct ArrowSchema *schema) {
-  struct build *build = NULL;
-  assert_int_equal(build_new(schema, &budget, &build, NULL), STATUS_OK);
-  return build;
-}
-
-static void end_row(struct build *build) { assert_int_equal(build_slot(build, NULL), STATUS_OK); }
-
-static struct ArrowArray finish(struct build *build) {
-  struct ArrowArray batch = {.release = NULL};
-  assert_int_equal(build_finish(build, &batch, NULL), STATUS_OK);
-  build_free(build);
-  return batch;
-}
-
-static struct ArrowArray texts(const struct ArrowSchema *schema, const char *const *words,
-                               int count) {
-  struct build *build = new_build(schema);
-  for (int i = 0; i < count; i++) {
-    struct build *column = build_child(build, 0);
-    assert_int_equal(words[i] == NULL
-                         ? build_null(column, NULL)
-                         : build_bytes(column, words[i], (int64_t)strlen(words[i]), NULL),
-                     STATUS_OK);
-    end_row(build);
-  }
-  return finish(build);
-}
-
-/* Numbers from 0 on; every tenth is null. */
-static struct ArrowArray numbers(const struct ArrowSchema *schema, int64_t rows) {
-  struct build *build = new_build(schema);
-  for (int64_t i = 0; i < rows; i++) {
-    struct build *column = build_child(build, 0);
-    assert_int_equal(i % 10 == 9 ? build_null(column, NULL) : build_integer(column, i, NULL),
-                     STATUS_OK);
-    end_row(build);
-  }
-  return finish(build);
-}
-
-static struct ArrowArray looked_up(const struct ArrowSchema *schema, const char *const *values,
-                                   int value_count, const int *indices, int count) {
-  struct build *build = new_build(schema);
-  struct build *column = build_child(build, 0);
-  for (int i = 0; i < value_count; i++)
-    assert_int_equal(
-        build_bytes(build_child(column, 0), values[i], (int64_t)strlen(values[i]), NULL),
-        STATUS_OK);
-  for (int i = 0; i < count; i++) {
-    assert_int_equal(build_integer(column, indices[i], NULL), STATUS_OK);
-    end_row(build);
-  }
-  return finish(build);
-}
-
-/* ---- messages --------------------------------------------------------------------------- */
-
-struct messages {
-  struct ipc_message list[MESSAGES_MAX];
-  int count;
-};
-
-static struct messages cut(const struct buffer *stream) {
-  struct messages messages = {.count = 0};
-  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
-  struct ipc_framer *framer = NULL;
-  assert_int_equal(ipc_framer_new(&limits, &budget, &framer, NULL), STATUS_OK);
-  for (int64_t at = 0; at < stream->size_bytes;) {
-    uint8_t *window = NULL;
-    int64_t bytes = 0;
-    enum ipc_frame frame = IPC_FRAME_PARTIAL;
-    assert_int_equal(ipc_framer_window(framer, &window, &bytes, NULL), STATUS_OK);
-    assert_true(bytes <= stream->size_bytes - at);
-    memcpy(window, stream->data + at, (size_t)bytes);
-    assert_int_equal(ipc_framer_filled(framer, bytes, &frame, NULL), STATUS_OK);
-    at += bytes;
-    if (frame != IPC_FRAME_MESSAGE) continue;
-    assert_true(messages.count < MESSAGES_MAX);
-    ipc_framer_take(framer, &messages.list[messages.count++]);
-  }
-  ipc_framer_free(framer);
-  return messages;
-}
-
-/* What the writer makes of the batches, which are released. */
-static struct messages write_messages(const struct ArrowSchema *schema, struct ArrowArray *batches,
-                                      int count, enum ipc_compression compression) {
-  struct ipc_writer_options options = {.compression = compression};
-  struct ipc_writer *writer = NULL;
-  struct buffer stream = BUFFER_EMPTY;
-  assert_int_equal(ipc_writer_new(schema, &options, &budget, &writer, NULL), STATUS_OK);
-  assert_int_equal(ipc_writer_schema(writer, &stream, NULL), STATUS_OK);
-  for (int i = 0; i < count; i++) {
-    assert_int_equal(ipc_writer_batch(writer, &batches[i], &stream, NULL), STATUS_OK);
-    arrow_array_release(&batches[i]);
-  }
-  ipc_writer_free(writer);
-  struct messages messages = cut(&stream);
-  buffer_release(&stream);
-  return messages;
-}
-
-static void release_messages(struct messages *messages) {
-  for (int i = 0; i < messages->count; i++) ipc_message_release(&messages->list[i]);
-}
+#include "arrow/messages.h"
 
 static struct ipc_decoder *new_decoder(const struct ipc_limits *limits, struct budget *from) {
   struct ipc_limits usual = IPC_LIMITS_DEFAULT;
@@ -176,11 +43,11 @@ static enum status decode_all(struct ipc_decoder *decoder, struct messages *mess
 
 /* Decodes and lets go of the messages, in new memory. */
 static enum status decode_and_release(struct messages *messages, struct error *error) {
-  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
   enum status status = decode_all(decoder, messages, NULL, error);
   ipc_decoder_free(decoder);
   release_messages(messages);
-  assert_int_equal(budget.used_bytes, 0);
+  assert_int_equal(messages_budget.used_bytes, 0);
   return status;
 }
 
@@ -188,18 +55,6 @@ static void expect_refusal(struct messages *messages, const char *said) {
   struct error error = {0};
   assert_int_equal(decode_and_release(messages, &error), STATUS_INVALID);
   if (strstr(error.text, said) == NULL) fail_msg("\"%s\" does not say \"%s\"", error.text, said);
-}
-
-/* Where `pattern` lies in the buffer, at a multiple of 4; it must be there once. */
-static uint8_t *find(const struct buffer *buffer, const void *pattern, size_t bytes) {
-  uint8_t *found = NULL;
-  for (int64_t at = 0; at + (int64_t)bytes <= buffer->size_bytes; at += 4) {
-    if (memcmp(buffer->data + at, pattern, bytes) != 0) continue;
-    assert_null(found);
-    found = buffer->data + at;
-  }
-  assert_non_null(found);
-  return found;
 }
 
 /* ---- values ------------------------------------------------------------------------------- */
@@ -263,7 +118,7 @@ static void offsets_that_fall_or_leave_the_data_are_refused(void **state) {
     struct ArrowArray batch = texts(&schema, words, 3);
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
-    uint8_t *at = find(&messages.list[1].body, before, sizeof before);
+    uint8_t *at = find_in(&messages.list[1].body, before, sizeof before);
     memcpy(at + (ptrdiff_t)4 * cases[i].index, &cases[i].value, sizeof cases[i].value);
     expect_refusal(&messages, cases[i].said);
   }
@@ -316,7 +171,7 @@ static void a_view_that_points_outside_or_begins_otherwise_is_refused(void **sta
     struct ArrowArray batch = texts(&schema, words, 2);
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
-    uint8_t *view = find(&messages.list[1].body, head, sizeof head);
+    uint8_t *view = find_in(&messages.list[1].body, head, sizeof head);
     memcpy(view + (ptrdiff_t)4 * cases[i].word, &cases[i].value, sizeof cases[i].value);
     if (cases[i].status == STATUS_OK)
       assert_int_equal(decode_and_release(&messages, NULL), STATUS_OK);
@@ -346,7 +201,7 @@ static struct messages one_map(const char *key) {
   assert_int_equal(build_slot(entry, NULL), STATUS_OK);
   assert_int_equal(build_slot(map_build, NULL), STATUS_OK);
   end_row(build);
-  struct ArrowArray batch = finish(build);
+  struct ArrowArray batch = finish_batch(build);
   struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
   arrow_schema_release(&schema);
   return messages;
@@ -387,7 +242,7 @@ static void lengths_and_counts_of_nulls_that_are_not_so_are_refused(void **state
     struct ArrowArray batch = numbers(&schema, 770);
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
-    memcpy(find(&messages.list[1].metadata, before, sizeof before), cases[i].node,
+    memcpy(find_in(&messages.list[1].metadata, before, sizeof before), cases[i].node,
            sizeof cases[i].node);
     expect_refusal(&messages, "'speed'");
   }
@@ -405,7 +260,7 @@ static void more_rows_than_arrow_recommends_are_refused(void **state) {
       assert_int_equal(build_null(build_child(build, 0), NULL), STATUS_OK);
       end_row(build);
     }
-    struct ArrowArray batch = finish(build);
+    struct ArrowArray batch = finish_batch(build);
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
     struct buffer *metadata = &messages.list[1].metadata;
@@ -447,7 +302,7 @@ static void a_dictionary_has_as_many_values_as_its_batch_says(void **state) {
   struct ArrowArray batch = looked_up(&schema, values, VALUES, indices, 1);
   struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
   arrow_schema_release(&schema);
-  memcpy(find(&messages.list[1].metadata, before, sizeof before), after, sizeof after);
+  memcpy(find_in(&messages.list[1].metadata, before, sizeof before), after, sizeof after);
   expect_refusal(&messages, "not as many");
 }
 
@@ -472,7 +327,7 @@ static void a_buffer_that_is_too_small_or_elsewhere_is_refused(void **state) {
     struct ArrowArray batch = numbers(&schema, ROWS);
     struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
     arrow_schema_release(&schema);
-    memcpy(find(&messages.list[1].metadata, before, sizeof before), cases[i].buffer,
+    memcpy(find_in(&messages.list[1].metadata, before, sizeof before), cases[i].buffer,
            sizeof cases[i].buffer);
     expect_refusal(&messages, "'speed'");
   }
@@ -485,7 +340,7 @@ static void a_batch_has_exactly_the_nodes_and_buffers_of_its_schema(void **state
   struct ArrowSchema schemas[SCHEMA_COUNT] = {one_column("i"), one_column("u"), one_column("n")};
   for (int of = 0; of < SCHEMA_COUNT; of++) {
     for (int batch_of = 0; batch_of < SCHEMA_COUNT; batch_of++) {
-      struct ArrowArray batch = finish(new_build(&schemas[batch_of]));
+      struct ArrowArray batch = finish_batch(new_build(&schemas[batch_of]));
       struct messages schema = write_messages(&schemas[of], NULL, 0, IPC_COMPRESSION_NONE);
       struct messages other = write_messages(&schemas[batch_of], &batch, 1, IPC_COMPRESSION_NONE);
       struct messages mixed = {.list = {schema.list[0], other.list[1]}, .count = 2};
@@ -538,7 +393,7 @@ static void indices_need_their_dictionary_unless_all_are_null(void **state) {
   struct build *build = new_build(&schema);
   assert_int_equal(build_null(build_child(build, 0), NULL), STATUS_OK);
   end_row(build);
-  batch = finish(build);
+  batch = finish_batch(build);
   messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
   assert_int_equal(messages.count, 3);
   ipc_message_release(&messages.list[1]);
@@ -555,7 +410,7 @@ static struct ipc_message bare_message(int version, int header_type, int64_t dic
   static const uint8_t dictionary_sizes[] = {8, 4, 1};
   static const uint8_t batch_sizes[] = {8};
   struct flatbuf flatbuf = {.bytes = BUFFER_EMPTY};
-  flatbuf_begin(&flatbuf, &budget);
+  flatbuf_begin(&flatbuf, &messages_budget);
   int64_t message = flatbuf_table(&flatbuf, message_sizes, 4);
   flatbuf_set(&flatbuf, message, 0, version, 2);
   flatbuf_set(&flatbuf, message, 1, header_type, 1);
@@ -621,7 +476,7 @@ static void a_batch_keeps_the_dictionary_that_was_in_force(void **state) {
                                  looked_up(&schema, cold, 2, indices, 2)};
   struct messages messages = write_messages(&schema, batches, 2, IPC_COMPRESSION_NONE);
   struct ArrowArray kept[2] = {{.release = NULL}, {.release = NULL}};
-  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
   assert_int_equal(messages.count, 5);
   assert_int_equal(decode_all(decoder, &messages, kept, NULL), STATUS_OK);
   ipc_decoder_free(decoder);
@@ -631,7 +486,7 @@ static void a_batch_keeps_the_dictionary_that_was_in_force(void **state) {
   for (int i = 0; i < 2; i++) arrow_array_release(&kept[i]);
   release_messages(&messages);
   arrow_schema_release(&schema);
-  assert_int_equal(budget.used_bytes, 0);
+  assert_int_equal(messages_budget.used_bytes, 0);
 }
 
 static void a_delta_is_refused_by_name(void **state) {
@@ -646,7 +501,7 @@ static void a_delta_is_refused_by_name(void **state) {
   struct error error = {0};
   int64_t id = 0;
   while (id < 10) { /* the one that the writer chose */
-    struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+    struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
     struct messages mixed = {.list = {messages.list[0], bare_message(V5, DICTIONARY, id, true)},
                              .count = 2};
     mixed.list[0].metadata = buffer_share(&messages.list[0].metadata);
@@ -671,7 +526,7 @@ static struct messages compressed(enum ipc_compression compression, int64_t rows
     assert_int_equal(build_integer(build_child(build, 0), 7, NULL), STATUS_OK);
     end_row(build);
   }
-  struct ArrowArray batch = finish(build);
+  struct ArrowArray batch = finish_batch(build);
   struct messages messages = write_messages(&schema, &batch, 1, compression);
   arrow_schema_release(&schema);
   return messages;
@@ -704,7 +559,7 @@ static void a_buffer_that_expands_to_another_size_than_it_says_is_refused(void *
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
       struct messages messages = compressed(compressions[c], ROWS);
       struct error error = {0};
-      memcpy(find(&messages.list[1].body, &before, sizeof before), &cases[i].says,
+      memcpy(find_in(&messages.list[1].body, &before, sizeof before), &cases[i].says,
              sizeof cases[i].says);
       assert_int_equal(decode_and_release(&messages, &error), cases[i].status);
       if (strstr(error.text, cases[i].said) == NULL)
@@ -720,7 +575,7 @@ static void a_compressed_buffer_without_room_for_its_length_is_refused(void **st
   for (size_t c = 0; c < 2; c++) {
     struct messages messages = compressed(compressions[c], ROWS);
     struct buffer *metadata = &messages.list[1].metadata;
-    const uint8_t *frame = find(&messages.list[1].body, &(int64_t){8 * ROWS}, 8);
+    const uint8_t *frame = find_in(&messages.list[1].body, &(int64_t){8 * ROWS}, 8);
     int64_t offset = frame - messages.list[1].body.data;
     bool found = false;
     for (int64_t at = 0; at + 16 <= metadata->size_bytes; at += 4) {
@@ -748,7 +603,7 @@ static void a_lie_about_the_expanded_size_takes_little_memory(void **state) {
     struct budget small = {.limit_bytes = 4 << 20};
     struct messages messages = compressed(compressions[c], ROWS);
     struct ipc_decoder *decoder = new_decoder(NULL, &small);
-    memcpy(find(&messages.list[1].body, &before, sizeof before), &lie, sizeof lie);
+    memcpy(find_in(&messages.list[1].body, &before, sizeof before), &lie, sizeof lie);
     assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_INVALID);
     assert_int_equal(small.used_bytes, 0);
     ipc_decoder_free(decoder);
@@ -763,7 +618,7 @@ static void what_expands_past_the_limit_or_the_budget_is_refused(void **state) {
     struct ipc_limits limits = IPC_LIMITS_DEFAULT;
     limits.decoded_bytes_max = 8 * ROWS - 1;
     struct messages messages = compressed(compressions[c], ROWS);
-    struct ipc_decoder *decoder = new_decoder(&limits, &budget);
+    struct ipc_decoder *decoder = new_decoder(&limits, &messages_budget);
     assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_TOO_LARGE);
     ipc_decoder_free(decoder);
     release_messages(&messages);
@@ -796,14 +651,14 @@ static void a_body_at_any_address_is_read_from_aligned_memory(void **state) {
     struct messages messages = number_messages();
     struct buffer *body = &messages.list[1].body;
     struct buffer larger = BUFFER_EMPTY;
-    assert_int_equal(buffer_append(&larger, &budget, "........", shift, NULL), STATUS_OK);
-    assert_int_equal(buffer_append(&larger, &budget, body->data, body->size_bytes, NULL),
+    assert_int_equal(buffer_append(&larger, &messages_budget, "........", shift, NULL), STATUS_OK);
+    assert_int_equal(buffer_append(&larger, &messages_budget, body->data, body->size_bytes, NULL),
                      STATUS_OK);
     struct buffer shifted = buffer_slice(&larger, shift, body->size_bytes);
     buffer_release(body);
     buffer_release(&larger);
     *body = shifted;
-    struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+    struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
     struct ArrowArray batch = {.release = NULL};
     assert_int_equal(decode_all(decoder, &messages, &batch, NULL), STATUS_OK);
     const int32_t *values = batch.children[0]->buffers[1];
@@ -811,7 +666,7 @@ static void a_body_at_any_address_is_read_from_aligned_memory(void **state) {
     assert_int_equal(values[42], 42);
     arrow_array_release(&batch);
     ipc_decoder_free(decoder);
-    assert_int_equal(budget.used_bytes, 0);
+    assert_int_equal(messages_budget.used_bytes, 0);
   }
 }
 
@@ -820,11 +675,11 @@ static void nothing_is_copied_that_was_not_compressed(void **state) {
   struct messages messages = number_messages();
   const uint8_t *begin = messages.list[1].body.data;
   const uint8_t *end = begin + messages.list[1].body.size_bytes;
-  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
   struct ArrowArray batch = {.release = NULL};
-  int64_t before = budget.used_bytes;
+  int64_t before = messages_budget.used_bytes;
   assert_int_equal(decode_all(decoder, &messages, &batch, NULL), STATUS_OK);
-  assert_true(budget.used_bytes <= before);
+  assert_true(messages_budget.used_bytes <= before);
   const uint8_t *values = batch.children[0]->buffers[1];
   assert_true(values >= begin && values < end);
   arrow_array_release(&batch);
@@ -839,7 +694,7 @@ static void *release_elsewhere(void *context) {
 static void a_child_that_was_moved_out_lives_on_its_own(void **state) {
   (void)state;
   struct messages messages = number_messages();
-  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
   struct ArrowArray batch = {.release = NULL};
   struct ArrowArray child;
   pthread_t thread;
@@ -848,16 +703,16 @@ static void a_child_that_was_moved_out_lives_on_its_own(void **state) {
   arrow_array_move(batch.children[0], &child);
   arrow_array_release(&batch);
   assert_int_equal(((const int32_t *)child.buffers[1])[42], 42);
-  assert_true(budget.used_bytes > 0);
+  assert_true(messages_budget.used_bytes > 0);
   assert_int_equal(pthread_create(&thread, NULL, release_elsewhere, &child), 0);
   assert_int_equal(pthread_join(thread, NULL), 0);
-  assert_int_equal(budget.used_bytes, 0);
+  assert_int_equal(messages_budget.used_bytes, 0);
 }
 
 static void a_schema_that_was_refused_leaves_the_decoder_as_it_was(void **state) {
   (void)state;
   struct messages messages = number_messages();
-  struct ipc_decoder *decoder = new_decoder(NULL, &budget);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
   struct ArrowArray none;
   enum ipc_event event;
   struct ipc_message broken = {.metadata = buffer_share(&messages.list[0].metadata)};
@@ -868,7 +723,7 @@ static void a_schema_that_was_refused_leaves_the_decoder_as_it_was(void **state)
   assert_int_equal(decode_all(decoder, &messages, NULL, NULL), STATUS_OK);
   ipc_message_release(&broken);
   ipc_decoder_free(decoder);
-  assert_int_equal(budget.used_bytes, 0);
+  assert_int_equal(messages_budget.used_bytes, 0);
 }
 
 int main(void) {
