@@ -394,10 +394,11 @@ static void start_get(struct query *query) {
   char *sql = NULL;
   const struct http_request *request = http_exchange_request(query->request.exchange);
   enum status status = http_query_value(request->query, "sql", &sql, &error);
-  if (status == STATUS_OK && (sql == NULL || sql[0] == '\0'))
-    status = error_set(&error, STATUS_INVALID, "give a statement: /query?sql=SELECT%%201");
   query->read_only = true;
-  if (status == STATUS_OK) status = query_ask_sql(&query->ask, sql, strlen(sql), &error);
+  if (status == STATUS_OK && sql != NULL && sql[0] != '\0')
+    status = query_ask_sql(&query->ask, sql, strlen(sql), &error);
+  else if (status == STATUS_OK)
+    status = error_set(&error, STATUS_INVALID, "give a statement: /query?sql=SELECT%%201");
   free(sql);
   if (status == STATUS_OK)
     query_run(query);
