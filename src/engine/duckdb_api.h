@@ -205,7 +205,6 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(const char *, prepare_error, (duckdb_prepared_statement))                                      \
   X(void, destroy_prepare, (duckdb_prepared_statement *))                                          \
   X(duckdb_statement_type, prepared_statement_type, (duckdb_prepared_statement))                   \
-  X(idx_t, prepared_statement_column_count, (duckdb_prepared_statement))                           \
   X(duckdb_logical_type, prepared_statement_column_logical_type,                                   \
     (duckdb_prepared_statement, idx_t))                                                            \
   X(idx_t, nparams, (duckdb_prepared_statement))                                                   \

@@ -9,9 +9,8 @@
 #include "engine/engine.h"
 
 enum {
-  CHUNK_ROWS = 2048,        /* DuckDB's vectors; checked when the library is loaded */
-  ROW_GROUP_ROWS = 122880,  /* DuckDB's row groups */
-  INSERT_HANDLES_MAX = 4096 /* inserts that are open at once in one engine */
+  CHUNK_ROWS = 2048,      /* DuckDB's vectors; checked when the library is loaded */
+  ROW_GROUP_ROWS = 122880 /* DuckDB's row groups */
 };
 
 /* ---- library.c ---------------------------------------------------------------- */

@@ -236,6 +236,28 @@ static void many_batches_and_empty_ones_are_one_load(void **state) {
   arrow_schema_release(&schema);
 }
 
+static void flushing_gives_memory_back_and_loses_nothing(void **state) {
+  (void)state;
+  struct ArrowSchema schema = schema_of("u", 0);
+  struct error error = {0};
+  struct load *load = begin("t", &schema);
+  ok(load_flush(load, &error), &error);
+  for (int64_t i = 0; i < 3; i++) {
+    append(load, rows_from(&schema, i * 3000, 3000));
+    ok(load_flush(load, &error), &error);
+    assert_int_equal(budget.used_bytes, 0);
+  }
+  append(load, rows_from(&schema, 9000, 1));
+  assert_int_equal(commit(load).rows, 9001);
+  expect_ranges("t", (const int64_t[][2]){{0, 9001}}, 1);
+  load = begin("t", &schema);
+  append(load, rows_from(&schema, 10000, 10));
+  ok(load_flush(load, &error), &error);
+  load_abort(load);
+  expect_ranges("t", (const int64_t[][2]){{0, 9001}}, 1);
+  arrow_schema_release(&schema);
+}
+
 static void a_schema_alone_makes_the_table(void **state) {
   (void)state;
   struct ArrowSchema schema = schema_of("u", 0);
@@ -702,6 +724,7 @@ int suite_run(const struct suite_target *with) {
       EACH(it_says_what_it_is_and_takes),
       EACH(what_is_appended_is_there_after_the_commit),
       EACH(many_batches_and_empty_ones_are_one_load),
+      EACH(flushing_gives_memory_back_and_loses_nothing),
       EACH(a_schema_alone_makes_the_table),
       EACH(a_batch_with_an_offset_lands_from_there),
       EACH(an_aborted_load_leaves_nothing),
