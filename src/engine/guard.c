@@ -10,7 +10,8 @@
  *
  * The text is not parsed: a name counts wherever it stands, in strings and comments
  * too. That refuses some harmless statements, and a difference between this reading
- * and DuckDB's cannot let anything through. */
+ * and DuckDB's cannot let anything through. Only `query` is too common a word for
+ * that: it counts where it may be the name of a table function that is called. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -24,8 +25,13 @@ static const char *const names[] = {
     "enable_profile",    "disable_profile",      "write_log",
 };
 
-/* Such a common word that only a call of it counts. */
 #define QUERY_NAME "query"
+
+/* The words after which the grammar takes a table function. */
+static const char *const table_words[] = {
+    "from",        "join",         "lateral", "using",     "pivot",    "unpivot",
+    "pivot_wider", "pivot_longer", "call",    "summarize", "describe", "show",
+};
 
 static bool is_word(char byte) {
   return isalnum((unsigned char)byte) || byte == '_' || byte == '$';
@@ -37,9 +43,26 @@ static bool is_called(const char *after) {
   return *after == '(' || strncmp(after, "--", 2) == 0 || strncmp(after, "/*", 2) == 0;
 }
 
+/* May a table stand behind the text that ends before `at`? It may behind anything but
+ * a word that is none of those above; `1FROM` is a number and one of them. */
+static bool is_table_place(const char *sql, const char *at) {
+  while (at > sql && isspace((unsigned char)at[-1])) at--;
+  const char *end = at;
+  while (at > sql && is_word(at[-1])) at--;
+  if (at == end || (at > sql && (unsigned char)at[-1] >= 0x80)) return true;
+  for (size_t i = 0; i < sizeof table_words / sizeof table_words[0]; i++) {
+    size_t bytes = strlen(table_words[i]);
+    if ((size_t)(end - at) >= bytes && strncasecmp(end - bytes, table_words[i], bytes) == 0)
+      return true;
+  }
+  return false;
+}
+
 static bool calls_query(const char *sql) {
   for (const char *at = sql; (at = strcasestr(at, QUERY_NAME)) != NULL; at++)
-    if ((at == sql || !is_word(at[-1])) && is_called(at + strlen(QUERY_NAME))) return true;
+    if ((at == sql || !is_word(at[-1])) && is_called(at + strlen(QUERY_NAME)) &&
+        is_table_place(sql, at))
+      return true;
   return false;
 }
 

@@ -132,6 +132,20 @@ static const char *const escapes[] = {
     "CREATE MACRO m(x) AS TABLE SELECT * FROM query(x)",
     "SELECT * FROM query('SELECT * FROM ena' || 'ble_logging()')",
     "SELECT * FROM QUERY ('SELECT 1')",
+    "SELECT 1FROM query('SELECT 1')",
+    "SELECT * FROM t, query('SELECT 1')",
+    "SELECT * FROM t JOIN\nquery('SELECT 1') ON true",
+    "SELECT * FROM t, LATERAL query('SELECT 1')",
+    "SELECT * FROM (query('SELECT 1'))",
+    "SELECT * FROM main.query('SELECT 1')",
+    "SELECT * FROM/**/query('SELECT 1')",
+    "SELECT * FROM x: query('SELECT 1')",
+    "PIVOT query('SELECT 1 AS a') ON a",
+    "UNPIVOT query('SELECT 1 AS a') ON a",
+    "DELETE FROM t USING query('SELECT 1')",
+    "UPDATE t SET a = 1 FROM query('SELECT 1')",
+    "MERGE INTO t USING query('SELECT 1 AS a') n USING (a) WHEN MATCHED THEN DELETE",
+    "CALL query('SELECT 1')",
     "SELECT * FROM \"query\"\n('SELECT 1')",
     "SELECT * FROM query/**/('SELECT 1')",
     "SELECT * FROM query--\n('SELECT 1')",
@@ -248,6 +262,10 @@ static void nothing_reaches_out_of_the_database(void **state) {
   assert_int_equal(failures, 0);
   run("INSERT INTO t VALUES (7)");
   expect_integer("SELECT sum(a)::BIGINT FROM t", 7);
+  /* Words alone are no calls. */
+  run("CREATE TABLE query (query VARCHAR)");
+  run("INSERT INTO query VALUES ('a slow query (5 s)')");
+  expect_integer("SELECT count(query) FROM query WHERE query LIKE '%slow query (%'", 1);
 }
 
 static void a_locked_file_can_be_written_checkpointed_and_reopened(void **state) {
