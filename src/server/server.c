@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __GLIBC__ /* defined by the headers above */
+#include <malloc.h>
+#endif
 
 #include "base/log.h"
 #include "server/private.h"
@@ -20,6 +23,8 @@
 enum {
   WORKERS_MIN = 8, /* some wait for storage while others compute */
   NETWORK_BUDGET_BYTES_MIN = 64 << 20,
+  FREED_BYTES_MAX = 128 << 20,
+  MAPPED_BYTES_MIN = 32 << 20, /* the most that glibc takes */
 };
 
 /* ---- requests ------------------------------------------------------------------------ */
@@ -174,6 +179,21 @@ static void on_signal(void *context, int signal_number) {
   http_server_drain(server->http, on_drained, server);
 }
 
+/* Buffers of record batches come and go by the hundred a second. Left to itself the C
+ * library gives each back to the system and gets it again, a page fault every 4 KiB:
+ * half of the time that receiving takes. Keeps an eighth of the memory limit instead,
+ * the share that neither the budget nor the engine has. */
+static void keep_freed_memory(int64_t memory_limit_bytes) {
+#ifdef __GLIBC__
+  int64_t kept_bytes = memory_limit_bytes / 8;
+  if (kept_bytes > FREED_BYTES_MAX) kept_bytes = FREED_BYTES_MAX;
+  mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+  mallopt(M_TRIM_THRESHOLD, (int)kept_bytes);
+#else
+  (void)memory_limit_bytes;
+#endif
+}
+
 static int worker_count(const struct server_config *config) {
   long cores = config->threads > 0 ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
   int wanted = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
@@ -202,6 +222,7 @@ enum status server_run(const struct server_config *config, const struct server_h
   server.budget.limit_bytes = config->memory_limit_bytes / 4;
   if (server.budget.limit_bytes < NETWORK_BUDGET_BYTES_MIN)
     server.budget.limit_bytes = NETWORK_BUDGET_BYTES_MIN;
+  keep_freed_memory(config->memory_limit_bytes);
   const struct http_service service = {
       .context = &server, .request = on_request, .finished = on_finished};
 
