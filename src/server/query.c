@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "arrow/encode.h"
 #include "arrow/ipc.h"
@@ -30,6 +31,8 @@ enum {
   SQL_BYTES_MAX = 4 << 20, /* of a statement: parsing must not take memory for ever */
   QUEUE_BUFFERS_MAX = 4,   /* encoded and not yet sent */
   WHOLE_ANSWER_BYTES_MAX = 64 << 10,
+  STARVED_RETRY_MS = 20, /* as an ingest waits for memory: 10 seconds in all */
+  STARVED_TRIES = 500,
 };
 
 struct query {
@@ -55,6 +58,7 @@ struct query {
   struct error error;
 
   struct engine_result *result;
+  struct ArrowArray batch;   /* drawn and not yet encoded */
   struct ipc_writer *writer; /* QUERY_ARROW */
   struct encoder *encoder;   /* the others */
 
@@ -110,20 +114,44 @@ static enum status start(struct query *query, struct buffer *out, struct error *
       .parameters = query->ask.parameters,
       .parameter_count = query->ask.parameter_count,
       .read_only = query->read_only,
+      .budget = &query->request.server->budget,
   };
   status = engine_query(session, &asked, &query->result, error);
   return status == STATUS_OK ? encode_begin(query, out, error) : status;
 }
 
-/* The next batch, or the end, encoded into `out`. */
+/* The next batch, or the end, encoded into `out`. After STATUS_BUDGET it may be
+ * repeated: a batch that was drawn stays until it is encoded. */
 static enum status step(struct query *query, struct buffer *out, bool *ended, struct error *error) {
-  struct ArrowArray batch = {.release = NULL};
-  enum status status = engine_result_next(query->result, &batch, error);
-  if (status != STATUS_OK) return status;
-  *ended = batch.release == NULL;
+  if (query->batch.release == NULL) {
+    enum status status = engine_result_next(query->result, &query->batch, error);
+    if (status != STATUS_OK) return status;
+  }
+  *ended = query->batch.release == NULL;
   if (*ended) return encode_end(query, out, error);
-  status = encode_batch(query, &batch, out, error);
-  arrow_array_release(&batch);
+  enum status status = encode_batch(query, &query->batch, out, error);
+  if (status == STATUS_OK) arrow_array_release(&query->batch);
+  return status;
+}
+
+static bool stopped(struct query *query) {
+  pthread_mutex_lock(&query->lock);
+  bool stop = query->stop != STATUS_OK;
+  pthread_mutex_unlock(&query->lock);
+  return stop;
+}
+
+/* While others hold all memory, waits for some: an answer that has begun can only be
+ * broken off. Holds its worker meanwhile. */
+static enum status step_patiently(struct query *query, struct buffer *out, bool *ended,
+                                  struct error *error) {
+  enum status status = step(query, out, ended, error);
+  for (int tries = 0; status == STATUS_BUDGET && tries < STARVED_TRIES && !stopped(query);
+       tries++) {
+    struct timespec wait = {.tv_nsec = STARVED_RETRY_MS * 1000000L};
+    nanosleep(&wait, NULL);
+    status = step(query, out, ended, error);
+  }
   return status;
 }
 
@@ -183,7 +211,7 @@ static void query_task(void *context) {
     if (status == STATUS_OK && query->result == NULL) status = start(query, &out, &error);
     /* What a small answer consists of, up to its end, goes into one buffer. */
     while (status == STATUS_OK && !ended && out.size_bytes < WHOLE_ANSWER_BYTES_MAX)
-      status = step(query, &out, &ended, &error);
+      status = step_patiently(query, &out, &ended, &error);
     if (status != STATUS_OK || ended) {
       if (status == STATUS_OK) queue_buffer(query, &out);
       buffer_release(&out);
@@ -204,6 +232,7 @@ static void query_free(struct query *query) {
     buffer_release(&query->queue[query->queue_first]);
     query->queue_first = (query->queue_first + 1) % QUEUE_BUFFERS_MAX;
   }
+  arrow_array_release(&query->batch);
   engine_result_close(query->result);
   ipc_writer_free(query->writer);
   encoder_free(query->encoder);
