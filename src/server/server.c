@@ -194,6 +194,22 @@ static void keep_freed_memory(int64_t memory_limit_bytes) {
 #endif
 }
 
+/* Once the loop is over, closing the storage is all that is left. A second SIGTERM would
+ * end the process in the middle of it, with the exit code of a failure: nobody listens
+ * to signals any more, and the loop gives them back their default as it goes. */
+static void free_loop(struct net_loop *loop) {
+  sigset_t signals;
+  sigset_t before;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, &before);
+  net_loop_free(loop);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGINT, SIG_IGN);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static int worker_count(const struct server_config *config) {
   long cores = config->threads > 0 ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
   int wanted = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
@@ -235,7 +251,7 @@ enum status server_run(const struct server_config *config, const struct server_h
   http_server_free(server.http);
   workers_free(server.workers);
   net_timer_free(server.drain_timer);
-  net_loop_free(server.loop);
+  free_loop(server.loop);
   storage_free(server.storage);
   return status;
 }

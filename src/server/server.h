@@ -12,7 +12,8 @@ struct server_hooks {
 };
 
 /* Serves until SIGINT or SIGTERM: then accepts no more, lets requests in flight
- * finish (SERVER_DRAIN_TIMEOUT_MS at most) and returns STATUS_OK. Blocks.
+ * finish (SERVER_DRAIN_TIMEOUT_MS at most) and returns STATUS_OK. Blocks. Afterwards
+ * the process ignores both signals: it is about to end.
  * STATUS_CONFLICT when the port or the database file is taken, STATUS_IO when the
  * storage cannot be used, and what a bad configuration is refused with. */
 enum status server_run(const struct server_config *config, const struct server_hooks *hooks,

@@ -173,3 +173,12 @@ def test_a_request_in_flight_is_finished_when_the_server_is_asked_to_end(start, 
         assert answer.status_code == 200, answer.text
     server.stop()
     assert start().value("SELECT count(*) AS n FROM t") == 1000
+
+
+def test_being_asked_to_end_again_and_again_is_no_failure(start):
+    server = start()
+    server.land("t", ipc(SMALL))
+    while server.process.poll() is None:
+        server.process.terminate()
+    assert server.process.returncode == 0
+    assert start().value("SELECT count(*) AS n FROM t") == 1000
