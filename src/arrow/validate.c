@@ -42,24 +42,11 @@ enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t 
 
 /* ---- text ------------------------------------------------------------------------------- */
 
-static bool is_ascii(const uint8_t *data, int64_t bytes) {
-  uint64_t seen = 0;
-  int64_t i = 0;
-  for (; i + 64 <= bytes; i += 64) {
-    uint64_t words[8];
-    memcpy(words, data + i, sizeof words);
-    for (int k = 0; k < 8; k++) seen |= words[k];
-    if ((seen & UINT64_C(0x8080808080808080)) != 0) return false;
-  }
-  for (; i < bytes; i++) seen |= data[i];
-  return (seen & UINT64_C(0x8080808080808080)) == 0;
-}
-
 enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8_t *data,
                           const uint8_t *validity, int64_t length, struct error *error) {
   int64_t first = layout_offset(offsets, offset_bytes, 0);
   int64_t last = layout_offset(offsets, offset_bytes, length);
-  if (first == last || is_ascii(data + first, last - first)) return STATUS_OK;
+  if (first == last || utf8_is_ascii(data + first, (size_t)(last - first))) return STATUS_OK;
   for (int64_t row = 0; row < length; row++) {
     int64_t begin = layout_offset(offsets, offset_bytes, row);
     size_t bytes = (size_t)(layout_offset(offsets, offset_bytes, row + 1) - begin);

@@ -11,6 +11,11 @@ int64_t clock_now_us(void) {
 
 int64_t clock_now_ms(void) { return clock_now_us() / 1000; }
 
+void clock_sleep_ms(int ms) {
+  struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+  nanosleep(&wait, NULL);
+}
+
 void clock_text(char text[CLOCK_TEXT_BYTES]) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);

@@ -8,6 +8,9 @@
 int64_t clock_now_us(void); /* monotonic */
 int64_t clock_now_ms(void); /* monotonic */
 
+/* Blocks the thread: for workers, never for the event loop. */
+void clock_sleep_ms(int ms);
+
 enum { CLOCK_TEXT_BYTES = 32 };
 /* "2026-03-01T12:00:00.123Z", the wall clock now. */
 void clock_text(char text[CLOCK_TEXT_BYTES]);

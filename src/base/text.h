@@ -50,5 +50,7 @@ const char *text_nearest(const char *word, const char *const *names, size_t coun
  * no overlong forms, surrogates, or code points past U+10FFFF); `bytes` when all
  * of it is valid. */
 size_t utf8_valid_bytes(const uint8_t *data, size_t bytes);
+/* True when no byte is past 0x7F: valid UTF-8 wherever it is cut. */
+bool utf8_is_ascii(const uint8_t *data, size_t bytes);
 
 #endif

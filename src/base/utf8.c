@@ -38,3 +38,16 @@ size_t utf8_valid_bytes(const uint8_t *data, size_t bytes) {
   }
   return at;
 }
+
+bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
+  uint64_t seen = 0;
+  size_t i = 0;
+  for (; i + 64 <= bytes; i += 64) {
+    uint64_t words[8];
+    memcpy(words, data + i, sizeof words);
+    for (int k = 0; k < 8; k++) seen |= words[k];
+    if ((seen & UINT64_C(0x8080808080808080)) != 0) return false;
+  }
+  for (; i < bytes; i++) seen |= data[i];
+  return (seen & UINT64_C(0x8080808080808080)) == 0;
+}

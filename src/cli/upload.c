@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -150,10 +149,7 @@ enum status upload_open(const char *path, const struct upload_options *options,
   enum status status = STATUS_OK;
   bool standard = strcmp(path, "-") == 0;
   bool rewrite = false;
-  /* Messages come and go by the megabyte: memory that went back to the system after each
-   * would be cleared anew for the next, which costs more than sending does. */
-  mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_BYTES);
-  mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT_BYTES);
+  buffer_keep_freed(MEMORY_KEPT_BYTES);
   made->budget = options->budget;
   made->name = standard ? "standard input" : path;
   made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);

@@ -346,19 +346,6 @@ static inline void put_string(duckdb_string_t *out, const uint8_t *data, uint32_
   }
 }
 
-static bool is_ascii(const uint8_t *data, int64_t bytes) {
-  uint64_t seen = 0;
-  int64_t i = 0;
-  for (; i + 8 <= bytes; i += 8) {
-    uint64_t word;
-    memcpy(&word, data + i, sizeof word);
-    seen |= word;
-  }
-  uint8_t last = 0;
-  for (; i < bytes; i++) last |= data[i];
-  return ((seen & UINT64_C(0x8080808080808080)) | (last & 0x80)) == 0;
-}
-
 /* One text or binary value, checked. */
 static enum status put_checked(const struct landing *landing, duckdb_string_t *out,
                                const uint8_t *data, int64_t bytes, bool checked,
@@ -366,7 +353,7 @@ static enum status put_checked(const struct landing *landing, duckdb_string_t *o
   if (bytes > UINT32_MAX)
     return refuse(landing, error, STATUS_SCHEMA, "a value of %lld bytes; DuckDB holds 4 GB",
                   (long long)bytes);
-  if (!checked && landing->duck == DUCKDB_TYPE_VARCHAR && !is_ascii(data, bytes)) {
+  if (!checked && landing->duck == DUCKDB_TYPE_VARCHAR && !utf8_is_ascii(data, (size_t)bytes)) {
     size_t valid = utf8_valid_bytes(data, (size_t)bytes);
     if (valid != (size_t)bytes)
       return refuse(landing, error, STATUS_INVALID, "text is not UTF-8 at its byte %zu", valid);
@@ -384,7 +371,7 @@ static enum status put_checked(const struct landing *landing, duckdb_string_t *o
     duckdb_string_t *out = (duckdb_string_t *)landing->duckdb->vector_get_data(vector) + at;       \
     if (rows == 0) return STATUS_OK;                                                               \
     bool checked = landing->duck != DUCKDB_TYPE_VARCHAR || (offsets[rows] - offsets[0] == 0) ||    \
-                   is_ascii(data + offsets[0], (int64_t)offsets[rows] - (int64_t)offsets[0]);      \
+                   utf8_is_ascii(data + offsets[0], (size_t)(offsets[rows] - offsets[0]));         \
     for (int64_t i = 0; i < rows; i++) {                                                           \
       if (!is_valid(validity, i)) continue;                                                        \
       int64_t bytes = (int64_t)offsets[i + 1] - (int64_t)offsets[i];                               \

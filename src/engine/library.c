@@ -70,10 +70,6 @@ static enum status find(void **handle, struct error *error) {
     goto done;
   }
   status = try_beside_program(handle, &looked, error);
-#ifdef ARROWPORT_DUCKDB_DIR
-  if (status == STATUS_OK && *handle == NULL)
-    status = try_in(ARROWPORT_DUCKDB_DIR, "", handle, &looked, error);
-#endif
   if (status == STATUS_OK && *handle == NULL)
     status = try_path(LIBRARY_FILE, handle, &looked, error);
 

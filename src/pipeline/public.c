@@ -23,8 +23,7 @@ const char *arrowport_status_name(enum arrowport_status status) {
 static enum status open_sink(const struct arrowport_load_options *options, struct sink **sink,
                              struct error *error) {
   const struct sink_type *type = sink_find(options->sink);
-  if (type == NULL)
-    return error_set(error, STATUS_NOT_FOUND, "there is no sink '%s'", options->sink);
+  if (type == NULL) return sink_open(options->sink, NULL, sink, error); /* says which there are */
   struct config *config = NULL;
   enum status status = config_new(type->config, &config, error);
   if (status == STATUS_OK) status = config_environment(config, error);

@@ -20,10 +20,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "arrow/encode.h"
 #include "arrow/ipc.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "server/query_ask.h"
 
@@ -148,8 +148,7 @@ static enum status step_patiently(struct query *query, struct buffer *out, bool 
   enum status status = step(query, out, ended, error);
   for (int tries = 0; status == STATUS_BUDGET && tries < STARVED_TRIES && !stopped(query);
        tries++) {
-    struct timespec wait = {.tv_nsec = STARVED_RETRY_MS * 1000000L};
-    nanosleep(&wait, NULL);
+    clock_sleep_ms(STARVED_RETRY_MS);
     status = step(query, out, ended, error);
   }
   return status;

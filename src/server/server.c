@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __GLIBC__ /* defined by the headers above */
-#include <malloc.h>
-#endif
 
 #include "base/log.h"
 #include "server/private.h"
@@ -24,7 +21,6 @@ enum {
   WORKERS_MIN = 8, /* some wait for storage while others compute */
   NETWORK_BUDGET_BYTES_MIN = 64 << 20,
   FREED_BYTES_MAX = 128 << 20,
-  MAPPED_BYTES_MIN = 32 << 20, /* the most that glibc takes */
 };
 
 /* ---- requests ------------------------------------------------------------------------ */
@@ -179,21 +175,6 @@ static void on_signal(void *context, int signal_number) {
   http_server_drain(server->http, on_drained, server);
 }
 
-/* Buffers of record batches come and go by the hundred a second. Left to itself the C
- * library gives each back to the system and gets it again, a page fault every 4 KiB:
- * half of the time that receiving takes. Keeps an eighth of the memory limit instead,
- * the share that neither the budget nor the engine has. */
-static void keep_freed_memory(int64_t memory_limit_bytes) {
-#ifdef __GLIBC__
-  int64_t kept_bytes = memory_limit_bytes / 8;
-  if (kept_bytes > FREED_BYTES_MAX) kept_bytes = FREED_BYTES_MAX;
-  mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
-  mallopt(M_TRIM_THRESHOLD, (int)kept_bytes);
-#else
-  (void)memory_limit_bytes;
-#endif
-}
-
 /* Once the loop is over, closing the storage is all that is left. A second SIGTERM would
  * end the process in the middle of it, with the exit code of a failure: nobody listens
  * to signals any more, and the loop gives them back their default as it goes. */
@@ -238,7 +219,9 @@ enum status server_run(const struct server_config *config, const struct server_h
   server.budget.limit_bytes = config->memory_limit_bytes / 4;
   if (server.budget.limit_bytes < NETWORK_BUDGET_BYTES_MIN)
     server.budget.limit_bytes = NETWORK_BUDGET_BYTES_MIN;
-  keep_freed_memory(config->memory_limit_bytes);
+  /* An eighth: the share that neither the budget nor the engine has. */
+  int64_t kept_bytes = config->memory_limit_bytes / 8;
+  buffer_keep_freed(kept_bytes < FREED_BYTES_MAX ? kept_bytes : FREED_BYTES_MAX);
   const struct http_service service = {
       .context = &server, .request = on_request, .finished = on_finished};
 

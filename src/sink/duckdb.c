@@ -14,9 +14,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 
 enum {
   ROW_GROUP_ROWS = 122880, /* DuckDB's: statements carry multiples of it */
@@ -149,11 +148,6 @@ static enum status try_begin(struct duckdb_load *load, const struct load_spec *s
   return engine_insert_open(load->session, &spec->table, spec->schema, &load->insert, error);
 }
 
-static void wait_ms(int ms) {
-  struct timespec wait = {.tv_nsec = (long)ms * 1000000};
-  nanosleep(&wait, NULL);
-}
-
 static enum status duckdb_begin(struct sink *base, const struct load_spec *spec, struct load **out,
                                 struct error *error) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
@@ -174,7 +168,7 @@ static enum status duckdb_begin(struct sink *base, const struct load_spec *spec,
     engine_insert_close(load->insert);
     load->insert = NULL;
     engine_rollback(load->session);
-    wait_ms(BEGIN_WAIT_MS);
+    clock_sleep_ms(BEGIN_WAIT_MS);
   }
   if (status == STATUS_CONFLICT && error != NULL) error->retry_after_ms = 1000;
 

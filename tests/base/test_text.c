@@ -76,11 +76,28 @@ static void a_misspelt_word_finds_the_one_that_was_meant(void **state) {
   }
 }
 
+static void only_bytes_up_to_127_are_ascii_wherever_they_stand(void **state) {
+  (void)state;
+  uint8_t bytes[200];
+  memset(bytes, 'a', sizeof bytes);
+  bytes[7] = 0x7F;
+  for (size_t length = 0; length <= sizeof bytes; length++)
+    assert_true(utf8_is_ascii(bytes, length));
+  for (size_t at = 0; at < sizeof bytes; at++) {
+    uint8_t before = bytes[at];
+    bytes[at] = 0x80;
+    assert_false(utf8_is_ascii(bytes, sizeof bytes));
+    assert_true(utf8_is_ascii(bytes, at));
+    bytes[at] = before;
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(text_grows_and_stays_terminated),
       cmocka_unit_test(quotes_inside_quotes_are_doubled),
       cmocka_unit_test(json_strings_are_escaped_and_always_valid),
+      cmocka_unit_test(only_bytes_up_to_127_are_ascii_wherever_they_stand),
       cmocka_unit_test(a_misspelt_word_finds_the_one_that_was_meant),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
