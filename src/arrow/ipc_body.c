@@ -6,8 +6,9 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "arrow/ipc_numbers.h"
+
 enum {
-  BUFFER_STRUCT_BYTES = 16, /* Message.fbs, struct Buffer: offset, length */
   LENGTH_PREFIX_BYTES = 8,
   VALUE_ALIGNMENT_BYTES = 8,
   /* A compressed buffer that says it is larger than this, and than so many times what

@@ -22,9 +22,6 @@
 #include "arrow/tree.h"
 #include "arrow/validate.h"
 
-enum { BATCH_LENGTH, BATCH_NODES, BATCH_BUFFERS, BATCH_COMPRESSION, BATCH_VARIADIC_COUNTS };
-enum { DICTIONARY_ID, DICTIONARY_DATA, DICTIONARY_IS_DELTA };
-enum { NODE_STRUCT_BYTES = 16, BUFFER_STRUCT_BYTES = 16 };
 enum { BATCH_ROWS_MAX = INT32_MAX }; /* as Arrow recommends; rows of no bytes cost a peer nothing */
 
 struct dictionary {
@@ -436,15 +433,16 @@ static enum status read_compression(const struct fb_table *batch, struct ipc_bod
   int64_t method = 0;
   enum status status = fb_table_field(batch, BATCH_COMPRESSION, &compression, &present, error);
   if (status != STATUS_OK || !present) return status;
-  status = fb_integer_field(&compression, 0, 1, 0, &codec, error);
-  if (status == STATUS_OK) status = fb_integer_field(&compression, 1, 1, 0, &method, error);
+  status = fb_integer_field(&compression, COMPRESSION_CODEC, 1, 0, &codec, error);
+  if (status == STATUS_OK)
+    status = fb_integer_field(&compression, COMPRESSION_METHOD, 1, 0, &method, error);
   if (status != STATUS_OK) return status;
-  if (codec < 0 || codec > 1 || method != 0)
+  if (codec < CODEC_LZ4_FRAME || codec > CODEC_ZSTD || method != 0)
     return error_set(error, STATUS_UNSUPPORTED,
                      "its compression (codec %" PRId64 ", method %" PRId64
                      ") is not supported; LZ4 frames and ZSTD are",
                      codec, method);
-  body->compression = codec == 0 ? IPC_COMPRESSION_LZ4 : IPC_COMPRESSION_ZSTD;
+  body->compression = codec == CODEC_LZ4_FRAME ? IPC_COMPRESSION_LZ4 : IPC_COMPRESSION_ZSTD;
   return STATUS_OK;
 }
 
@@ -457,7 +455,7 @@ static enum status read_batch(const struct fb_table *batch, struct batch_reading
     status =
         fb_vector_field(batch, BATCH_BUFFERS, BUFFER_STRUCT_BYTES, &reading->body.buffers, error);
   if (status == STATUS_OK)
-    status = fb_vector_field(batch, BATCH_VARIADIC_COUNTS, 8, &reading->variadic_counts, error);
+    status = fb_vector_field(batch, BATCH_VARIADIC, 8, &reading->variadic_counts, error);
   if (status == STATUS_OK) status = read_compression(batch, &reading->body, error);
   if (status == STATUS_OK && (reading->length < 0 || reading->length > BATCH_ROWS_MAX))
     status =
@@ -566,11 +564,11 @@ static enum status take_dictionary_batch(struct ipc_decoder *decoder,
   int64_t is_delta = 0;
   struct fb_table data;
   bool has_data = false;
-  enum status status = fb_integer_field(&header->table, DICTIONARY_ID, 8, 0, &id, error);
+  enum status status = fb_integer_field(&header->table, DICTIONARY_BATCH_ID, 8, 0, &id, error);
   if (status == STATUS_OK)
-    status = fb_integer_field(&header->table, DICTIONARY_IS_DELTA, 1, 0, &is_delta, error);
+    status = fb_integer_field(&header->table, DICTIONARY_BATCH_IS_DELTA, 1, 0, &is_delta, error);
   if (status == STATUS_OK)
-    status = fb_table_field(&header->table, DICTIONARY_DATA, &data, &has_data, error);
+    status = fb_table_field(&header->table, DICTIONARY_BATCH_DATA, &data, &has_data, error);
   if (status != STATUS_OK) return status;
   struct dictionary *dictionary = find_dictionary(decoder, id);
   if (dictionary == NULL || !has_data)

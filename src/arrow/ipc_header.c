@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 
-enum { FIELD_VERSION, FIELD_HEADER_TYPE, FIELD_HEADER, FIELD_BODY_LENGTH };
-
 static enum status check(int64_t version, int64_t type, int64_t body_bytes, bool has_header,
                          struct error *error) {
   if (version < IPC_METADATA_V4 || version > IPC_METADATA_V5)
@@ -27,13 +25,13 @@ enum status ipc_header_read(const struct buffer *metadata, struct ipc_header *he
   bool has_header = false;
   enum status status = fb_root(metadata->data, metadata->size_bytes, &message, error);
   if (status == STATUS_OK)
-    status = fb_integer_field(&message, FIELD_VERSION, 2, 0, &version, error);
+    status = fb_integer_field(&message, MESSAGE_VERSION, 2, 0, &version, error);
   if (status == STATUS_OK)
-    status = fb_integer_field(&message, FIELD_HEADER_TYPE, 1, 0, &type, error);
+    status = fb_integer_field(&message, MESSAGE_HEADER_TYPE, 1, 0, &type, error);
   if (status == STATUS_OK)
-    status = fb_integer_field(&message, FIELD_BODY_LENGTH, 8, 0, &header->body_bytes, error);
+    status = fb_integer_field(&message, MESSAGE_BODY_LENGTH, 8, 0, &header->body_bytes, error);
   if (status == STATUS_OK)
-    status = fb_table_field(&message, FIELD_HEADER, &header->table, &has_header, error);
+    status = fb_table_field(&message, MESSAGE_HEADER, &header->table, &has_header, error);
   if (status != STATUS_OK) return status;
   header->version = (int)version;
   header->type = (enum ipc_header_type)type;

@@ -6,19 +6,9 @@
 #include <stdint.h>
 
 #include "arrow/flatbuf_read.h"
+#include "arrow/ipc_numbers.h"
 #include "base/buffer.h"
 #include "base/status.h"
-
-enum ipc_header_type {
-  IPC_HEADER_NONE = 0,
-  IPC_HEADER_SCHEMA = 1,
-  IPC_HEADER_DICTIONARY = 2,
-  IPC_HEADER_BATCH = 3,
-  IPC_HEADER_TENSOR = 4,
-  IPC_HEADER_SPARSE_TENSOR = 5
-};
-
-enum { IPC_METADATA_V4 = 3, IPC_METADATA_V5 = 4 };
 
 struct ipc_header {
   int version; /* IPC_METADATA_V4 or _V5 */

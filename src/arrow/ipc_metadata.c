@@ -2,63 +2,19 @@
 
 #include <string.h>
 
-/* Numbers of the format's unions and enums. */
-enum { METADATA_V5 = 4 };
-enum { HEADER_SCHEMA = 1, HEADER_DICTIONARY_BATCH = 2, HEADER_RECORD_BATCH = 3 };
-enum { CODEC_LZ4_FRAME = 0, CODEC_ZSTD = 1 };
+#include "arrow/ipc_numbers.h"
 
-enum type_id {
-  TYPE_NULL = 1,
-  TYPE_INT = 2,
-  TYPE_FLOATING_POINT = 3,
-  TYPE_BINARY = 4,
-  TYPE_UTF8 = 5,
-  TYPE_BOOL = 6,
-  TYPE_DECIMAL = 7,
-  TYPE_DATE = 8,
-  TYPE_TIME = 9,
-  TYPE_TIMESTAMP = 10,
-  TYPE_INTERVAL = 11,
-  TYPE_LIST = 12,
-  TYPE_STRUCT = 13,
-  TYPE_FIXED_SIZE_BINARY = 15,
-  TYPE_FIXED_SIZE_LIST = 16,
-  TYPE_MAP = 17,
-  TYPE_DURATION = 18,
-  TYPE_LARGE_BINARY = 19,
-  TYPE_LARGE_UTF8 = 20,
-  TYPE_LARGE_LIST = 21,
-  TYPE_BINARY_VIEW = 23,
-  TYPE_UTF8_VIEW = 24,
-};
-
-/* Fields of the tables, by number, and the bytes each takes. */
-enum { MESSAGE_VERSION, MESSAGE_HEADER_TYPE, MESSAGE_HEADER, MESSAGE_BODY_LENGTH };
+/* The bytes that each field of a table takes. */
 static const uint8_t message_sizes[] = {2, 1, 4, 8};
-enum { SCHEMA_ENDIANNESS, SCHEMA_FIELDS, SCHEMA_METADATA };
-enum {
-  FIELD_NAME,
-  FIELD_NULLABLE,
-  FIELD_TYPE_TYPE,
-  FIELD_TYPE,
-  FIELD_DICTIONARY,
-  FIELD_CHILDREN,
-  FIELD_METADATA
-};
-enum { DICTIONARY_ENCODING_ID, DICTIONARY_ENCODING_INDEX, DICTIONARY_ENCODING_ORDERED };
 static const uint8_t dictionary_encoding_sizes[] = {8, 4, 1};
-enum { KEY_VALUE_KEY, KEY_VALUE_VALUE };
 static const uint8_t key_value_sizes[] = {4, 4};
-enum { BATCH_LENGTH, BATCH_NODES, BATCH_BUFFERS, BATCH_COMPRESSION, BATCH_VARIADIC };
-enum { DICTIONARY_BATCH_ID, DICTIONARY_BATCH_DATA };
 static const uint8_t dictionary_batch_sizes[] = {8, 4};
-enum { COMPRESSION_CODEC, COMPRESSION_METHOD };
 static const uint8_t compression_sizes[] = {1, 1};
 
 /* The message around a header that is written next. */
 static int64_t write_message(struct flatbuf *flatbuf, int header_type) {
   int64_t message = flatbuf_table(flatbuf, message_sizes, 4);
-  flatbuf_set(flatbuf, message, MESSAGE_VERSION, METADATA_V5, 2);
+  flatbuf_set(flatbuf, message, MESSAGE_VERSION, IPC_METADATA_V5, 2);
   flatbuf_set(flatbuf, message, MESSAGE_HEADER_TYPE, header_type, 1);
   return message;
 }
@@ -67,15 +23,15 @@ static int64_t write_message(struct flatbuf *flatbuf, int header_type) {
 
 /* A table of numbers: every type is one. */
 struct type_table {
-  enum type_id id;
+  enum type_number id;
   int count;
   uint8_t sizes[3];
   int64_t values[3];
 };
 
-static struct type_table no_values(enum type_id id) { return (struct type_table){.id = id}; }
+static struct type_table no_values(enum type_number id) { return (struct type_table){.id = id}; }
 
-static struct type_table one_value(enum type_id id, uint8_t bytes, int64_t value) {
+static struct type_table one_value(enum type_number id, uint8_t bytes, int64_t value) {
   return (struct type_table){.id = id, .count = 1, .sizes = {bytes}, .values = {value}};
 }
 
@@ -232,7 +188,7 @@ static int64_t write_fields(struct flatbuf *flatbuf, const struct layout *layout
 void ipc_metadata_schema(struct flatbuf *flatbuf, struct budget *budget,
                          const struct layout *layout) {
   flatbuf_begin(flatbuf, budget);
-  int64_t message = write_message(flatbuf, HEADER_SCHEMA);
+  int64_t message = write_message(flatbuf, IPC_HEADER_SCHEMA);
   bool has_metadata = metadata_count(layout->schema->metadata) > 0;
   uint8_t metadata_bytes = has_metadata ? 4 : 0;
   const uint8_t sizes[] = {2, 4, metadata_bytes};
@@ -258,9 +214,9 @@ static int64_t write_compression(struct flatbuf *flatbuf, enum ipc_compression c
 static int64_t write_nodes(struct flatbuf *flatbuf, const struct ipc_plan *plan) {
   int64_t count = ipc_plan_node_count(plan);
   const struct ipc_node *nodes = (const struct ipc_node *)plan->nodes.data;
-  int64_t vector = flatbuf_vector(flatbuf, count, 16, 8);
+  int64_t vector = flatbuf_vector(flatbuf, count, NODE_STRUCT_BYTES, 8);
   for (int64_t i = 0; i < count; i++) {
-    int64_t element = flatbuf_element(vector, i, 16);
+    int64_t element = flatbuf_element(vector, i, NODE_STRUCT_BYTES);
     flatbuf_put64(flatbuf, element, nodes[i].length);
     flatbuf_put64(flatbuf, element + 8, nodes[i].null_count);
   }
@@ -287,12 +243,12 @@ static int64_t write_batch(struct flatbuf *flatbuf, const struct ipc_plan *plan,
   int64_t batch = flatbuf_table(flatbuf, sizes, 5);
   flatbuf_set(flatbuf, batch, BATCH_LENGTH, plan->length, 8);
   flatbuf_refer(flatbuf, batch, BATCH_NODES, write_nodes(flatbuf, plan));
-  int64_t vector = flatbuf_vector(flatbuf, ipc_plan_piece_count(plan), 16, 8);
+  int64_t vector = flatbuf_vector(flatbuf, ipc_plan_piece_count(plan), BUFFER_STRUCT_BYTES, 8);
   flatbuf_refer(flatbuf, batch, BATCH_BUFFERS, vector);
   if (is_compressed)
     flatbuf_refer(flatbuf, batch, BATCH_COMPRESSION, write_compression(flatbuf, compression));
   if (has_variadic) flatbuf_refer(flatbuf, batch, BATCH_VARIADIC, write_variadic(flatbuf, plan));
-  *buffers = flatbuf_element(vector, 0, 16);
+  *buffers = flatbuf_element(vector, 0, BUFFER_STRUCT_BYTES);
   return batch;
 }
 
@@ -304,7 +260,7 @@ struct ipc_batch_metadata ipc_metadata_batch(struct flatbuf *flatbuf, struct bud
   struct ipc_batch_metadata positions = {0};
   flatbuf_begin(flatbuf, budget);
   int64_t message =
-      write_message(flatbuf, is_dictionary ? HEADER_DICTIONARY_BATCH : HEADER_RECORD_BATCH);
+      write_message(flatbuf, is_dictionary ? IPC_HEADER_DICTIONARY : IPC_HEADER_BATCH);
   positions.body_length = flatbuf_position(flatbuf, message, MESSAGE_BODY_LENGTH);
   if (!is_dictionary) {
     int64_t batch = write_batch(flatbuf, plan, compression, &positions.buffers);

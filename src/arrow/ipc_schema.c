@@ -5,51 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrow/ipc_numbers.h"
 #include "arrow/schema.h"
 #include "base/text.h"
-
-/* ---- Schema.fbs: fields and members by number ---------------------------------------- */
-
-enum { SCHEMA_ENDIANNESS, SCHEMA_FIELDS, SCHEMA_METADATA };
-enum {
-  FIELD_NAME,
-  FIELD_NULLABLE,
-  FIELD_TYPE_TYPE,
-  FIELD_TYPE,
-  FIELD_DICTIONARY,
-  FIELD_CHILDREN,
-  FIELD_METADATA
-};
-enum { DICTIONARY_ID, DICTIONARY_INDEX_TYPE, DICTIONARY_ORDERED };
-enum { KEY_VALUE_KEY, KEY_VALUE_VALUE };
-enum type_number {
-  TYPE_NULL = 1,
-  TYPE_INT,
-  TYPE_FLOATING_POINT,
-  TYPE_BINARY,
-  TYPE_UTF8,
-  TYPE_BOOL,
-  TYPE_DECIMAL,
-  TYPE_DATE,
-  TYPE_TIME,
-  TYPE_TIMESTAMP,
-  TYPE_INTERVAL,
-  TYPE_LIST,
-  TYPE_STRUCT,
-  TYPE_UNION,
-  TYPE_FIXED_SIZE_BINARY,
-  TYPE_FIXED_SIZE_LIST,
-  TYPE_MAP,
-  TYPE_DURATION,
-  TYPE_LARGE_BINARY,
-  TYPE_LARGE_UTF8,
-  TYPE_LARGE_LIST,
-  TYPE_RUN_END_ENCODED,
-  TYPE_BINARY_VIEW,
-  TYPE_UTF8_VIEW,
-  TYPE_LIST_VIEW,
-  TYPE_LARGE_LIST_VIEW
-};
 
 /* Strings of a flatbuffer may be shared. A schema of a kilobyte that names one of them
  * a thousand times must not become a megabyte: copies are limited to so many times the
@@ -276,11 +234,11 @@ static enum status read_dictionary(const struct fb_table *encoding, const char *
   bool has_index = false;
   struct fb_table index;
   struct text format = TEXT_EMPTY;
-  enum status status = fb_integer_field(encoding, DICTIONARY_ID, 8, 0, &id, error);
+  enum status status = fb_integer_field(encoding, DICTIONARY_ENCODING_ID, 8, 0, &id, error);
   if (status == STATUS_OK)
-    status = fb_integer_field(encoding, DICTIONARY_ORDERED, 1, 0, &ordered, error);
+    status = fb_integer_field(encoding, DICTIONARY_ENCODING_ORDERED, 1, 0, &ordered, error);
   if (status == STATUS_OK)
-    status = fb_table_field(encoding, DICTIONARY_INDEX_TYPE, &index, &has_index, error);
+    status = fb_table_field(encoding, DICTIONARY_ENCODING_INDEX, &index, &has_index, error);
   if (status == STATUS_OK)
     status = has_index ? format_int(&index, &format, error) : text_add(&format, "i", error);
   if (status == STATUS_OK)
