@@ -22,7 +22,7 @@ extern "C" {
 #define ARROWPORT_EXPORT
 #endif
 
-struct ArrowArrayStream; /* of the Arrow C stream interface */
+struct ArrowArrayStream; /* of the Arrow C stream interface, arrowport/c_data.h */
 
 /* "0.1.0" */
 ARROWPORT_EXPORT const char *arrowport_version(void);

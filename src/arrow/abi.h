@@ -1,62 +1,11 @@
-/* The Arrow C data interface and C stream interface, as their specification gives
- * them (Arrow "C data interface" and "C stream interface"): plain structs by which
- * libraries in one process hand Arrow data to each other without copying.
- *
- * A struct whose `release` is NULL holds nothing. Whoever holds one calls
- * `release` exactly once, or moves the struct on and sets its own `release` to
- * NULL; the helpers at the end do both. */
+/* The structs of the Arrow C data and C stream interfaces, and how one lets go of them or
+ * moves them on. */
 #ifndef ARROWPORT_ARROW_ABI_H
 #define ARROWPORT_ARROW_ABI_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#ifndef ARROW_C_DATA_INTERFACE
-#define ARROW_C_DATA_INTERFACE
-
-#define ARROW_FLAG_DICTIONARY_ORDERED 1
-#define ARROW_FLAG_NULLABLE           2
-#define ARROW_FLAG_MAP_KEYS_SORTED    4
-
-struct ArrowSchema {
-  const char *format;
-  const char *name;
-  const char *metadata;
-  int64_t flags;
-  int64_t n_children;
-  struct ArrowSchema **children;
-  struct ArrowSchema *dictionary;
-  void (*release)(struct ArrowSchema *);
-  void *private_data;
-};
-
-struct ArrowArray {
-  int64_t length;
-  int64_t null_count; /* -1: not counted */
-  int64_t offset;
-  int64_t n_buffers;
-  int64_t n_children;
-  const void **buffers;
-  struct ArrowArray **children;
-  struct ArrowArray *dictionary;
-  void (*release)(struct ArrowArray *);
-  void *private_data;
-};
-
-#endif
-
-#ifndef ARROW_C_STREAM_INTERFACE
-#define ARROW_C_STREAM_INTERFACE
-
-struct ArrowArrayStream {
-  int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
-  int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
-  const char *(*get_last_error)(struct ArrowArrayStream *);
-  void (*release)(struct ArrowArrayStream *);
-  void *private_data;
-};
-
-#endif
+#include "arrowport/c_data.h"
 
 /* Lets go of what the struct holds, if anything, and marks it empty. */
 static inline void arrow_schema_release(struct ArrowSchema *schema) {

@@ -25,6 +25,7 @@
 #include "arrow/schema.h"
 #include "base/buffer.h"
 #include "base/status.h"
+#include "base/workers.h"
 
 struct ipc_limits {
   int64_t
@@ -84,6 +85,14 @@ void ipc_framer_take(struct ipc_framer *framer, struct ipc_message *message);
 enum status ipc_framer_finish(const struct ipc_framer *framer, bool eos_optional,
                               struct error *error) WARN_UNUSED;
 
+/* The next message of a stream that is in memory as a whole, from `*position_bytes` on, which
+ * is moved behind it; the message shares the bytes, nothing is copied. IPC_FRAME_END (and no
+ * message) behind the end-of-stream marker, or, with `eos_optional`, at the end of the bytes.
+ * Errors as ipc_framer_filled and ipc_framer_finish. */
+enum status ipc_cut(const struct buffer *stream, const struct ipc_limits *limits, bool eos_optional,
+                    int64_t *position_bytes, struct ipc_message *message, enum ipc_frame *frame,
+                    struct error *error) WARN_UNUSED;
+
 /* ---- decoding --------------------------------------------------------------- */
 
 struct ipc_decoder;
@@ -99,6 +108,10 @@ enum status ipc_decoder_new(const struct ipc_limits *limits, struct budget *budg
                             struct ipc_decoder **decoder, struct error *error) WARN_UNUSED;
 void ipc_decoder_free(struct ipc_decoder *decoder); /* NULL is allowed; batches live on */
 
+/* Large compressed bodies are expanded on these threads too, which must outlive the decoder;
+ * NULL, as it is at first: on the caller's alone. */
+void ipc_decoder_use_workers(struct ipc_decoder *decoder, struct workers *workers);
+
 /* Decodes one message; `message` is released or absorbed on STATUS_OK, and the
  * caller's on failure. `batch` holds something only after IPC_EVENT_BATCH; its
  * buffers share the message's memory, and so charge its budget, until released
@@ -111,13 +124,25 @@ enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *
 /* NULL until IPC_EVENT_SCHEMA; owned by the decoder. */
 const struct ArrowSchema *ipc_decoder_schema(const struct ipc_decoder *decoder);
 
+/* The custom metadata of the message that was decoded last (Message.fbs, "custom_metadata"),
+ * in the encoding of ArrowSchema.metadata; NULL when it has none. The decoder's, until the
+ * next message. A schema's own is in the schema. */
+const char *ipc_decoder_metadata(const struct ipc_decoder *decoder);
+
 /* ---- writing ---------------------------------------------------------------- */
 
 enum ipc_compression { IPC_COMPRESSION_NONE, IPC_COMPRESSION_LZ4, IPC_COMPRESSION_ZSTD };
 
+enum ipc_format { IPC_FORMAT_STREAM, IPC_FORMAT_FILE };
+
 struct ipc_writer_options {
   enum ipc_compression compression;
-  int level; /* ZSTD: 1..22, 0 for its default */
+  int level; /* ZSTD: 1 to 22, LZ4: 1 to 12; 0 for the method's default */
+  enum ipc_format format;
+  /* A dictionary that has only grown is sent as what is new. In a file it always is, for a
+   * file cannot replace a dictionary; some readers of streams do not know it. */
+  bool dictionary_deltas;
+  struct workers *workers; /* large bodies are compressed on these too; NULL: only here */
 };
 
 struct ipc_writer;
@@ -130,14 +155,21 @@ enum status ipc_writer_new(const struct ArrowSchema *schema,
 void ipc_writer_free(struct ipc_writer *writer); /* NULL is allowed */
 
 /* Each appends encapsulated messages to `out`, whose room grows once, by what the
- * message takes. The schema comes first, once; a batch's dictionaries are written
- * before it when they are new or have changed (replacement). The batch stays the
- * caller's. STATUS_INVALID when it is not of the schema. A failure leaves `out` as it
- * was; after STATUS_BUDGET the call may be repeated. */
+ * message takes. The schema comes first, once (in a file behind its magic); a batch's
+ * dictionaries are written before it when they are new or have changed. The end is the
+ * end-of-stream marker, and in a file the footer, so all of a file's bytes come from these
+ * calls, in order; what `out` held before a call may have been taken away. The batch stays
+ * the caller's. STATUS_INVALID when it is not of the schema; STATUS_UNSUPPORTED when a file
+ * would have to replace a dictionary. A failure leaves `out` as it was; after
+ * STATUS_BUDGET the call may be repeated. */
 enum status ipc_writer_schema(struct ipc_writer *writer, struct buffer *out,
                               struct error *error) WARN_UNUSED;
 enum status ipc_writer_batch(struct ipc_writer *writer, const struct ArrowArray *batch,
                              struct buffer *out, struct error *error) WARN_UNUSED;
+/* Custom metadata for the next batch's message, in the encoding of ArrowSchema.metadata; it is
+ * copied. NULL: none. */
+enum status ipc_writer_metadata(struct ipc_writer *writer, const char *metadata,
+                                struct error *error) WARN_UNUSED;
 enum status ipc_writer_end(struct ipc_writer *writer, struct buffer *out,
                            struct error *error) WARN_UNUSED;
 
@@ -152,10 +184,12 @@ struct ipc_file_block {
 };
 
 struct ipc_file {
+  struct ipc_file_block schema; /* of its message, behind the magic */
   struct ipc_file_block *dictionaries;
   int64_t dictionary_count;
   struct ipc_file_block *batches;
   int64_t batch_count;
+  char *metadata; /* the footer's custom metadata, encoded as ArrowSchema.metadata; or NULL */
 };
 
 /* True when the bytes start with the file format's magic. */
@@ -165,5 +199,11 @@ bool ipc_file_magic(const uint8_t *data, int64_t bytes);
 enum status ipc_file_open(const uint8_t *data, int64_t bytes, const struct ipc_limits *limits,
                           struct ipc_file *file, struct error *error) WARN_UNUSED;
 void ipc_file_release(struct ipc_file *file);
+
+/* The message of a block, sharing the bytes of the file. STATUS_INVALID when what lies there
+ * is none of that length. A file's dictionaries are all decoded before its first batch, and
+ * none of them may be a replacement. */
+enum status ipc_file_message(const struct buffer *data, const struct ipc_file_block *block,
+                             struct ipc_message *message, struct error *error) WARN_UNUSED;
 
 #endif

@@ -11,6 +11,11 @@
 #include "base/status.h"
 
 enum { VIEW_BYTES = 16, VIEW_INLINE_BYTES = 12 };
+enum { UNION_CODES = 128 };    /* type ids of a union's slots are 0 to 127 */
+enum { RUN_ENDS, RUN_VALUES }; /* children of a run-end encoded array */
+
+/* Buffers in the C data interface, without the data buffers of views. */
+int64_t layout_buffer_count(enum arrow_kind kind);
 
 /* ---- kinds ------------------------------------------------------------------------ */
 
@@ -26,10 +31,25 @@ static inline bool layout_is_bytes(enum arrow_kind kind) {
 static inline bool layout_is_list(enum arrow_kind kind) {
   return kind == ARROW_LIST || kind == ARROW_LARGE_LIST || kind == ARROW_MAP;
 }
-/* Width of an offset: 4 or 8; 0 where the type has none. */
+/* An offset and a size for each slot. */
+static inline bool layout_is_list_view(enum arrow_kind kind) {
+  return kind == ARROW_LIST_VIEW || kind == ARROW_LARGE_LIST_VIEW;
+}
+static inline bool layout_is_union(enum arrow_kind kind) {
+  return kind == ARROW_DENSE_UNION || kind == ARROW_SPARSE_UNION;
+}
+/* Types whose arrays begin with a validity bitmap. */
+static inline bool layout_has_validity(enum arrow_kind kind) {
+  return kind != ARROW_NULL && kind != ARROW_RUN_END_ENCODED && !layout_is_union(kind);
+}
+/* Width of one of `length` + 1 offsets: 4 or 8; 0 where the type has none. */
 static inline int64_t layout_offset_bytes(enum arrow_kind kind) {
   if (kind == ARROW_LARGE_BINARY || kind == ARROW_LARGE_UTF8 || kind == ARROW_LARGE_LIST) return 8;
   return layout_is_bytes(kind) || layout_is_list(kind) ? 4 : 0;
+}
+/* Width of a list view's offsets and sizes: 4 or 8; 0 for other types. */
+static inline int64_t layout_list_view_bytes(enum arrow_kind kind) {
+  return kind == ARROW_LARGE_LIST_VIEW ? 8 : kind == ARROW_LIST_VIEW ? 4 : 0;
 }
 /* Width of a value that lies in the values buffer by itself; 0 for other types, and
  * for fixed-size binary of no bytes. */
@@ -59,13 +79,14 @@ struct layout {
   struct layout *children;
   int64_t child_count;
   struct layout *dictionary; /* NULL without one */
+  int8_t *child_of_code;     /* of a union, by type id: the child, or -1; NULL for other types */
   int64_t index;             /* of the node: in the order of the schema, from 0 on */
 };
 
 /* The tree of `schema`, a struct, which must outlive it; `*node_count` nodes.
- * STATUS_INVALID when a field lacks the children its type needs, or nests too deep;
- * STATUS_UNSUPPORTED names a field whose type (union, list view, run-end encoding)
- * `cannot` ("cannot be written as ..."). */
+ * STATUS_INVALID when a field lacks the children its type needs, or nests too deep. With
+ * `cannot` ("cannot be built"), STATUS_UNSUPPORTED names a field that is a union, a list
+ * view or run-end encoded. */
 enum status layout_new(const struct ArrowSchema *schema, const char *cannot, struct layout **layout,
                        int64_t *node_count, struct error *error) WARN_UNUSED;
 void layout_free(struct layout *layout); /* NULL is allowed */

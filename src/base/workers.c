@@ -146,3 +146,100 @@ void task_retire(struct task *task) {
   (void)task;
   running = NULL;
 }
+
+/* ---- the same for many ----------------------------------------------------------------- */
+
+/* Lives until the last of its tasks has run, which may be long after the call: a task that
+ * starts late finds nothing left to do. */
+struct each_job {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool is_over; /* the call returns: nobody may begin */
+  int active;   /* tasks that make calls */
+  int owners;   /* tasks that have not run, and the call */
+  int64_t count;
+  _Atomic int64_t next;
+  void (*each)(void *context, int64_t index, int lane);
+  void *context;
+  struct each_task {
+    struct task task;
+    struct each_job *job;
+    int lane;
+  } tasks[];
+};
+
+static void each_release(struct each_job *job) {
+  pthread_mutex_lock(&job->lock);
+  bool is_last = --job->owners == 0;
+  pthread_mutex_unlock(&job->lock);
+  if (!is_last) return;
+  pthread_mutex_destroy(&job->lock);
+  pthread_cond_destroy(&job->changed);
+  free(job);
+}
+
+static void each_work(struct each_job *job, int lane) {
+  for (;;) {
+    int64_t index = atomic_fetch_add(&job->next, 1);
+    if (index >= job->count) return;
+    job->each(job->context, index, lane);
+  }
+}
+
+static void each_run(void *context) {
+  struct each_task *task = context;
+  struct each_job *job = task->job;
+  pthread_mutex_lock(&job->lock);
+  bool may_begin = !job->is_over;
+  if (may_begin) job->active++;
+  pthread_mutex_unlock(&job->lock);
+  if (may_begin) {
+    each_work(job, task->lane);
+    pthread_mutex_lock(&job->lock);
+    job->active--;
+    pthread_cond_signal(&job->changed);
+    pthread_mutex_unlock(&job->lock);
+  }
+  task_retire(&task->task);
+  each_release(job);
+}
+
+/* NULL when it is not worth it, or there is no memory. */
+static struct each_job *each_begin(struct workers *workers, int64_t count,
+                                   void (*each)(void *, int64_t, int), void *context) {
+  if (workers == NULL || count < 2) return NULL;
+  int tasks =
+      workers->thread_count < WORKERS_LANES_MAX ? workers->thread_count : WORKERS_LANES_MAX - 1;
+  if (tasks > count - 1) tasks = (int)(count - 1);
+  struct each_job *job = calloc(1, sizeof *job + (size_t)tasks * sizeof job->tasks[0]);
+  if (job == NULL) return NULL;
+  pthread_mutex_init(&job->lock, NULL);
+  pthread_cond_init(&job->changed, NULL);
+  job->count = count;
+  job->each = each;
+  job->context = context;
+  job->owners = 1 + tasks;
+  for (int i = 0; i < tasks; i++) {
+    struct each_task *task = &job->tasks[i];
+    task->job = job;
+    task->lane = i + 1;
+    task_init(&task->task, workers, each_run, task);
+    task_wake(&task->task);
+  }
+  return job;
+}
+
+void workers_each(struct workers *workers, int64_t count,
+                  void (*each)(void *context, int64_t index, int lane), void *context) {
+  struct each_job *job = each_begin(workers, count, each, context);
+  if (job == NULL) {
+    for (int64_t i = 0; i < count; i++) each(context, i, 0);
+    return;
+  }
+  each_work(job, 0);
+  pthread_mutex_lock(&job->lock);
+  job->is_over = true;
+  while (job->active > 0) pthread_cond_wait(&job->changed, &job->lock);
+  pthread_mutex_unlock(&job->lock);
+  each_release(job);
+}

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -22,6 +23,16 @@ struct workers;
 enum status workers_new(int threads, struct workers **workers, struct error *error) WARN_UNUSED;
 /* Waits until every woken task has run, then ends the threads. NULL is allowed. */
 void workers_free(struct workers *workers);
+
+enum { WORKERS_LANES_MAX = 16 };
+
+/* Calls each(context, index, lane) once for every index in [0, count) and returns when all
+ * calls have: some of them on this thread, others on threads of `workers` that have nothing
+ * else to do. Two calls at the same time have different lanes, in [0, WORKERS_LANES_MAX), so
+ * that what a thread needs for itself can be kept by lane. May be called by a task. Never
+ * fails; `workers` NULL: all calls are made here, with lane 0. */
+void workers_each(struct workers *workers, int64_t count,
+                  void (*each)(void *context, int64_t index, int lane), void *context);
 
 struct task {
   void (*run)(void *context);
