@@ -258,6 +258,83 @@ static void an_empty_body_is_refused_even_when_the_end_is_optional(void **state)
   ipc_framer_free(framer);
 }
 
+/* Whatever the bytes, cutting them in memory comes to what the framer comes to. */
+static void compare_with_framer(const struct buffer *stream, bool eos_optional) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_framer *framer = new_framer(&limits);
+  int64_t at = 0;
+  int64_t position = 0;
+  for (enum ipc_frame frame = IPC_FRAME_MESSAGE; frame == IPC_FRAME_MESSAGE;) {
+    struct error framed = {0};
+    struct error cut_error = {0};
+    struct ipc_message message = {.offset_bytes = 0};
+    struct ipc_message cut = {.offset_bytes = 0};
+    enum ipc_frame cut_frame = IPC_FRAME_PARTIAL;
+    int64_t used = 0;
+    enum status status =
+        feed(framer, stream->data + at, stream->size_bytes - at, &used, &frame, &framed);
+    at += used;
+    if (status == STATUS_OK && frame == IPC_FRAME_MESSAGE) ipc_framer_take(framer, &message);
+    if (status == STATUS_OK && frame != IPC_FRAME_MESSAGE)
+      status = ipc_framer_finish(framer, eos_optional, &framed);
+    assert_int_equal(
+        ipc_cut(stream, &limits, eos_optional, &position, &cut, &cut_frame, &cut_error), status);
+    if (status != STATUS_OK) {
+      assert_string_equal(cut_error.text, framed.text);
+      frame = IPC_FRAME_END;
+    } else {
+      assert_int_equal(cut_frame == IPC_FRAME_MESSAGE, frame == IPC_FRAME_MESSAGE);
+      assert_int_equal(position, at);
+      if (frame == IPC_FRAME_MESSAGE) assert_int_equal(cut.offset_bytes, message.offset_bytes);
+      assert_int_equal(cut.metadata.size_bytes, message.metadata.size_bytes);
+      assert_int_equal(cut.body.size_bytes, message.body.size_bytes);
+      if (message.body.size_bytes > 0)
+        assert_memory_equal(cut.body.data, message.body.data, (size_t)message.body.size_bytes);
+    }
+    ipc_message_release(&message);
+    ipc_message_release(&cut);
+  }
+  ipc_framer_free(framer);
+}
+
+static void cutting_in_memory_agrees_with_the_framer_at_every_length(void **state) {
+  (void)state;
+  struct buffer stream = sample();
+  struct buffer part = stream;
+  for (part.size_bytes = 0; part.size_bytes <= stream.size_bytes; part.size_bytes++) {
+    compare_with_framer(&part, false);
+    compare_with_framer(&part, true);
+  }
+  stream.data[stream.size_bytes - 1] = 1; /* the marker's length */
+  compare_with_framer(&stream, false);
+  buffer_release(&stream);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+static void what_is_cut_shares_the_bytes(void **state) {
+  (void)state;
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct buffer stream = sample();
+  struct ipc_message message;
+  enum ipc_frame frame;
+  struct error error = {0};
+  int64_t position = 0;
+  int64_t held = budget.used_bytes;
+  assert_int_equal(ipc_cut(&stream, &limits, false, &position, &message, &frame, NULL), STATUS_OK);
+  assert_ptr_equal(message.metadata.data, stream.data + 8);
+  assert_int_equal(budget.used_bytes, held);
+  ipc_message_release(&message);
+  struct buffer twice = BUFFER_EMPTY;
+  assert_int_equal(buffer_append(&twice, &budget, stream.data, stream.size_bytes, NULL), STATUS_OK);
+  assert_int_equal(buffer_append(&twice, &budget, "x", 1, NULL), STATUS_OK);
+  position = stream.size_bytes - 8;
+  assert_int_equal(ipc_cut(&twice, &limits, false, &position, &message, &frame, &error),
+                   STATUS_INVALID);
+  assert_non_null(strstr(error.text, "bytes follow"));
+  buffer_release(&twice);
+  buffer_release(&stream);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(messages_come_out_with_their_place_and_what_they_hold),
@@ -267,6 +344,8 @@ int main(void) {
       cmocka_unit_test(a_body_past_the_limit_is_refused_before_any_of_it_came),
       cmocka_unit_test(metadata_past_the_limit_is_refused),
       cmocka_unit_test(a_refused_window_may_be_asked_for_again),
+      cmocka_unit_test(cutting_in_memory_agrees_with_the_framer_at_every_length),
+      cmocka_unit_test(what_is_cut_shares_the_bytes),
       cmocka_unit_test(an_empty_body_is_refused_even_when_the_end_is_optional),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
