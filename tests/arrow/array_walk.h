@@ -1,7 +1,9 @@
 /* Reads every value of an array as a consumer does that trusts what the reader let
  * through: offsets are followed, indices looked up, and each byte that a value has is
- * touched, so that a sanitizer sees a step outside. A header, because the fuzz targets
- * walk too. */
+ * touched, so that a sanitizer sees a step outside. What many slots may point to at once
+ * (a dictionary's values, items of list views, children of dense unions, values of runs)
+ * is looked up for each slot and touched once, with the node that it lies in: else a few
+ * bytes would make work for hours. A header, because the fuzz targets walk too. */
 #ifndef ARROWPORT_TESTS_ARROW_ARRAY_WALK_H
 #define ARROWPORT_TESTS_ARROW_ARRAY_WALK_H
 
@@ -37,7 +39,7 @@ static inline void walk_touch(struct array_walk *walk, const void *data, int64_t
   for (int64_t i = 0; i < bytes; i++) walk->sum = walk->sum * 31 + from[i];
 }
 
-/* Of slot `slot`, counted from the beginning of the buffers. */
+/* Of slot `slot`, counted from the beginning of the buffers, of a type with validity. */
 static inline bool walk_is_valid(const struct ArrowArray *array, int64_t slot) {
   const uint8_t *validity = array->n_buffers > 0 ? array->buffers[0] : NULL;
   return validity == NULL || bitmap_get(validity, slot);
@@ -47,7 +49,8 @@ static void walk_nulls(struct array_walk *walk, const struct ArrowSchema *schema
                        const struct ArrowArray *array, const struct arrow_type *type) {
   if (type->kind == ARROW_NULL || array->null_count < 0) return;
   int64_t nulls = 0;
-  bool has_bitmap = array->n_buffers > 0 && array->buffers[0] != NULL;
+  bool has_bitmap =
+      layout_has_validity(type->kind) && array->n_buffers > 0 && array->buffers[0] != NULL;
   for (int64_t i = 0; has_bitmap && i < array->length; i++)
     nulls += !walk_is_valid(array, array->offset + i);
   walk_expect(walk, schema, nulls == array->null_count, "the count of nulls is the bitmap's");
@@ -120,6 +123,85 @@ static void walk_list(struct array_walk *walk, const struct ArrowSchema *schema,
   }
 }
 
+static void walk_list_views(struct array_walk *walk, const struct ArrowSchema *schema,
+                            const struct ArrowArray *array, const struct arrow_type *type,
+                            int64_t slot, int64_t length) {
+  int64_t width = layout_list_view_bytes(type->kind);
+  int64_t items = array->children[0]->length;
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    int64_t from = layout_offset(array->buffers[1], width, slot);
+    int64_t size = layout_offset(array->buffers[2], width, slot);
+    walk_expect(walk, schema, from >= 0 && size >= 0 && from <= items && size <= items - from,
+                "a list view's items are there");
+    walk->sum = walk->sum * 31 + (uint64_t)size;
+  }
+}
+
+/* The child of a union's slot; -1 when no child has its type id. The ids stand in the format
+ * behind its colon, "+ud:4,2". */
+static inline int64_t walk_union_child(const struct ArrowSchema *schema, int8_t code) {
+  const char *at = strchr(schema->format, ':');
+  for (int64_t i = 0; at != NULL && i < schema->n_children; i++, at = strchr(at, ',')) {
+    int id = 0;
+    for (at++; *at >= '0' && *at <= '9'; at++) id = id * 10 + (*at - '0');
+    if (id == code) return i;
+  }
+  return -1;
+}
+
+static void walk_union(struct array_walk *walk, const struct ArrowSchema *schema,
+                       const struct ArrowArray *array, const struct arrow_type *type, int64_t slot,
+                       int64_t length) {
+  bool is_sparse = type->kind == ARROW_SPARSE_UNION;
+  const int8_t *codes = array->buffers[0];
+  int64_t child_of_code[UNION_CODES];
+  for (int8_t code = 0;; code++) {
+    child_of_code[code] = walk_union_child(schema, code);
+    if (code == UNION_CODES - 1) break;
+  }
+  for (int64_t i = 0; is_sparse && i < array->n_children; i++)
+    walk_slots(walk, schema->children[i], array->children[i], slot, length);
+  for (int64_t end = slot + length; slot < end && walk->broken == NULL; slot++) {
+    int64_t child = codes[slot] < 0 ? -1 : child_of_code[codes[slot]];
+    walk_expect(walk, schema, child >= 0, "a type id is one of the union's");
+    if (walk->broken != NULL || is_sparse) continue;
+    int32_t place = ((const int32_t *)array->buffers[1])[slot];
+    walk_expect(walk, schema, place >= 0 && place < array->children[child]->length,
+                "a union's value is there");
+    walk->sum = walk->sum * 31 + (uint64_t)place;
+  }
+}
+
+/* Run `run` of a checked array of run ends. */
+static inline int64_t walk_run_end(const struct ArrowArray *ends, enum arrow_kind kind,
+                                   int64_t run) {
+  run += ends->offset;
+  return kind == ARROW_INT16   ? ((const int16_t *)ends->buffers[1])[run]
+         : kind == ARROW_INT32 ? ((const int32_t *)ends->buffers[1])[run]
+                               : ((const int64_t *)ends->buffers[1])[run];
+}
+
+static void walk_runs(struct array_walk *walk, const struct ArrowSchema *schema,
+                      const struct ArrowArray *array, int64_t slot, int64_t length) {
+  const struct ArrowArray *ends = array->children[RUN_ENDS];
+  struct arrow_type type;
+  walk_expect(
+      walk, schema,
+      arrow_type_parse(schema->children[RUN_ENDS]->format, &type, NULL) == STATUS_OK &&
+          (type.kind == ARROW_INT16 || type.kind == ARROW_INT32 || type.kind == ARROW_INT64),
+      "run ends are signed integers");
+  walk_expect(walk, schema, ends->null_count == 0, "no run end is null");
+  walk_expect(walk, schema, ends->length == array->children[RUN_VALUES]->length,
+              "each run has a value");
+  int64_t before = 0;
+  for (int64_t i = 0; i < ends->length && walk->broken == NULL; i++) {
+    int64_t end = walk_run_end(ends, type.kind, i);
+    walk_expect(walk, schema, end > before, "run ends rise");
+    before = end;
+  }
+  walk_expect(walk, schema, before >= slot + length, "runs reach to the last slot");
+}
+
 static int64_t walk_index(const struct ArrowArray *array, enum arrow_kind kind, int64_t slot) {
   switch (kind) {
   case ARROW_INT8: return ((const int8_t *)array->buffers[1])[slot];
@@ -157,6 +239,12 @@ static void walk_values(struct array_walk *walk, const struct ArrowSchema *schem
     walk_views(walk, schema, array, type, slot, length);
   } else if (layout_is_list(type->kind)) {
     walk_list(walk, schema, array, type, slot, length);
+  } else if (layout_is_list_view(type->kind)) {
+    walk_list_views(walk, schema, array, type, slot, length);
+  } else if (layout_is_union(type->kind)) {
+    walk_union(walk, schema, array, type, slot, length);
+  } else if (type->kind == ARROW_RUN_END_ENCODED) {
+    walk_runs(walk, schema, array, slot, length);
   } else if (type->kind == ARROW_STRUCT) {
     for (int64_t i = 0; i < array->n_children; i++)
       walk_slots(walk, schema->children[i], array->children[i], slot, length);
