@@ -5,6 +5,19 @@ duckdb_beside("${CMAKE_BINARY_DIR}/tests")
 # Golden files are found from here, whatever the working directory.
 set(test_definitions "ARROWPORT_TEST_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/tests/data\"")
 
+# Programs named test_nomem*.c make each allocation of our objects fail in turn: see
+# tests/nomem/nomem.h.
+file(GLOB nomem_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/nomem/*.c")
+add_library(arrowport_test_nomem OBJECT ${nomem_sources})
+target_link_libraries(arrowport_test_nomem PRIVATE arrowport_flags arrowport_dependencies
+  PkgConfig::CMOCKA)
+target_include_directories(arrowport_test_nomem PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
+set(nomem_functions malloc calloc realloc aligned_alloc strdup strndup free pthread_create
+  ZSTD_createCCtx ZSTD_freeCCtx ZSTD_createDCtx ZSTD_freeDCtx
+  LZ4F_createCompressionContext LZ4F_freeCompressionContext
+  LZ4F_createDecompressionContext LZ4F_freeDecompressionContext)
+list(TRANSFORM nomem_functions PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE nomem_link_options)
+
 foreach(room IN LISTS ROOMS)
   set(folder "${CMAKE_CURRENT_SOURCE_DIR}/tests/${room}")
   file(GLOB tests CONFIGURE_DEPENDS "${folder}/test_*.c")
@@ -28,6 +41,10 @@ foreach(room IN LISTS ROOMS)
     add_executable(${target} "${source}")
     link_rooms(${target} ${OBJECTS_${room}} ${helper_library})
     target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    if(name MATCHES "^nomem")
+      target_link_libraries(${target} PRIVATE arrowport_test_nomem)
+      target_link_options(${target} PRIVATE ${nomem_link_options})
+    endif()
     target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
     target_compile_definitions(${target} PRIVATE ${test_definitions})
     set_target_properties(${target} PROPERTIES

@@ -1,0 +1,46 @@
+/* Every allocation made to fail in turn.
+ *
+ * Programs named tests/<room>/test_nomem*.c are linked so that what our objects ask the C
+ * library for memory goes through this helper (cmake/tests.cmake, "--wrap"), which counts,
+ * remembers what was not given back, and fails what it is told to. What shared libraries
+ * take for themselves is not seen; the contexts that ZSTD and LZ4 make for us are, and so
+ * are threads.
+ *
+ *   static enum status read_it(void *context, struct error *error);
+ *   nomem_run("reading a stream", read_it, &stream);
+ *
+ * An operation is whole: it makes what it needs and lets go of it again. It is run once to
+ * count, then once for each allocation that fails alone, and once for each from which on all
+ * fail. Each of these runs must end with STATUS_NOMEM and a text, and with nothing held. */
+#ifndef ARROWPORT_TESTS_NOMEM_NOMEM_H
+#define ARROWPORT_TESTS_NOMEM_NOMEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/status.h"
+
+/* What operations charge. */
+extern struct budget nomem_budget;
+
+typedef enum status (*nomem_operation)(void *context, struct error *error);
+
+/* Fails the running test when something is not as it must be. Returns how many allocations
+ * there were. */
+int64_t nomem_run(const char *what, nomem_operation operation, void *context);
+
+/* As nomem_run, for an operation that can do without some of its memory: a run may end with
+ * STATUS_OK too. Use it only where a comment in src/ says what is done instead. */
+int64_t nomem_run_tolerant(const char *what, nomem_operation operation, void *context);
+
+/* Behind a step that left everything as it was when it failed, so that it may be repeated:
+ *
+ *   do status = step(error);
+ *   while (nomem_again(status));
+ *
+ * Operations that say so are run once more for each allocation, with one failure only; after
+ * the step has been repeated the run must end with STATUS_OK. */
+bool nomem_again(enum status status);
+
+#endif
