@@ -71,6 +71,13 @@ static inline int64_t layout_offset(const void *offsets, int64_t offset_bytes, i
   return offset_bytes == 8 ? ((const int64_t *)offsets)[index] : ((const int32_t *)offsets)[index];
 }
 
+/* A run end of `width_bytes` 2, 4 or 8. */
+static inline int64_t layout_run_end(const void *ends, int64_t width_bytes, int64_t index) {
+  return width_bytes == 2   ? ((const int16_t *)ends)[index]
+         : width_bytes == 4 ? ((const int32_t *)ends)[index]
+                            : ((const int64_t *)ends)[index];
+}
+
 /* ---- trees ------------------------------------------------------------------------ */
 
 struct layout {

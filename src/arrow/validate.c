@@ -40,13 +40,109 @@ enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t 
   return error_set(error, STATUS_INVALID, "its offsets fall at row %" PRId64, row);
 }
 
+/* ---- list views ------------------------------------------------------------------------ */
+
+static bool reaches_out32(const int32_t *offsets, const int32_t *sizes, int64_t length,
+                          int64_t limit) {
+  int64_t wrong = 0; /* negative once anything was */
+  for (int64_t i = 0; i < length; i++)
+    wrong |= (int64_t)offsets[i] | sizes[i] | (limit - offsets[i] - sizes[i]);
+  return wrong < 0;
+}
+
+static bool reaches_out64(const int64_t *offsets, const int64_t *sizes, int64_t length,
+                          int64_t limit) {
+  bool wrong = false;
+  for (int64_t i = 0; i < length; i++)
+    wrong |= offsets[i] < 0 || sizes[i] < 0 || offsets[i] > limit || sizes[i] > limit - offsets[i];
+  return wrong;
+}
+
+static bool reaches_out(const void *offsets, const void *sizes, int64_t width_bytes, int64_t begin,
+                        int64_t length, int64_t limit) {
+  if (width_bytes == 8)
+    return reaches_out64((const int64_t *)offsets + begin, (const int64_t *)sizes + begin, length,
+                         limit);
+  return reaches_out32((const int32_t *)offsets + begin, (const int32_t *)sizes + begin, length,
+                       limit);
+}
+
+enum status validate_list_views(const void *offsets, const void *sizes, int64_t width_bytes,
+                                int64_t length, int64_t limit, struct error *error) {
+  if (!reaches_out(offsets, sizes, width_bytes, 0, length, limit)) return STATUS_OK;
+  int64_t row = 0;
+  while (!reaches_out(offsets, sizes, width_bytes, row, 1, limit)) row++;
+  return error_set(error, STATUS_INVALID,
+                   "the list in row %" PRId64 " (%" PRId64 " items from item %" PRId64
+                   ") is not inside the %" PRId64 " items that are there",
+                   row, layout_offset(sizes, width_bytes, row),
+                   layout_offset(offsets, width_bytes, row), limit);
+}
+
+/* ---- unions ---------------------------------------------------------------------------- */
+
+enum status validate_union(const int8_t *type_ids, const int32_t *offsets, int64_t length,
+                           const int8_t *child_of_code, struct ArrowArray *const *children,
+                           struct error *error) {
+  for (int64_t row = 0; row < length; row++) {
+    int8_t code = type_ids[row];
+    int8_t child = code < 0 ? -1 : child_of_code[code];
+    if (child < 0)
+      return error_set(error, STATUS_INVALID,
+                       "the type id in row %" PRId64 " is %d, which stands for no member", row,
+                       code);
+    if (offsets == NULL || (offsets[row] >= 0 && offsets[row] < children[child]->length)) continue;
+    return error_set(error, STATUS_INVALID,
+                     "the offset in row %" PRId64 " is %" PRId32 "; its member %d has %" PRId64
+                     " slots",
+                     row, offsets[row], child, children[child]->length);
+  }
+  return STATUS_OK;
+}
+
+/* ---- run ends -------------------------------------------------------------------------- */
+
+enum status validate_run_ends(const void *ends, int64_t width_bytes, int64_t count, int64_t length,
+                              struct error *error) {
+  int64_t last = 0;
+  for (int64_t run = 0; run < count; run++) {
+    int64_t end = layout_run_end(ends, width_bytes, run);
+    if (end <= last)
+      return error_set(error, STATUS_INVALID,
+                       "run %" PRId64 " ends at %" PRId64 ", and the one before it at %" PRId64,
+                       run, end, last);
+    last = end;
+  }
+  if (last >= length) return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "its runs end at %" PRId64 ", before the %" PRId64 " slots that it has", last,
+                   length);
+}
+
 /* ---- text ------------------------------------------------------------------------------- */
 
+/* Whether the offsets cut valid text only between characters. */
+static bool cuts_characters(const void *offsets, int64_t offset_bytes, const uint8_t *data,
+                            int64_t length) {
+  int64_t last = layout_offset(offsets, offset_bytes, length);
+  int wrong = 0;
+  for (int64_t row = 0; row < length; row++) {
+    int64_t begin = layout_offset(offsets, offset_bytes, row);
+    if (begin < last) wrong |= (data[begin] & 0xC0) == 0x80;
+  }
+  return wrong != 0;
+}
+
+/* All texts are looked at as one, which is far quicker; what is wrong there may still be
+ * what a null points to. */
 enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8_t *data,
                           const uint8_t *validity, int64_t length, struct error *error) {
   int64_t first = layout_offset(offsets, offset_bytes, 0);
-  int64_t last = layout_offset(offsets, offset_bytes, length);
-  if (first == last || utf8_is_ascii(data + first, (size_t)(last - first))) return STATUS_OK;
+  size_t all_bytes = (size_t)(layout_offset(offsets, offset_bytes, length) - first);
+  if (all_bytes == 0 || utf8_is_ascii(data + first, all_bytes)) return STATUS_OK;
+  if (utf8_valid_bytes(data + first, all_bytes) == all_bytes &&
+      !cuts_characters(offsets, offset_bytes, data, length))
+    return STATUS_OK;
   for (int64_t row = 0; row < length; row++) {
     int64_t begin = layout_offset(offsets, offset_bytes, row);
     size_t bytes = (size_t)(layout_offset(offsets, offset_bytes, row + 1) - begin);
@@ -76,19 +172,49 @@ struct view {
 };
 _Static_assert(sizeof(struct view) == VIEW_BYTES, "a view has 16 bytes");
 
-/* Where the value's bytes are; NULL when they are nowhere, or begin otherwise than the
- * view says. */
-static const uint8_t *view_bytes(const struct view *view, const uint8_t *const *data,
-                                 const int64_t *sizes, int64_t data_count) {
-  if (view->size_bytes < 0) return NULL;
-  if (view->size_bytes <= VIEW_INLINE_BYTES) return view->value.inlined;
+static const uint64_t high_bits = UINT64_C(0x8080808080808080);
+
+/* What an inline view holds as two numbers: its first 8 bytes, and the other 4. */
+struct inlined {
+  uint64_t low;
+  uint32_t high;
+};
+
+static struct inlined load_inlined(const struct view *view) {
+  struct inlined value;
+  memcpy(&value.low, view->value.inlined, sizeof value.low);
+  memcpy(&value.high, view->value.inlined + sizeof value.low, sizeof value.high);
+  return value;
+}
+
+/* The bytes after the value must be zero, so that equal values have equal views. */
+static bool is_padded(struct inlined value, int32_t bytes) {
+  if (bytes < 8) return value.high == 0 && (bytes == 0 ? value.low : value.low >> (8 * bytes)) == 0;
+  return bytes == VIEW_INLINE_BYTES || value.high >> (8 * (bytes - 8)) == 0;
+}
+
+/* NULL when all is well, or else what is wrong with the view. */
+static const char *view_fault(const struct view *view, const uint8_t *const *data,
+                              const int64_t *sizes, int64_t data_count, bool text) {
+  int32_t bytes = view->size_bytes;
+  if (bytes < 0) return "has a negative length";
+  if (bytes <= VIEW_INLINE_BYTES) {
+    struct inlined value = load_inlined(view);
+    if (!is_padded(value, bytes)) return "is not padded with zeros";
+    if (!text || ((value.low | value.high) & high_bits) == 0) return NULL;
+    return utf8_valid_bytes(view->value.inlined, (size_t)bytes) < (size_t)bytes ? "is not UTF-8"
+                                                                                : NULL;
+  }
   int64_t buffer = view->value.away.buffer;
   int64_t offset = view->value.away.offset;
-  if (buffer < 0 || buffer >= data_count || offset < 0 || offset > sizes[buffer] ||
-      view->size_bytes > sizes[buffer] - offset)
-    return NULL;
-  const uint8_t *bytes = data[buffer] + offset;
-  return memcmp(bytes, view->value.away.prefix, sizeof view->value.away.prefix) == 0 ? bytes : NULL;
+  if (buffer < 0 || buffer >= data_count) return "points into a buffer that is not there";
+  if (offset < 0 || offset > sizes[buffer] || bytes > sizes[buffer] - offset)
+    return "points outside its buffer";
+  const uint8_t *value = data[buffer] + offset;
+  if (memcmp(value, view->value.away.prefix, sizeof view->value.away.prefix) != 0)
+    return "has a prefix that is not what is there";
+  if (text && utf8_valid_bytes(value, (size_t)bytes) < (size_t)bytes) return "is not UTF-8";
+  return NULL;
 }
 
 enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
@@ -97,15 +223,9 @@ enum status validate_views(const void *views, const uint8_t *const *data, const 
   for (int64_t row = 0; row < length; row++) {
     if (validity != NULL && !bitmap_get(validity, row)) continue;
     const struct view *view = (const struct view *)views + row;
-    const uint8_t *bytes = view_bytes(view, data, sizes, data_count);
-    if (bytes == NULL)
-      return error_set(error, STATUS_INVALID,
-                       "the view in row %" PRId64 " points outside its %" PRId64
-                       " buffers, or its prefix is not what is there",
-                       row, data_count);
-    size_t size_bytes = (size_t)view->size_bytes;
-    if (text && utf8_valid_bytes(bytes, size_bytes) < size_bytes)
-      return error_set(error, STATUS_INVALID, "row %" PRId64 " is not UTF-8", row);
+    const char *fault = view_fault(view, data, sizes, data_count, text);
+    if (fault != NULL)
+      return error_set(error, STATUS_INVALID, "the view in row %" PRId64 " %s", row, fault);
   }
   return STATUS_OK;
 }

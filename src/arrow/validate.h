@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arrow/abi.h"
 #include "arrow/schema.h"
 #include "base/status.h"
 
@@ -25,6 +26,22 @@ enum status validate_utf8(const void *offsets, int64_t offset_bytes, const uint8
 enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
                            int64_t data_count, const uint8_t *validity, int64_t length, bool text,
                            struct error *error) WARN_UNUSED;
+
+/* `length` offsets and sizes of `width_bytes` 4 or 8, those of null slots too: each list lies
+ * inside `limit` items. */
+enum status validate_list_views(const void *offsets, const void *sizes, int64_t width_bytes,
+                                int64_t length, int64_t limit, struct error *error) WARN_UNUSED;
+
+/* Each type id stands for a child (`child_of_code`, see layout.h), and with `offsets`, as a
+ * dense union has them, the slot that it names is one of that child's. */
+enum status validate_union(const int8_t *type_ids, const int32_t *offsets, int64_t length,
+                           const int8_t *child_of_code, struct ArrowArray *const *children,
+                           struct error *error) WARN_UNUSED;
+
+/* `count` run ends of `width_bytes` 2, 4 or 8: from 1 or more on, always rising, and the last
+ * not before `length`. */
+enum status validate_run_ends(const void *ends, int64_t width_bytes, int64_t count, int64_t length,
+                              struct error *error) WARN_UNUSED;
 
 /* Each index of `kind` that is not null is in [0, limit). */
 enum status validate_indices(const void *indices, enum arrow_kind kind, const uint8_t *validity,

@@ -2,13 +2,20 @@
 
 #include <string.h>
 
-/* Eight bytes at a time while they are ASCII: most text is. */
+static const uint64_t high_bits = UINT64_C(0x8080808080808080);
+
+/* Many bytes at a time while they are ASCII: most text is. */
 static size_t ascii_bytes(const uint8_t *data, size_t bytes) {
   size_t i = 0;
   for (; i + 32 <= bytes; i += 32) {
     uint64_t words[4];
     memcpy(words, data + i, sizeof words);
-    if (((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080)) != 0) break;
+    if (((words[0] | words[1] | words[2] | words[3]) & high_bits) != 0) break;
+  }
+  for (; i + 8 <= bytes; i += 8) {
+    uint64_t word;
+    memcpy(&word, data + i, sizeof word);
+    if ((word & high_bits) != 0) break;
   }
   while (i < bytes && data[i] < 0x80) i++;
   return i;
@@ -46,8 +53,8 @@ bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
     uint64_t words[8];
     memcpy(words, data + i, sizeof words);
     for (int k = 0; k < 8; k++) seen |= words[k];
-    if ((seen & UINT64_C(0x8080808080808080)) != 0) return false;
+    if ((seen & high_bits) != 0) return false;
   }
   for (; i < bytes; i++) seen |= data[i];
-  return (seen & UINT64_C(0x8080808080808080)) == 0;
+  return (seen & high_bits) == 0;
 }
