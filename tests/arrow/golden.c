@@ -87,13 +87,24 @@ static char letter_of(const char *name) {
 
 static const char *plain_format(const char *name) {
   static const char *const formats[][2] = {
-      {"null", "n"},  {"bool", "b"},      {"utf8", "u"},        {"binary", "z"},
-      {"list", "+l"}, {"largeutf8", "U"}, {"largebinary", "Z"}, {"largelist", "+L"},
-      {"map", "+m"},  {"struct", "+s"},
+      {"null", "n"},      {"bool", "b"},        {"utf8", "u"},           {"binary", "z"},
+      {"largeutf8", "U"}, {"largebinary", "Z"}, {"utf8view", "vu"},      {"binaryview", "vz"},
+      {"list", "+l"},     {"largelist", "+L"},  {"listview", "+vl"},     {"largelistview", "+vL"},
+      {"map", "+m"},      {"struct", "+s"},     {"runendencoded", "+r"},
   };
   for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
     if (strcmp(formats[i][0], name) == 0) return formats[i][1];
   return NULL;
+}
+
+/* "+us:5,7": the mode, then the type ids of the children. */
+static void union_format(const json_t *type, char *format, size_t room) {
+  const json_t *ids = json_object_get(type, "typeIds");
+  bool is_dense = strcmp(string_of(type, "mode"), "DENSE") == 0;
+  int used = snprintf(format, room, "+u%c:", is_dense ? 'd' : 's');
+  for (size_t i = 0; i < json_array_size(ids); i++)
+    used += snprintf(format + used, room - (size_t)used, "%s%" PRId64, i == 0 ? "" : ",",
+                     integer_of(json_array_get(ids, i)));
 }
 
 static void format_of(const json_t *type, char *format, size_t room) {
@@ -121,6 +132,8 @@ static void format_of(const json_t *type, char *format, size_t room) {
     snprintf(format, room, "w:%" PRId64, integer_at(type, "byteWidth"));
   } else if (strcmp(name, "fixedsizelist") == 0) {
     snprintf(format, room, "+w:%" PRId64, integer_at(type, "listSize"));
+  } else if (strcmp(name, "union") == 0) {
+    union_format(type, format, room);
   } else if (strcmp(name, "decimal") == 0) {
     snprintf(format, room,
              width == 0 || width == 128 ? "d:%" PRId64 ",%" PRId64
@@ -269,6 +282,7 @@ static bool same_value(const json_t *wanted, const struct arrow_type *type,
   int64_t bytes = layout_value_bytes(type);
   char digits[128];
   int32_t parts[2];
+  int64_t nanoseconds;
   switch (type->kind) {
   case ARROW_BOOL:
     return bitmap_get(values, row) == (json_is_true(wanted) || json_integer_value(wanted) != 0);
@@ -282,7 +296,28 @@ static bool same_value(const json_t *wanted, const struct arrow_type *type,
   case ARROW_INTERVAL_DAY_TIME:
     memcpy(parts, values + row * bytes, sizeof parts);
     return parts[0] == integer_at(wanted, "days") && parts[1] == integer_at(wanted, "milliseconds");
-  default: return stored_integer(array->buffers[1], type, row) == integer_of(wanted);
+  case ARROW_INTERVAL_MONTH_DAY_NANO:
+    memcpy(parts, values + row * bytes, sizeof parts);
+    memcpy(&nanoseconds, values + row * bytes + sizeof parts, sizeof nanoseconds);
+    return parts[0] == integer_at(wanted, "months") && parts[1] == integer_at(wanted, "days") &&
+           nanoseconds == integer_at(wanted, "nanoseconds");
+  case ARROW_INT8:
+  case ARROW_UINT8:
+  case ARROW_INT16:
+  case ARROW_UINT16:
+  case ARROW_INT32:
+  case ARROW_UINT32:
+  case ARROW_INT64:
+  case ARROW_UINT64:
+  case ARROW_DATE32:
+  case ARROW_DATE64:
+  case ARROW_TIME32:
+  case ARROW_TIME64:
+  case ARROW_TIMESTAMP:
+  case ARROW_DURATION:
+  case ARROW_INTERVAL_MONTHS:
+    return stored_integer(array->buffers[1], type, row) == integer_of(wanted);
+  default: fail_msg("values of kind %d cannot be compared", (int)type->kind); return false;
   }
 }
 
@@ -292,46 +327,103 @@ struct place {
   const char *column;
 };
 
-static void check_offsets(struct place place, const json_t *wanted, const struct ArrowArray *array,
-                          int64_t offset_bytes) {
-  for (size_t i = 0; i < json_array_size(wanted); i++)
-    if (layout_offset(array->buffers[1], offset_bytes, (int64_t)i) !=
-        integer_of(json_array_get(wanted, i)))
-      fail_msg("%s, batch %" PRId64 ", column %s: offset %zu is another", place.golden->name,
-               place.batch, place.column, i);
+/* The numbers of a buffer, of `bytes` bytes each: offsets, sizes, type ids. */
+static void check_numbers(struct place place, const json_t *wanted, const char *what,
+                          const void *buffer, int64_t bytes, int64_t count) {
+  if (json_array_size(wanted) != (size_t)count)
+    fail_msg("%s, batch %" PRId64 ", column %s: %zu %s in the golden file, not %" PRId64,
+             place.golden->name, place.batch, place.column, json_array_size(wanted), what, count);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t got = bytes == 1 ? ((const int8_t *)buffer)[i] : layout_offset(buffer, bytes, i);
+    if (got != integer_of(json_array_get(wanted, (size_t)i)))
+      fail_msg("%s, batch %" PRId64 ", column %s: number %" PRId64 " of the %s is %" PRId64,
+               place.golden->name, place.batch, place.column, i, what, got);
+  }
 }
 
-static bool is_valid(const struct ArrowArray *array, int64_t row) {
-  return array->buffers[0] == NULL || bitmap_get(array->buffers[0], row);
+/* Offsets where the type has them. An array of no slots may have no offset at all. */
+static void check_layout(struct place place, const json_t *column, const struct arrow_type *type,
+                         const struct ArrowArray *array) {
+  const json_t *offsets = json_object_get(column, "OFFSET");
+  int64_t offset_bytes = layout_offset_bytes(type->kind);
+  int64_t view_bytes = layout_list_view_bytes(type->kind);
+  if (offset_bytes > 0 && (array->length > 0 || json_array_size(offsets) > 0))
+    check_numbers(place, offsets, "offsets", array->buffers[1], offset_bytes, array->length + 1);
+  if (view_bytes > 0) {
+    check_numbers(place, offsets, "offsets", array->buffers[1], view_bytes, array->length);
+    check_numbers(place, json_object_get(column, "SIZE"), "sizes", array->buffers[2], view_bytes,
+                  array->length);
+  }
+  if (layout_is_union(type->kind))
+    check_numbers(place, json_object_get(column, "TYPE_ID"), "type ids", array->buffers[0], 1,
+                  array->length);
+  if (type->kind == ARROW_DENSE_UNION)
+    check_numbers(place, offsets, "offsets", array->buffers[1], 4, array->length);
 }
 
-static void check_nulls(struct place place, const json_t *validity,
+static bool is_valid(const struct arrow_type *type, const struct ArrowArray *array, int64_t row) {
+  return !layout_has_validity(type->kind) || array->buffers[0] == NULL ||
+         bitmap_get(array->buffers[0], row);
+}
+
+/* Unions had a bitmap before 1.0, in which nothing was null. */
+static void check_nulls(struct place place, const json_t *validity, const struct arrow_type *type,
                         const struct ArrowArray *array) {
+  if (validity == NULL && !layout_has_validity(type->kind)) return;
+  assert_int_equal(json_array_size(validity), array->length);
   for (int64_t row = 0; row < array->length; row++)
-    if (is_valid(array, row) != (integer_of(json_array_get(validity, (size_t)row)) != 0))
+    if (is_valid(type, array, row) != (integer_of(json_array_get(validity, (size_t)row)) != 0))
       fail_msg("%s, batch %" PRId64 ", column %s: row %" PRId64 " is null or not",
                place.golden->name, place.batch, place.column, row);
 }
 
-static void check_data(struct place place, const json_t *data, const struct arrow_type *type,
-                       const struct ArrowArray *array) {
+/* The view in the column against the golden file's: its bytes lie in the view, or in one of
+ * the file's buffers, in hexadecimal digits. */
+static bool same_view(const json_t *column, const struct arrow_type *type,
+                      const struct ArrowArray *array, int64_t row) {
+  const json_t *wanted = json_array_get(json_object_get(column, "VIEWS"), (size_t)row);
+  const json_t *buffers = json_object_get(column, "VARIADIC_DATA_BUFFERS");
+  const json_t *inlined = json_object_get(wanted, "INLINED");
+  const uint8_t *view = (const uint8_t *)array->buffers[1] + row * VIEW_BYTES;
+  struct arrow_type binary = {.kind = ARROW_BINARY};
+  struct arrow_type as = {.kind = type->kind == ARROW_UTF8_VIEW ? ARROW_UTF8 : ARROW_BINARY};
+  int32_t size, place[2];
+  memcpy(&size, view, sizeof size);
+  memcpy(place, view + 8, sizeof place);
+  if (size != integer_at(wanted, "SIZE")) return false;
+  if (size <= VIEW_INLINE_BYTES)
+    return inlined != NULL && same_bytes(inlined, &as, view + sizeof size, size);
+  const char *hex =
+      json_string_value(json_array_get(buffers, (size_t)integer_at(wanted, "BUFFER_INDEX")));
+  int64_t from = 2 * integer_at(wanted, "OFFSET");
+  if (hex == NULL || strlen(hex) < (size_t)(from + 2 * size)) return false;
+  json_t *digits = json_stringn(hex + from, (size_t)size * 2);
+  bool same =
+      same_bytes(json_object_get(wanted, "PREFIX_HEX"), &binary, view + sizeof size, 4) &&
+      same_bytes(digits, &binary, (const uint8_t *)array->buffers[2 + place[0]] + place[1], size);
+  json_decref(digits);
+  return same;
+}
+
+static bool same_slot(const json_t *column, const struct arrow_type *type,
+                      const struct ArrowArray *array, int64_t row) {
   int64_t offset_bytes = layout_offset_bytes(type->kind);
+  if (layout_is_view(type->kind)) return same_view(column, type, array, row);
+  const json_t *wanted = json_array_get(json_object_get(column, "DATA"), (size_t)row);
+  if (!layout_is_bytes(type->kind)) return same_value(wanted, type, array, row);
+  int64_t from = layout_offset(array->buffers[1], offset_bytes, row);
+  int64_t to = layout_offset(array->buffers[1], offset_bytes, row + 1);
+  return same_bytes(wanted, type, (const uint8_t *)array->buffers[2] + from, to - from);
+}
+
+static void check_values(struct place place, const json_t *column, const struct arrow_type *type,
+                         const struct ArrowArray *array) {
+  const json_t *data = json_object_get(column, layout_is_view(type->kind) ? "VIEWS" : "DATA");
   assert_int_equal(json_array_size(data), array->length);
-  for (int64_t row = 0; row < array->length; row++) {
-    const json_t *wanted = json_array_get(data, (size_t)row);
-    bool same;
-    if (!is_valid(array, row)) continue;
-    if (layout_is_bytes(type->kind)) {
-      int64_t from = layout_offset(array->buffers[1], offset_bytes, row);
-      int64_t to = layout_offset(array->buffers[1], offset_bytes, row + 1);
-      same = same_bytes(wanted, type, (const uint8_t *)array->buffers[2] + from, to - from);
-    } else {
-      same = same_value(wanted, type, array, row);
-    }
-    if (!same)
+  for (int64_t row = 0; row < array->length; row++)
+    if (is_valid(type, array, row) && !same_slot(column, type, array, row))
       fail_msg("%s, batch %" PRId64 ", column %s: row %" PRId64 " has another value",
                place.golden->name, place.batch, place.column, row);
-  }
 }
 
 static const json_t *dictionary_of(const struct golden *golden, const json_t *field) {
@@ -347,8 +439,7 @@ static const json_t *dictionary_of(const struct golden *golden, const json_t *fi
 }
 
 static void check_column(struct place place, const json_t *field, const json_t *column,
-                         bool as_values, const struct ArrowSchema *schema,
-                         const struct ArrowArray *array);
+                         const struct ArrowSchema *schema, const struct ArrowArray *array);
 
 static void check_children(struct place place, const json_t *field, const json_t *column,
                            const struct ArrowSchema *schema, const struct ArrowArray *array) {
@@ -357,27 +448,24 @@ static void check_children(struct place place, const json_t *field, const json_t
   assert_int_equal(array->n_children, schema->n_children);
   for (int64_t i = 0; i < schema->n_children; i++)
     check_column(place, json_array_get(fields, (size_t)i), json_array_get(columns, (size_t)i),
-                 false, schema->children[i], array->children[i]);
+                 schema->children[i], array->children[i]);
 }
 
-/* `as_values`: the column is a dictionary's values, not the field's indices. */
+/* A field with a dictionary has two columns: its indices, and the dictionary's values. */
 static void check_column(struct place place, const json_t *field, const json_t *column,
-                         bool as_values, const struct ArrowSchema *schema,
-                         const struct ArrowArray *array) {
+                         const struct ArrowSchema *schema, const struct ArrowArray *array) {
   struct arrow_type type;
   place.column = string_of(column, "name");
   assert_int_equal(arrow_type_parse(schema->format, &type, NULL), STATUS_OK);
   assert_int_equal(array->length, integer_at(column, "count"));
   assert_int_equal(array->offset, 0);
   if (type.kind == ARROW_NULL) return;
-  check_nulls(place, json_object_get(column, "VALIDITY"), array);
-  if (layout_offset_bytes(type.kind) > 0)
-    check_offsets(place, json_object_get(column, "OFFSET"), array, layout_offset_bytes(type.kind));
-  bool is_encoded = !as_values && schema->dictionary != NULL;
-  if (is_encoded || json_object_get(column, "DATA") != NULL)
-    check_data(place, json_object_get(column, "DATA"), &type, array);
-  if (is_encoded)
-    check_column(place, field, dictionary_of(place.golden, field), true, schema->dictionary,
+  check_nulls(place, json_object_get(column, "VALIDITY"), &type, array);
+  check_layout(place, column, &type, array);
+  if (schema->n_children == 0 && type.kind != ARROW_STRUCT)
+    check_values(place, column, &type, array);
+  if (schema->dictionary != NULL)
+    check_column(place, field, dictionary_of(place.golden, field), schema->dictionary,
                  array->dictionary);
   else
     check_children(place, field, column, schema, array);
@@ -393,5 +481,5 @@ void golden_check_batch(const struct golden *golden, int64_t index,
   assert_int_equal(batch->n_children, json_array_size(columns));
   for (int64_t i = 0; i < batch->n_children; i++)
     check_column(place, json_array_get(fields, (size_t)i), json_array_get(columns, (size_t)i),
-                 false, schema->children[i], batch->children[i]);
+                 schema->children[i], batch->children[i]);
 }

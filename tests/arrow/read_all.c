@@ -148,3 +148,54 @@ enum status read_all_file(const void *data, int64_t bytes, struct budget *budget
   ipc_decoder_free(decoder);
   return status;
 }
+
+/* ---- where it lies --------------------------------------------------------------------- */
+
+static enum status cut_stream(const struct buffer *data, struct ipc_decoder *decoder,
+                              struct read_all *all, struct error *error) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  enum ipc_frame frame = IPC_FRAME_PARTIAL;
+  enum status status = STATUS_OK;
+  for (int64_t at = 0; status == STATUS_OK && frame != IPC_FRAME_END;) {
+    struct ipc_message message;
+    status = ipc_cut(data, &limits, false, &at, &message, &frame, error);
+    if (status == STATUS_OK && frame == IPC_FRAME_MESSAGE)
+      status = decode(decoder, &message, all, error);
+  }
+  return status;
+}
+
+static enum status decode_block(const struct buffer *data, const struct ipc_file_block *block,
+                                struct ipc_decoder *decoder, struct read_all *all,
+                                struct error *error) {
+  struct ipc_message message;
+  enum status status = ipc_file_message(data, block, &message, error);
+  return status == STATUS_OK ? decode(decoder, &message, all, error) : status;
+}
+
+static enum status cut_file(const struct buffer *data, struct ipc_decoder *decoder,
+                            struct read_all *all, struct error *error) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_file file = {.batches = NULL};
+  enum status status = ipc_file_open(data->data, data->size_bytes, &limits, &file, error);
+  if (status == STATUS_OK) status = decode_block(data, &file.schema, decoder, all, error);
+  for (int64_t i = 0; i < file.dictionary_count && status == STATUS_OK; i++)
+    status = decode_block(data, &file.dictionaries[i], decoder, all, error);
+  for (int64_t i = 0; i < file.batch_count && status == STATUS_OK; i++)
+    status = decode_block(data, &file.batches[i], decoder, all, error);
+  ipc_file_release(&file);
+  return status;
+}
+
+enum status read_all_memory(const struct buffer *data, struct budget *budget, struct read_all *all,
+                            struct error *error) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_decoder *decoder = NULL;
+  *all = (struct read_all){.batches = NULL};
+  enum status status = ipc_decoder_new(&limits, budget, &decoder, error);
+  if (status == STATUS_OK)
+    status = ipc_file_magic(data->data, data->size_bytes) ? cut_file(data, decoder, all, error)
+                                                          : cut_stream(data, decoder, all, error);
+  ipc_decoder_free(decoder);
+  return status;
+}

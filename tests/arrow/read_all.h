@@ -28,6 +28,9 @@ enum status read_all_stream(const void *data, int64_t bytes, const struct read_a
                             struct budget *budget, struct read_all *all, struct error *error);
 enum status read_all_file(const void *data, int64_t bytes, struct budget *budget,
                           struct read_all *all, struct error *error);
+/* Either, as its first bytes say, where it lies: batches point into `data`. */
+enum status read_all_memory(const struct buffer *data, struct budget *budget, struct read_all *all,
+                            struct error *error);
 void read_all_release(struct read_all *all);
 
 /* A file of tests/data; fails the test when it cannot be read. */
