@@ -284,15 +284,16 @@ static int64_t first_held(void) {
 
 static void expect_nothing_held(const char *what, int64_t fail_at, int64_t charged_bytes) {
   if (run.held_count != 0)
-    fail_msg("%s, allocation %" PRId64 ", %s: %" PRId64 " are not given back, one is number %" PRId64,
+    fail_msg("%s, allocation %" PRId64 ", %s: %" PRId64
+             " are not given back, one is number %" PRId64,
              what, fail_at, mode_names[run.mode], run.held_count, first_held());
   if (nomem_budget.used_bytes != charged_bytes)
     fail_msg("%s, allocation %" PRId64 ", %s: %" PRId64 " bytes are still charged", what, fail_at,
              mode_names[run.mode], nomem_budget.used_bytes - charged_bytes);
 }
 
-static void expect_refusal(const char *what, int64_t fail_at, enum status status,
-                           bool may_succeed, const struct error *error) {
+static void expect_refusal(const char *what, int64_t fail_at, enum status status, bool may_succeed,
+                           const struct error *error) {
   enum status wanted = run.is_forgiven || !run.has_failed ? STATUS_OK : STATUS_NOMEM;
   if (status == STATUS_OK && may_succeed) return;
   if (status != wanted)
