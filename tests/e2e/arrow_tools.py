@@ -11,7 +11,6 @@ import pyarrow as pa
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "data" / "arrow-ipc"
-UNION = "union"  # in a golden file's name: of a type that is refused
 
 
 def tool(name):
@@ -45,9 +44,10 @@ def stream(batches, schema, **options):
     return sink.getvalue().to_pybytes()
 
 
-def golden_streams():
-    paths = sorted(GOLDEN.glob("*/*.stream"))
-    assert paths, f"{GOLDEN} has no .stream files"
+def golden(ending):
+    """The golden files with the ending: 91 each of .stream, .arrow_file and .json.gz."""
+    paths = sorted(GOLDEN.glob(f"*/*{ending}"))
+    assert len(paths) == 91, f"{GOLDEN} has {len(paths)} files *{ending}"
     return paths
 
 

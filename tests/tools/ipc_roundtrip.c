@@ -1,10 +1,11 @@
-/* Reads an Arrow IPC stream and writes it again:
+/* Reads an Arrow IPC stream or file and writes it again:
  *
- *   ipc_roundtrip [--compression none|lz4|zstd] [--slice ROWS] [--empty] <stream >stream
+ *   ipc_roundtrip [--format stream|file] [--compression none|lz4|zstd] [--level N] [--deltas]
+ *                 [--slice ROWS] [--empty] <in >out
  *
- * --slice cuts each batch into slices of so many rows and writes those; --empty
- * writes an empty slice behind each batch. Exits with the status table's
- * code, after one line on standard error. */
+ * --deltas sends of a dictionary that has grown what is new; --slice cuts each batch into
+ * slices of so many rows and writes those; --empty writes an empty slice behind each batch.
+ * Exits with the status table's code, after one line on standard error. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,23 +56,42 @@ static enum status write_batch(void *context, struct ArrowArray *batch, struct e
   return status;
 }
 
+/* True when the word is one that says what it is set to: index in `words`. */
+static bool read_word(const char *value, const char *const *words, int count, int *index) {
+  for (*index = 0; *index < count; ++*index)
+    if (strcmp(value, words[*index]) == 0) return true;
+  return false;
+}
+
+/* One argument and, where it takes one, its value; false when it is unknown. */
+static bool read_argument(struct roundtrip *trip, const char *name, const char *value, int *taken) {
+  static const char *const compressions[] = {"none", "lz4", "zstd"};
+  static const char *const formats[] = {"stream", "file"};
+  int index = 0;
+  *taken = 1;
+  if (strcmp(name, "--empty") == 0) return trip->adds_empty = true;
+  if (strcmp(name, "--deltas") == 0) return trip->options.dictionary_deltas = true;
+  *taken = 2;
+  if (strcmp(name, "--slice") == 0) return (trip->slice_rows = strtol(value, NULL, 10)) > 0;
+  if (strcmp(name, "--level") == 0) return (trip->options.level = (int)strtol(value, NULL, 10)) > 0;
+  if (strcmp(name, "--compression") == 0 && read_word(value, compressions, 3, &index)) {
+    trip->options.compression = (enum ipc_compression)index;
+    return true;
+  }
+  if (strcmp(name, "--format") == 0 && read_word(value, formats, 2, &index)) {
+    trip->options.format = (enum ipc_format)index;
+    return true;
+  }
+  return false;
+}
+
 static enum status read_arguments(struct roundtrip *trip, int count, char **arguments,
                                   struct error *error) {
-  for (int i = 1; i < count; i++) {
+  int taken;
+  for (int i = 1; i < count; i += taken) {
     const char *value = i + 1 < count ? arguments[i + 1] : "";
-    if (strcmp(arguments[i], "--empty") == 0) {
-      trip->adds_empty = true;
-      continue;
-    }
-    if (strcmp(arguments[i], "--slice") == 0)
-      trip->slice_rows = strtol(value, NULL, 10);
-    else if (strcmp(arguments[i], "--compression") == 0 && strcmp(value, "lz4") == 0)
-      trip->options.compression = IPC_COMPRESSION_LZ4;
-    else if (strcmp(arguments[i], "--compression") == 0 && strcmp(value, "zstd") == 0)
-      trip->options.compression = IPC_COMPRESSION_ZSTD;
-    else if (strcmp(arguments[i], "--compression") != 0 || strcmp(value, "none") != 0)
+    if (!read_argument(trip, arguments[i], value, &taken))
       return error_set(error, STATUS_INVALID, "unknown argument %s %s", arguments[i], value);
-    i++;
   }
   return STATUS_OK;
 }
