@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/inspect.h"
 
 static const struct cli_command *const commands[] = {
-    &COMMAND_SERVE,  &COMMAND_INGEST, &COMMAND_QUERY,  &COMMAND_STREAMS,
+    &COMMAND_SERVE,  &COMMAND_INGEST, &COMMAND_QUERY,  &COMMAND_INSPECT, &COMMAND_STREAMS,
     &COMMAND_TABLES, &COMMAND_SINKS,  &COMMAND_CONFIG, &COMMAND_VERSION,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
