@@ -127,6 +127,11 @@ enum status fb_vector_table(const struct fb_vector *vector, int64_t index, struc
   return open_table(vector->bytes, vector->size_bytes, target, out, error);
 }
 
+int64_t fb_vector_int32(const struct fb_vector *vector, int64_t index) {
+  assert(index >= 0 && index < vector->count);
+  return load(vector->bytes + vector->position + index * 4, 4);
+}
+
 int64_t fb_vector_int64(const struct fb_vector *vector, int64_t index, int64_t element_bytes,
                         int64_t at_byte) {
   assert(index >= 0 && index < vector->count);

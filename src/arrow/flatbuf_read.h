@@ -52,6 +52,8 @@ enum status fb_integer_field(const struct fb_table *table, int field, int bytes,
 /* The element of a vector of tables (element_bytes 4). */
 enum status fb_vector_table(const struct fb_vector *vector, int64_t index, struct fb_table *out,
                             struct error *error) WARN_UNUSED;
+/* The number in a vector of 32-bit ones. */
+int64_t fb_vector_int32(const struct fb_vector *vector, int64_t index);
 /* A 64-bit number inside a vector of structs. */
 int64_t fb_vector_int64(const struct fb_vector *vector, int64_t index, int64_t element_bytes,
                         int64_t at_byte);

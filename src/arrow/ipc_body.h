@@ -8,6 +8,7 @@
 
 #include "arrow/flatbuf_read.h"
 #include "arrow/ipc.h"
+#include "arrow/ipc_swap.h"
 #include "arrow/tree.h"
 
 /* Kept from message to message by a decoder: decompression contexts are costly. */
@@ -24,8 +25,10 @@ struct ipc_body {
   struct fb_vector buffers; /* of struct Buffer */
   int64_t next;             /* the buffer that comes next */
   enum ipc_compression compression;
-  int64_t expanded_bytes; /* of the message so far */
-  bool referred;          /* a span points into `bytes` itself */
+  bool is_big_endian;
+  int64_t expanded_bytes;  /* of the message so far */
+  bool referred;           /* a span points into `bytes` itself */
+  struct buffer *expanded; /* ahead of time, by buffer, on several threads; or NULL */
 };
 
 struct ipc_span {
@@ -33,9 +36,16 @@ struct ipc_span {
   int64_t size_bytes;
 };
 
-/* The next buffer. STATUS_INVALID when there is none, or it lies outside the body or
+/* Expands the buffers of a large compressed body on the threads of `workers` before they are
+ * asked for one by one. What cannot be expanded now fails when it is asked for. */
+void ipc_body_expand_ahead(struct ipc_body *body, struct workers *workers);
+
+/* Lets go of what was expanded and not asked for. */
+void ipc_body_release(struct ipc_body *body);
+
+/* The next buffer, in this machine's order. STATUS_INVALID when there is none, or it lies outside the body or
  * does not expand to what it says; STATUS_TOO_LARGE past the limit; STATUS_BUDGET. */
-enum status ipc_body_next(struct ipc_body *body, struct ipc_span *span,
+enum status ipc_body_next(struct ipc_body *body, enum ipc_order order, struct ipc_span *span,
                           struct error *error) WARN_UNUSED;
 
 #endif

@@ -66,19 +66,11 @@ static enum status read_custom_metadata(const struct fb_table *message, char **m
 
 /* ---- schemas --------------------------------------------------------------------------- */
 
-static enum status read_endianness(const struct fb_table *schema, bool *big_endian,
-                                   struct error *error) {
-  int64_t endianness = 0;
-  enum status status = fb_integer_field(schema, SCHEMA_ENDIANNESS, 2, 0, &endianness, error);
-  *big_endian = endianness == 1;
-  return status;
-}
-
 static enum status describe_schema(const struct ipc_header *header,
                                    struct ipc_description *description, struct error *error) {
   struct ipc_dictionary_ids ids = {.ids = NULL};
-  enum status status = read_endianness(&header->table, &description->big_endian, error);
-  if (status == STATUS_OK) status = ipc_schema_read(header, &description->schema, &ids, error);
+  enum status status =
+      ipc_schema_read(header, &description->schema, &ids, &description->big_endian, error);
   if (status == STATUS_OK) {
     description->dictionary_ids = ids.ids;
     description->dictionary_count = ids.count;
@@ -279,8 +271,8 @@ static enum status read_footer_schema(const struct fb_table *table,
   enum status status = fb_table_field(table, FOOTER_SCHEMA, &header.table, &present, error);
   if (status == STATUS_OK && !present)
     status = error_set(error, STATUS_INVALID, "it has no schema");
-  if (status == STATUS_OK) status = read_endianness(&header.table, &footer->big_endian, error);
-  if (status == STATUS_OK) status = ipc_schema_read(&header, &footer->schema, &ids, error);
+  if (status == STATUS_OK)
+    status = ipc_schema_read(&header, &footer->schema, &ids, &footer->big_endian, error);
   free(ids.ids);
   return status;
 }

@@ -33,6 +33,7 @@ enum status ipc_header_read(const struct buffer *metadata, struct ipc_header *he
   if (status == STATUS_OK)
     status = fb_table_field(&message, MESSAGE_HEADER, &header->table, &has_header, error);
   if (status != STATUS_OK) return status;
+  header->message = message;
   header->version = (int)version;
   header->type = (enum ipc_header_type)type;
   return check(version, type, header->body_bytes, has_header, error);

@@ -13,7 +13,8 @@
 struct ipc_header {
   int version; /* IPC_METADATA_V4 or _V5 */
   enum ipc_header_type type;
-  struct fb_table table;
+  struct fb_table message; /* around it */
+  struct fb_table table;   /* the header itself */
   int64_t body_bytes;
 };
 

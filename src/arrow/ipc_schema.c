@@ -6,29 +6,16 @@
 #include <string.h>
 
 #include "arrow/ipc_numbers.h"
+#include "arrow/ipc_pairs.h"
+#include "arrow/layout.h"
 #include "arrow/schema.h"
 #include "base/text.h"
-
-/* Strings of a flatbuffer may be shared. A schema of a kilobyte that names one of them
- * a thousand times must not become a megabyte: copies are limited to so many times the
- * flatbuffer's own size. */
-enum { STRING_COPIES_MAX = 4 };
 
 struct reading {
   struct ipc_dictionary_ids *ids;
   int64_t field_count;
-  int64_t string_bytes; /* copied so far */
-  int64_t string_bytes_max;
+  struct ipc_copies copies;
 };
-
-static enum status count_string(struct reading *reading, size_t bytes, struct error *error) {
-  reading->string_bytes += (int64_t)bytes;
-  if (reading->string_bytes <= reading->string_bytes_max) return STATUS_OK;
-  return error_set(error, STATUS_TOO_LARGE,
-                   "the schema's names and metadata, written out, are more than %d times as large "
-                   "as the message",
-                   STRING_COPIES_MAX);
-}
 
 /* ---- types ----------------------------------------------------------------------------- */
 
@@ -114,6 +101,27 @@ static enum status format_size(const struct fb_table *type, const char *prefix, 
   return status == STATUS_OK ? text_add_format(format, error, "%s%" PRId64, prefix, size) : status;
 }
 
+/* "+ud:0,5": the type id of each member; without any they are counted from 0 on. */
+static enum status format_union(const struct fb_table *type, int64_t member_count,
+                                struct text *format, struct error *error) {
+  int64_t mode = 0;
+  struct fb_vector ids;
+  enum status status = fb_integer_field(type, UNION_MODE, 2, UNION_MODE_SPARSE, &mode, error);
+  if (status == STATUS_OK) status = fb_vector_field(type, UNION_TYPE_IDS, 4, &ids, error);
+  if (status != STATUS_OK) return status;
+  if (mode != UNION_MODE_SPARSE && mode != UNION_MODE_DENSE)
+    return error_set(error, STATUS_INVALID, "a union has the mode %" PRId64, mode);
+  if (member_count > UNION_CODES || (ids.count != 0 && ids.count != member_count))
+    return error_set(error, STATUS_INVALID,
+                     "a union has %" PRId64 " members and %" PRId64 " type ids", member_count,
+                     ids.count);
+  status = text_add(format, mode == UNION_MODE_DENSE ? "+ud:" : "+us:", error);
+  for (int64_t i = 0; i < member_count && status == STATUS_OK; i++)
+    status = text_add_format(format, error, "%s%" PRId64, i == 0 ? "" : ",",
+                             ids.count == 0 ? i : fb_vector_int32(&ids, i));
+  return status; /* that the ids are different ones is checked where formats are read */
+}
+
 static const char *plain_format(enum type_number number) {
   switch (number) {
   case TYPE_NULL: return "n";
@@ -135,8 +143,8 @@ static const char *plain_format(enum type_number number) {
   }
 }
 
-static enum status format_of(int64_t number, const struct fb_table *type, struct text *format,
-                             struct error *error) {
+static enum status format_of(int64_t number, const struct fb_table *type, int64_t child_count,
+                             struct text *format, struct error *error) {
   const char *plain = plain_format((enum type_number)number);
   if (plain != NULL) return text_add(format, plain, error);
   switch ((enum type_number)number) {
@@ -150,48 +158,19 @@ static enum status format_of(int64_t number, const struct fb_table *type, struct
   case TYPE_FIXED_SIZE_BINARY: return format_size(type, "w:", format, error);
   case TYPE_FIXED_SIZE_LIST: return format_size(type, "+w:", format, error);
   case TYPE_DURATION: return format_unit(type, "tD", 1, "smun", format, error);
-  case TYPE_UNION: return text_add(format, "+us:", error);
+  case TYPE_UNION: return format_union(type, child_count, format, error);
   default: break;
   }
   return error_set(error, STATUS_UNSUPPORTED,
                    "its type has the number %" PRId64 ", which this version does not know", number);
 }
 
-/* ---- custom metadata --------------------------------------------------------------------- */
-
-static enum status add_sized(struct text *out, const struct fb_string *string,
-                             struct error *error) {
-  int32_t length = (int32_t)string->size_bytes; /* a metadata message is far below 2 GiB */
-  enum status status = text_add_bytes(out, &length, sizeof length, error);
-  return status == STATUS_OK ? text_add_bytes(out, string->data, (size_t)string->size_bytes, error)
-                             : status;
-}
-
-/* Pairs in the encoding of the C data interface, for ArrowSchema.metadata. */
+/* For ArrowSchema.metadata: malloc'd, as arrow_schema_init's schemas want it. */
 static enum status read_metadata(const struct fb_table *table, int field, struct reading *reading,
                                  struct ArrowSchema *schema, struct error *error) {
-  struct fb_vector pairs;
-  struct text encoded = TEXT_EMPTY;
-  enum status status = fb_vector_field(table, field, 4, &pairs, error);
-  if (status != STATUS_OK || pairs.count == 0) return status;
-  int32_t count = (int32_t)pairs.count;
-  status = text_add_bytes(&encoded, &count, sizeof count, error);
-  for (int64_t i = 0; i < pairs.count && status == STATUS_OK; i++) {
-    struct fb_table pair;
-    struct fb_string key = {"", 0};
-    struct fb_string value = {"", 0};
-    status = fb_vector_table(&pairs, i, &pair, error);
-    if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_KEY, &key, error);
-    if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_VALUE, &value, error);
-    if (status == STATUS_OK)
-      status = count_string(reading, (size_t)(key.size_bytes + value.size_bytes), error);
-    if (status == STATUS_OK) status = add_sized(&encoded, &key, error);
-    if (status == STATUS_OK) status = add_sized(&encoded, &value, error);
-  }
-  if (status == STATUS_OK)
-    schema->metadata = encoded.data; /* malloc'd, as arrow_schema_init's schemas want it */
-  else
-    text_release(&encoded);
+  char *metadata = NULL;
+  enum status status = ipc_pairs_read(table, field, &reading->copies, &metadata, error);
+  if (status == STATUS_OK) schema->metadata = metadata;
   return status;
 }
 
@@ -290,7 +269,8 @@ static enum status read_parts(const struct fb_table *field, struct field_parts *
   if (status == STATUS_OK)
     status = fb_vector_field(field, FIELD_CHILDREN, 4, &parts->children, error);
   if (status == STATUS_OK)
-    status = has_type ? format_of(parts->type_number, &parts->type, &parts->format, error)
+    status = has_type ? format_of(parts->type_number, &parts->type, parts->children.count,
+                                  &parts->format, error)
                       : error_set(error, STATUS_INVALID, "it has no type");
   struct arrow_type type; /* its numbers are checked where a field's name is at hand */
   if (status == STATUS_OK) status = arrow_type_parse(text_get(&parts->format), &type, error);
@@ -329,7 +309,8 @@ static enum status read_field(const struct fb_table *field, int depth, struct re
   struct field_parts parts = {.format = TEXT_EMPTY};
   enum status status = read_parts(field, &parts, error);
   if (status == STATUS_OK)
-    status = count_string(reading, strlen(parts.name) + parts.format.size_bytes, error);
+    status =
+        ipc_copies_count(&reading->copies, strlen(parts.name) + parts.format.size_bytes, error);
   if (status == STATUS_OK) {
     reading->field_count += 1 + parts.children.count;
     if (reading->field_count > ARROW_FIELDS_MAX)
@@ -343,15 +324,16 @@ static enum status read_field(const struct fb_table *field, int depth, struct re
 }
 
 enum status ipc_schema_read(const struct ipc_header *header, struct ArrowSchema *schema,
-                            struct ipc_dictionary_ids *ids, struct error *error) {
-  int64_t endianness = 0;
+                            struct ipc_dictionary_ids *ids, bool *is_big_endian,
+                            struct error *error) {
+  int64_t endianness = ENDIANNESS_LITTLE;
   struct fb_vector fields;
   schema->release = NULL;
   enum status status =
-      fb_integer_field(&header->table, SCHEMA_ENDIANNESS, 2, 0, &endianness, error);
-  if (status == STATUS_OK && endianness != 0)
-    status = error_set(error, STATUS_UNSUPPORTED,
-                       "the stream is big-endian, which is not supported yet");
+      fb_integer_field(&header->table, SCHEMA_ENDIANNESS, 2, ENDIANNESS_LITTLE, &endianness, error);
+  if (status == STATUS_OK && endianness != ENDIANNESS_LITTLE && endianness != ENDIANNESS_BIG)
+    status = error_set(error, STATUS_INVALID, "the schema has the endianness %" PRId64, endianness);
+  *is_big_endian = endianness == ENDIANNESS_BIG;
   if (status == STATUS_OK)
     status = fb_vector_field(&header->table, SCHEMA_FIELDS, 4, &fields, error);
   if (status == STATUS_OK && fields.count > ARROW_FIELDS_MAX)
@@ -362,7 +344,7 @@ enum status ipc_schema_read(const struct ipc_header *header, struct ArrowSchema 
   struct reading reading = {
       .ids = ids,
       .field_count = fields.count,
-      .string_bytes_max = STRING_COPIES_MAX * header->table.size_bytes,
+      .copies = ipc_copies_of(&header->table),
   };
   status = arrow_schema_init(schema, "+s", "", false, fields.count, error);
   if (status != STATUS_OK) return status;

@@ -2,6 +2,8 @@
 #ifndef ARROWPORT_ARROW_IPC_SCHEMA_H
 #define ARROWPORT_ARROW_IPC_SCHEMA_H
 
+#include <stdbool.h>
+
 #include "arrow/abi.h"
 #include "arrow/ipc_header.h"
 #include "base/status.h"
@@ -16,8 +18,9 @@ struct ipc_dictionary_ids {
 };
 
 /* `schema` (holds nothing before) is the caller's to release on STATUS_OK; `ids->ids`
- * is to be freed in any case. */
+ * is to be freed in any case. `*is_big_endian`: the order of the bodies that follow. */
 enum status ipc_schema_read(const struct ipc_header *header, struct ArrowSchema *schema,
-                            struct ipc_dictionary_ids *ids, struct error *error) WARN_UNUSED;
+                            struct ipc_dictionary_ids *ids, bool *is_big_endian,
+                            struct error *error) WARN_UNUSED;
 
 #endif

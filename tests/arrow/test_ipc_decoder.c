@@ -453,6 +453,65 @@ static void messages_of_other_kinds_and_versions_are_refused_by_name(void **stat
 
 /* ---- dictionaries ------------------------------------------------------------------------------- */
 
+/* Where a field of the table at `table` lies, or what it refers to. */
+static int64_t old_field(const uint8_t *bytes, int64_t table, int field) {
+  int32_t back;
+  uint16_t offset;
+  memcpy(&back, bytes + table, sizeof back);
+  memcpy(&offset, bytes + table - back + 4 + 2 * field, sizeof offset);
+  assert_true(offset > 0);
+  return table + offset;
+}
+
+static int64_t old_target(const uint8_t *bytes, int64_t table, int field) {
+  uint32_t offset;
+  int64_t at = old_field(bytes, table, field);
+  memcpy(&offset, bytes + at, sizeof offset);
+  return at + offset;
+}
+
+static int64_t old_dictionary_id(const uint8_t *bytes, int64_t root) {
+  int64_t id;
+  memcpy(&id, bytes + old_field(bytes, old_target(bytes, root, 2), 0), sizeof id);
+  return id;
+}
+
+static int64_t old_record_batch(const uint8_t *bytes, int64_t root) {
+  return old_target(bytes, old_target(bytes, root, 2), 1);
+}
+
+/* A dictionary's message that says it is a delta to what has come. */
+static struct ipc_message as_delta(const struct ipc_message *message) {
+  static const uint8_t message_sizes[] = {2, 1, 4, 8};
+  static const uint8_t dictionary_sizes[] = {8, 4, 1};
+  enum { V5 = 4, DICTIONARY = 2 };
+  struct flatbuf flatbuf = {.bytes = BUFFER_EMPTY};
+  const uint8_t *old = message->metadata.data;
+  int32_t root;
+  memcpy(&root, old, sizeof root);
+  flatbuf_begin(&flatbuf, &messages_budget);
+  int64_t made = flatbuf_table(&flatbuf, message_sizes, 4);
+  flatbuf_set(&flatbuf, made, 0, V5, 2);
+  flatbuf_set(&flatbuf, made, 1, DICTIONARY, 1);
+  flatbuf_set(&flatbuf, made, 3, message->body.size_bytes, 8);
+  int64_t header = flatbuf_table(&flatbuf, dictionary_sizes, 3);
+  flatbuf_refer(&flatbuf, made, 2, header);
+  flatbuf_set(&flatbuf, header, 2, 1, 1);
+  /* The whole old message lies behind; its record batch is referred to from the new one. */
+  int64_t behind = (flatbuf.bytes.size_bytes + 63) / 64 * 64;
+  static const uint8_t zeros[64];
+  assert_int_equal(buffer_append(&flatbuf.bytes, &messages_budget, zeros,
+                                 behind - flatbuf.bytes.size_bytes, NULL),
+                   STATUS_OK);
+  assert_int_equal(
+      buffer_append(&flatbuf.bytes, &messages_budget, old, message->metadata.size_bytes, NULL),
+      STATUS_OK);
+  flatbuf_set(&flatbuf, header, 0, old_dictionary_id(old, root), 8);
+  flatbuf_refer(&flatbuf, header, 1, behind + old_record_batch(old, root));
+  assert_int_equal(flatbuf_status(&flatbuf, NULL), STATUS_OK);
+  return (struct ipc_message){.metadata = flatbuf.bytes, .body = buffer_share(&message->body)};
+}
+
 static const char *looked_up_text(const struct ArrowArray *batch, int64_t row) {
   static char text[32];
   const struct ArrowArray *column = batch->children[0];
@@ -489,9 +548,8 @@ static void a_batch_keeps_the_dictionary_that_was_in_force(void **state) {
   assert_int_equal(messages_budget.used_bytes, 0);
 }
 
-static void a_delta_is_refused_by_name(void **state) {
+static void a_delta_without_what_it_adds_to_is_refused(void **state) {
   (void)state;
-  enum { V5 = 4, DICTIONARY = 2 };
   const char *values[] = {"red"};
   int indices[] = {0};
   struct ArrowSchema schema = one_dictionary();
@@ -499,22 +557,63 @@ static void a_delta_is_refused_by_name(void **state) {
   struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
   arrow_schema_release(&schema);
   struct error error = {0};
-  int64_t id = 0;
-  while (id < 10) { /* the one that the writer chose */
-    struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
-    struct messages mixed = {.list = {messages.list[0], bare_message(V5, DICTIONARY, id, true)},
-                             .count = 2};
-    mixed.list[0].metadata = buffer_share(&messages.list[0].metadata);
-    enum status status = decode_all(decoder, &mixed, NULL, &error);
-    ipc_decoder_free(decoder);
-    release_messages(&mixed);
-    if (status == STATUS_UNSUPPORTED) break;
-    assert_int_equal(status, STATUS_INVALID);
-    id++;
-  }
-  assert_true(id < 10);
-  assert_non_null(strstr(error.text, "delta"));
+  struct ipc_message *dictionary = &messages.list[1];
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
+  struct messages only_schema = {.list = {messages.list[0]}, .count = 1};
+  messages.list[0] = (struct ipc_message){.offset_bytes = 0};
+  assert_int_equal(decode_all(decoder, &only_schema, NULL, NULL), STATUS_OK);
+  struct ipc_message delta = as_delta(dictionary);
+  struct ArrowArray none;
+  enum ipc_event event;
+  assert_int_equal(ipc_decoder_decode(decoder, &delta, &event, &none, &error), STATUS_INVALID);
+  assert_non_null(strstr(error.text, "before it has come"));
+  ipc_message_release(&delta);
+  ipc_decoder_free(decoder);
   release_messages(&messages);
+  assert_int_equal(messages_budget.used_bytes, 0);
+}
+
+/* Indices reach what deltas brought; batches that came before keep what they had. */
+static void deltas_add_to_a_dictionary(void **state) {
+  (void)state;
+  enum { DELTAS = 5 };
+  const char *values[] = {"red", "blue"};
+  int indices[] = {0, 1};
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray batch = looked_up(&schema, values, 2, indices, 2);
+  struct messages messages = write_messages(&schema, &batch, 1, IPC_COMPRESSION_NONE);
+  arrow_schema_release(&schema);
+  struct ipc_message again = {.metadata = buffer_share(&messages.list[2].metadata),
+                              .body = buffer_share(&messages.list[2].body)};
+  struct ipc_message deltas[DELTAS];
+  for (int i = 0; i < DELTAS; i++) deltas[i] = as_delta(&messages.list[1]);
+  struct ipc_decoder *decoder = new_decoder(NULL, &messages_budget);
+  struct ArrowArray first = {.release = NULL};
+  struct ArrowArray second = {.release = NULL};
+  enum ipc_event event;
+  assert_int_equal(decode_all(decoder, &messages, &first, NULL), STATUS_OK);
+  for (int i = 0; i < DELTAS; i++) {
+    struct ArrowArray none;
+    assert_int_equal(ipc_decoder_decode(decoder, &deltas[i], &event, &none, NULL), STATUS_OK);
+    assert_int_equal(event, IPC_EVENT_DICTIONARY);
+  }
+  assert_int_equal(ipc_decoder_decode(decoder, &again, &event, &second, NULL), STATUS_OK);
+  assert_int_equal(first.children[0]->dictionary->length, 2);
+  assert_int_equal(second.children[0]->dictionary->length, 2 + 2 * DELTAS);
+  const struct ArrowArray *grown = second.children[0]->dictionary;
+  const int32_t *offsets = grown->buffers[1];
+  for (int i = 0; i < grown->length; i++) {
+    const char *want = values[i % 2];
+    assert_int_equal(offsets[i + 1] - offsets[i], (int)strlen(want));
+    assert_memory_equal((const char *)grown->buffers[2] + offsets[i], want, strlen(want));
+  }
+  assert_string_equal(looked_up_text(&second, 1), "blue");
+  ipc_decoder_free(decoder);
+  assert_string_equal(looked_up_text(&first, 1), "blue");
+  arrow_array_release(&first);
+  arrow_array_release(&second);
+  release_messages(&messages);
+  assert_int_equal(messages_budget.used_bytes, 0);
 }
 
 /* ---- compression --------------------------------------------------------------------------------- */
@@ -745,7 +844,8 @@ int main(void) {
       cmocka_unit_test(indices_need_their_dictionary_unless_all_are_null),
       cmocka_unit_test(messages_of_other_kinds_and_versions_are_refused_by_name),
       cmocka_unit_test(a_batch_keeps_the_dictionary_that_was_in_force),
-      cmocka_unit_test(a_delta_is_refused_by_name),
+      cmocka_unit_test(a_delta_without_what_it_adds_to_is_refused),
+      cmocka_unit_test(deltas_add_to_a_dictionary),
       cmocka_unit_test(a_buffer_that_expands_to_another_size_than_it_says_is_refused),
       cmocka_unit_test(a_compressed_buffer_without_room_for_its_length_is_refused),
       cmocka_unit_test(a_lie_about_the_expanded_size_takes_little_memory),

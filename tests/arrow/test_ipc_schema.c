@@ -135,10 +135,12 @@ static void a_type_that_cannot_be_is_refused(void **state) {
       {{TYPE_MAP, {1}, {0}}, STATUS_INVALID, "0 children"},
       {{0, {0}, {0}}, STATUS_UNSUPPORTED, "number 0"},
       {{99, {0}, {0}}, STATUS_UNSUPPORTED, "number 99"},
-      {{TYPE_UNION, {2}, {1}}, STATUS_UNSUPPORTED, "column"},
-      {{TYPE_LIST_VIEW, {0}, {0}}, STATUS_UNSUPPORTED, "list_view"},
-      {{TYPE_LARGE_LIST_VIEW, {0}, {0}}, STATUS_UNSUPPORTED, "list_view"},
-      {{TYPE_RUN_END, {0}, {0}}, STATUS_UNSUPPORTED, "run_end_encoded"},
+      {{TYPE_UNION, {2}, {1}}, STATUS_OK, ""}, /* of no members: there can be no slots */
+      {{TYPE_UNION, {2}, {2}}, STATUS_INVALID, "mode 2"},
+      {{TYPE_UNION, {2}, {-1}}, STATUS_INVALID, "mode -1"},
+      {{TYPE_LIST_VIEW, {0}, {0}}, STATUS_INVALID, "0 children"},
+      {{TYPE_LARGE_LIST_VIEW, {0}, {0}}, STATUS_INVALID, "0 children"},
+      {{TYPE_RUN_END, {0}, {0}}, STATUS_INVALID, "0 children"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct making making = {0};
@@ -153,11 +155,69 @@ static void a_type_that_cannot_be_is_refused(void **state) {
   }
 }
 
-static void a_big_endian_stream_is_refused_by_name(void **state) {
+static void a_byte_order_is_one_of_two(void **state) {
   (void)state;
-  struct making making = {0};
-  begin(&making, 1, 0);
-  expect(&making, STATUS_UNSUPPORTED, "big-endian");
+  static const struct {
+    int64_t endianness;
+    enum status status;
+    const char *said;
+  } cases[] = {
+      {0, STATUS_OK, ""},
+      {1, STATUS_OK, ""},
+      {2, STATUS_INVALID, "endianness 2"},
+      {-1, STATUS_INVALID, "endianness -1"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct making making = {0};
+    begin(&making, cases[i].endianness, 0);
+    expect(&making, cases[i].status, cases[i].said);
+  }
+}
+
+/* A schema of one union, dense, of `count` members, with the type ids that are given. */
+static void begin_union(struct making *making, int count, const int32_t *ids, int id_count) {
+  static const uint8_t field_sizes[] = {4, 1, 1, 4, 0, 4, 0};
+  static const uint8_t union_sizes[] = {2, 4};
+  struct flatbuf *flatbuf = &making->flatbuf;
+  begin(making, 0, 1);
+  int64_t field = flatbuf_table(flatbuf, field_sizes, 7);
+  flatbuf_refer_element(flatbuf, making->fields, 0, field);
+  flatbuf_set(flatbuf, field, TYPE_TYPE, TYPE_UNION, 1);
+  flatbuf_refer(flatbuf, field, NAME, flatbuf_string(flatbuf, "either", 6));
+  int64_t table = flatbuf_table(flatbuf, union_sizes, 2);
+  flatbuf_set(flatbuf, table, 0, 1, 2);
+  flatbuf_refer(flatbuf, field, TYPE, table);
+  int64_t vector = flatbuf_vector(flatbuf, id_count, 4, 4);
+  flatbuf_refer(flatbuf, table, 1, vector);
+  for (int i = 0; i < id_count && flatbuf_status(flatbuf, NULL) == STATUS_OK; i++)
+    memcpy(flatbuf->bytes.data + flatbuf_element(vector, i, 4), &ids[i], sizeof ids[i]);
+  int64_t children = flatbuf_vector(flatbuf, count, 4, 4);
+  flatbuf_refer(flatbuf, field, CHILDREN, children);
+  for (int i = 0; i < count; i++)
+    flatbuf_refer_element(flatbuf, children, i, add_named(making, "m", &int32_type, 0, NULL));
+}
+
+static void a_union_has_a_type_id_for_each_member(void **state) {
+  (void)state;
+  static const struct {
+    int count;
+    int id_count;
+    int32_t ids[4];
+    enum status status;
+  } cases[] = {
+      {2, 2, {0, 1}, STATUS_OK},       {2, 2, {127, 5}, STATUS_OK},
+      {2, 0, {0}, STATUS_OK}, /* counted from 0 on */
+      {2, 2, {5, 5}, STATUS_INVALID},  {2, 2, {0, 128}, STATUS_INVALID},
+      {2, 2, {0, -1}, STATUS_INVALID}, {2, 2, {INT32_MAX, INT32_MIN}, STATUS_INVALID},
+      {2, 1, {0}, STATUS_INVALID},     {2, 3, {0, 1, 2}, STATUS_INVALID},
+      {0, 1, {0}, STATUS_INVALID},     {129, 0, {0}, STATUS_INVALID},
+      {128, 0, {0}, STATUS_OK},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct making making = {0};
+    begin_union(&making, cases[i].count, cases[i].ids, cases[i].id_count);
+    expect(&making, cases[i].status, cases[i].status == STATUS_OK ? "" : "union");
+  }
 }
 
 static void a_map_needs_entries_of_two(void **state) {
@@ -265,7 +325,7 @@ static void a_long_name_that_many_fields_share_is_refused(void **state) {
   for (int64_t i = 0; i < COUNT; i++)
     flatbuf_refer_element(&making.flatbuf, making.fields, i, field);
   free(name);
-  expect(&making, STATUS_TOO_LARGE, "names and metadata");
+  expect(&making, STATUS_TOO_LARGE, "names and custom metadata");
 }
 
 static void a_long_value_that_many_keys_share_is_refused(void **state) {
@@ -283,7 +343,7 @@ static void a_long_value_that_many_keys_share_is_refused(void **state) {
   flatbuf_refer(flatbuf, pair, 1, flatbuf_string(flatbuf, value, VALUE_BYTES));
   for (int64_t i = 0; i < COUNT; i++) flatbuf_refer_element(flatbuf, pairs, i, pair);
   free(value);
-  expect(&making, STATUS_TOO_LARGE, "names and metadata");
+  expect(&making, STATUS_TOO_LARGE, "names and custom metadata");
 }
 
 /* ---- dictionaries ------------------------------------------------------------------------------ */
@@ -336,7 +396,8 @@ static void fields_that_share_a_dictionary_must_have_values_of_one_type(void **s
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_type_that_cannot_be_is_refused),
-      cmocka_unit_test(a_big_endian_stream_is_refused_by_name),
+      cmocka_unit_test(a_byte_order_is_one_of_two),
+      cmocka_unit_test(a_union_has_a_type_id_for_each_member),
       cmocka_unit_test(a_map_needs_entries_of_two),
       cmocka_unit_test(a_name_is_utf8_without_nul),
       cmocka_unit_test(nesting_is_limited),
