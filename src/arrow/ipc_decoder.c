@@ -82,11 +82,11 @@ static enum status take_schema(struct ipc_decoder *decoder, const struct ipc_hea
   return status;
 }
 
-/* The arrays of a batch or a dictionary, which hold the message's body from now on if they
- * need it. */
+/* The arrays of a batch or a dictionary, which share the message's body if they need it: the
+ * message stays whole, for the caller to try again should anything after this fail. */
 static enum status take_arrays(struct ipc_decoder *decoder, const struct layout *layout,
                                bool is_dictionary, const struct fb_table *table, int version,
-                               struct ipc_message *message, struct ArrowArray *out,
+                               const struct ipc_message *message, struct ArrowArray *out,
                                struct error *error) {
   struct array_tree *tree = NULL;
   bool referred = false;
@@ -94,10 +94,7 @@ static enum status take_arrays(struct ipc_decoder *decoder, const struct layout 
   enum status status =
       ipc_batch_read(&decoder->context, layout, is_dictionary, &batch, &tree, &referred, error);
   if (status != STATUS_OK) return status;
-  if (referred) {
-    array_tree_hold_buffer(tree, message->body);
-    message->body = BUFFER_EMPTY;
-  }
+  if (referred) array_tree_hold_buffer(tree, buffer_share(&message->body));
   array_tree_finish(tree, out);
   return STATUS_OK;
 }
@@ -121,7 +118,7 @@ static enum status read_dictionary_header(const struct fb_table *table,
 
 static enum status take_dictionary_batch(struct ipc_decoder *decoder,
                                          const struct ipc_header *header,
-                                         struct ipc_message *message, enum ipc_event *event,
+                                         const struct ipc_message *message, enum ipc_event *event,
                                          struct error *error) {
   struct dictionary_header batch;
   enum status status = read_dictionary_header(&header->table, &batch, error);
