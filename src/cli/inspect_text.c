@@ -254,7 +254,11 @@ static enum status add_schema(struct text_report *report, const struct inspect *
 static enum status add_head(const struct inspect *inspect, struct text *out, struct error *error) {
   enum status status = add_line(out, "", inspect->name, error);
   if (status == STATUS_OK)
-    status = text_add(out, inspect->is_file ? "Arrow IPC file" : "Arrow IPC stream", error);
+    status = text_add(out,
+                      inspect->is_file              ? "Arrow IPC file"
+                      : inspect->schema.version > 0 ? "Arrow IPC stream"
+                                                    : "read as an Arrow IPC stream",
+                      error);
   if (status == STATUS_OK && inspect->schema.version > 0)
     status = text_add_format(out, error, ", metadata V%d, %s-endian%s", inspect->schema.version,
                              inspect->schema.big_endian ? "big" : "little",

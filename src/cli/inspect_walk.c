@@ -269,6 +269,30 @@ static void note_rest(struct inspect *inspect, const uint8_t *rest, int64_t rest
            again ? ", and look like another stream: streams cannot be joined end to end" : "");
 }
 
+/* What is missing of a message that the bytes end in, where its metadata is whole. */
+static void note_missing(struct inspect *inspect, const struct buffer *bytes, int64_t position) {
+  static const uint8_t continuation[PREFIX_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
+  const uint8_t *at = bytes->data + position;
+  int64_t left = bytes->size_bytes - position;
+  if (left < 2 * PREFIX_BYTES || inspect->hint[0] != '\0') return;
+  int64_t prefix = memcmp(at, continuation, PREFIX_BYTES) == 0 ? 2 * PREFIX_BYTES : PREFIX_BYTES;
+  const uint8_t *p = at + prefix - PREFIX_BYTES;
+  int64_t metadata_bytes =
+      (int64_t)p[0] | (int64_t)p[1] << 8 | (int64_t)p[2] << 16 | (int64_t)p[3] << 24;
+  if (metadata_bytes > left - prefix) return;
+  struct ipc_message message = {.offset_bytes = position};
+  struct ipc_description description;
+  struct error why = {.status = STATUS_OK};
+  message.metadata = buffer_slice(bytes, position + prefix, metadata_bytes);
+  message.body =
+      buffer_slice(bytes, position + prefix + metadata_bytes, left - prefix - metadata_bytes);
+  if (ipc_describe(&message, &inspect->limits, &description, &why) == STATUS_INVALID &&
+      description.kind != IPC_MESSAGE_UNKNOWN)
+    snprintf(inspect->hint, sizeof inspect->hint, "%.*s", (int)sizeof inspect->hint - 1, why.text);
+  ipc_description_release(&description);
+  ipc_message_release(&message);
+}
+
 /* From `position` on. In a file whose footer is of no use (`salvage`) why it ended is no
  * problem of its own, for one is there already. */
 static enum status walk_stream(struct inspect *inspect, const struct buffer *bytes,
@@ -291,7 +315,10 @@ static enum status walk_stream(struct inspect *inspect, const struct buffer *byt
       status = take(inspect, &message, position, IPC_MESSAGE_UNKNOWN, error);
       continue;
     }
-    if (marker > 0) note_rest(inspect, bytes->data + position + marker, rest);
+    if (marker > 0)
+      note_rest(inspect, bytes->data + position + marker, rest);
+    else
+      note_missing(inspect, bytes, position);
     guess(inspect, bytes->data, bytes->size_bytes);
     if (!is_defect(cut)) return error_set(error, cut, "%s", why.text);
     if (salvage) {

@@ -77,10 +77,27 @@ static enum status run(const char *program, int count, char **words, struct erro
   return status;
 }
 
+/* Names that come from the input may hold what moves a terminal's cursor: controls, but for
+ * the ends of lines, are written as \x1B. */
+static void print_visible(const char *text) {
+  for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+    bool control = (at[0] < ' ' && at[0] != '\n' && at[0] != '\t') || at[0] == 0x7F;
+    if (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0) { /* U+0080 to U+009F */
+      control = true;
+      at++;
+    }
+    if (control)
+      fprintf(stderr, "\\x%02X", at[0]);
+    else
+      fputc(at[0], stderr);
+  }
+}
+
 static void print_error(const struct error *error) {
   bool terminal = isatty(STDERR_FILENO) != 0;
-  fprintf(stderr, "%sarrowport:%s %s\n", terminal ? "\033[31m" : "", terminal ? "\033[0m" : "",
-          error->text);
+  fprintf(stderr, "%sarrowport:%s ", terminal ? "\033[31m" : "", terminal ? "\033[0m" : "");
+  print_visible(error->text);
+  fputc('\n', stderr);
 }
 
 int main(int count, char **words) {
