@@ -4,12 +4,14 @@
  *
  * A comparison only says whether a range is the same. Where it is not, the first row that
  * differs is searched by halves, and looked at once more by itself to name the field. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "arrow/array.h"
 #include "arrow/array_root.h"
+#include "arrow/array_runs.h"
 #include "arrow/bitmap.h"
 #include "arrow/layout.h"
 
@@ -281,34 +283,13 @@ static bool values_equal(struct comparing *comparing, const struct layout *layou
 
 /* ---- run ends ---------------------------------------------------------------------------- */
 
-struct runs {
-  const struct ArrowArray *ends;
-  const void *first; /* run end */
-  int64_t width_bytes;
-  int64_t run;
-};
-
-static int64_t run_end(const struct runs *runs) {
-  return layout_run_end(runs->first, runs->width_bytes, runs->run);
-}
-
-/* At the run of slot `slot`, counted from the beginning of the runs. */
-static struct runs runs_at(const struct layout *layout, const struct ArrowArray *array,
-                           int64_t slot) {
-  const struct ArrowArray *ends = array->children[RUN_ENDS];
-  int64_t width = layout->children[RUN_ENDS].type.bit_width / 8;
-  struct runs runs = {.ends = ends, .width_bytes = width};
-  runs.first = (const uint8_t *)ends->buffers[1] + ends->offset * width;
-  int64_t low = 0;
-  int64_t high = ends->length - 1;
-  while (low < high) {
-    runs.run = low + (high - low) / 2;
-    if (run_end(&runs) > slot)
-      high = runs.run;
-    else
-      low = runs.run + 1;
-  }
-  runs.run = low;
+/* At the run where slot `slot` lies, counted from the beginning of the runs. */
+static struct array_runs runs_at(const struct layout *layout, const struct ArrowArray *array,
+                                 int64_t slot) {
+  struct array_runs runs = array_runs_of(layout, array);
+  bool found = array_runs_find(&runs, slot);
+  assert(found);
+  (void)found;
   return runs;
 }
 
@@ -316,13 +297,13 @@ static bool runs_equal(struct comparing *comparing, const struct layout *layout,
                        const struct range *range) {
   int64_t left = left_slot(range);
   int64_t right = right_slot(range);
-  struct runs left_runs = runs_at(layout, range->left, left);
-  struct runs right_runs = runs_at(layout, range->right, right);
+  struct array_runs left_runs = runs_at(layout, range->left, left);
+  struct array_runs right_runs = runs_at(layout, range->right, right);
   for (int64_t seen = 0; seen < range->length;) {
     if (!child_equal(comparing, layout, range, RUN_VALUES, left_runs.run, right_runs.run, 1))
       return false;
-    int64_t left_rest = run_end(&left_runs) - left - seen;
-    int64_t right_rest = run_end(&right_runs) - right - seen;
+    int64_t left_rest = array_runs_end(&left_runs) - left - seen;
+    int64_t right_rest = array_runs_end(&right_runs) - right - seen;
     int64_t step = left_rest < right_rest ? left_rest : right_rest;
     seen += step;
     left_runs.run += left_rest == step;

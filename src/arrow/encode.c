@@ -61,7 +61,7 @@ static enum status csv_row(struct encoder *encoder, int64_t index, struct pen *p
   for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
     if (i > 0) status = pen_bytes(pen, ",", 1, error);
     if (status == STATUS_OK)
-      status = value_csv(&encoder->columns, &layout->children[i], index, pen, error);
+      status = value_write(&encoder->columns, &layout->children[i], index, VALUE_CSV, pen, error);
   }
   return status == STATUS_OK ? pen_bytes(pen, "\r\n", 2, error) : status;
 }
@@ -75,7 +75,7 @@ static enum status json_row(struct encoder *encoder, int64_t index, struct pen *
   if (encoder->format == ENCODE_JSON)
     status = encoder->has_rows ? pen_bytes(pen, ",\n", 2, error) : pen_bytes(pen, "\n", 1, error);
   if (status == STATUS_OK)
-    status = value_json(&encoder->columns, encoder->columns.layout, index, pen, error);
+    status = value_write(&encoder->columns, encoder->columns.layout, index, VALUE_JSON, pen, error);
   if (status == STATUS_OK && encoder->format == ENCODE_NDJSON)
     status = pen_bytes(pen, "\n", 1, error);
   encoder->has_rows = true;

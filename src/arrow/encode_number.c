@@ -71,6 +71,7 @@ enum { POWER_MAX = 22 };
 
 static const double plain_min = 1e-5;               /* smaller ones are shorter with an exponent */
 static const double exact_max = 9007199254740992.0; /* 2^53 */
+static const double sure_max = 1e15; /* a text of 15 digits is the only one for its double */
 
 /* `digits` with `places` of them after the point, at least one before and after it. */
 static char *place_point(char *at, uint64_t digits, int places) {
@@ -111,18 +112,27 @@ static char *copy_float_text(char *at, const char *text) {
   return at + 2;
 }
 
-/* A number m / 10^k with m < 2^53 and k <= 22 is exactly one division of two exact
+/* A number m / 10^k with m < 10^15 and k <= 22 is exactly one division of two exact
  * doubles, which rounds as reading the text "m / 10^k" does: so if the quotient is the
  * value, the text is right, and the smallest k gives the shortest. Most numbers that
  * people write are of this kind. NULL when `value`, which is not negative, is not. */
 static char *short_double(char *at, double value) {
   for (int places = 0; places <= POWER_MAX; places++) {
     double scaled = value * powers[places] + 0.5;
-    if (scaled >= exact_max) break;
+    if (scaled >= sure_max) break;
     uint64_t whole = (uint64_t)scaled;
     if ((double)whole / powers[places] == value) return place_point(at, whole, places);
   }
   return NULL;
+}
+
+/* `value` >> `shift`, to the nearest, to the even one of two. */
+static uint64_t round_off(uint128 value, int shift) {
+  uint64_t whole = (uint64_t)(value >> shift);
+  if (shift == 0) return whole;
+  uint128 rest = value - ((uint128)whole << shift);
+  uint128 half = (uint128)1 << (shift - 1);
+  return whole + (rest > half || (rest == half && (whole & 1) != 0));
 }
 
 /* All 16 or 17 digits of a value in [plain_min, exact_max) that has no fewer.
@@ -130,31 +140,61 @@ static char *short_double(char *at, double value) {
  * With value = c * 2^-q, c < 2^53, q <= 69, everything below is counted in units of
  * 2^-q * 10^-places: the value is c * 10^places, a candidate d of so many places is
  * d * 2^q, and what reads back as the value is no further from it than half the
- * distance to its neighbour, 10^places / 2 (or / 4 below a power of two). All of it is
- * exact, because 10^22 * 2^53 and 10^17 * 2^69 are below 2^127. */
+ * distance to its neighbour, 10^places / 2 (or / 4 below a power of two, so that there the
+ * next one above may do where the nearest does not). All of it is exact, because
+ * 10^22 * 2^53 and 10^17 * 2^69 are below 2^127. */
 static char *long_double(char *at, double value) {
   static const uint64_t hidden = UINT64_C(1) << 52;
   uint64_t bits;
   memcpy(&bits, &value, sizeof bits);
   uint64_t fraction = bits & (hidden - 1);
   uint128 significand = hidden | fraction;
+  bool is_even = (significand & 1) == 0;
   int shift = 1075 - (int)(bits >> 52);
   int places = 1; /* for 17 digits */
   while (value * powers[places] < 1e16 && places < POWER_MAX) places++;
-  for (int fewer = 1; fewer >= 0; fewer--) {
-    uint128 power = (uint128)powers[places - fewer];
-    uint128 exact = significand * power;
-    uint128 half_unit = ((uint128)1 << shift) >> 1;
-    uint64_t digits = (uint64_t)((exact + half_unit) >> shift);
+  uint128 power = (uint128)powers[places - 1];
+  uint128 exact = significand * power;
+  uint64_t nearest = round_off(exact, shift);
+  for (uint64_t digits = nearest; digits <= nearest + (fraction == 0); digits++) {
     uint128 candidate = (uint128)digits << shift;
     bool is_above = candidate > exact;
     uint128 distance = is_above ? candidate - exact : exact - candidate;
     uint128 reach = !is_above && fraction == 0 ? power : 2 * power; /* in quarters */
-    bool is_even = (significand & 1) == 0;
     bool reads_back = is_even ? 4 * distance <= reach : 4 * distance < reach;
-    if (reads_back || fewer == 0) return place_point(at, digits, places - fewer);
+    if (reads_back) return place_point(at, digits, places - 1);
   }
-  return at;
+  return place_point(at, round_off(significand * (uint128)powers[places], shift), places);
+}
+
+/* Adds one to the last digit of "1.234e-05"; false where all are nines. */
+static bool count_up(char *text) {
+  char *digit = strchr(text, 'e');
+  while (digit > text) {
+    digit--;
+    if (*digit == '.') continue;
+    if (*digit != '9') {
+      ++*digit;
+      return true;
+    }
+    *digit = '0';
+  }
+  return false;
+}
+
+/* With an exponent. The smallest doubles have fewer digits than others; a power of two is
+ * nearer to the number below it than to the one above, as in long_double. */
+static void exponent_double(char text[NUMBER_TEXT_BYTES], double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  bool is_power = value >= DBL_MIN && bits << 12 == 0;
+  for (int digits = value < DBL_MIN ? 1 : DBL_DIG; digits <= 17; digits++) {
+    snprintf(text, NUMBER_TEXT_BYTES, "%.*g", digits, value);
+    if (digits == 17 || strtod(text, NULL) == value) return;
+    if (!is_power) continue;
+    snprintf(text, NUMBER_TEXT_BYTES, "%.*e", digits - 1, value);
+    if (count_up(text) && strtod(text, NULL) == value) return;
+  }
 }
 
 char *encode_double(char *at, double value) {
@@ -168,11 +208,7 @@ char *encode_double(char *at, double value) {
     return end != NULL ? end : long_double(at, value);
   }
   char text[NUMBER_TEXT_BYTES];
-  int digits = value < DBL_MIN ? 1 : DBL_DIG; /* the smallest have fewer */
-  for (; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    if (digits == 17 || strtod(text, NULL) == value) break;
-  }
+  exponent_double(text, value);
   return copy_float_text(at, text);
 }
 
@@ -184,16 +220,40 @@ static bool is_halfway(double value) {
   return (bits & 0x1FFFFFFF) == 0x10000000;
 }
 
+static bool is_power_of_two(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return value >= FLT_MIN && bits << 9 == 0;
+}
+
 /* As for doubles; a reader may read a float at once or by way of a double. */
 static char *short_float(char *at, float value) {
+  bool is_power = is_power_of_two(value);
   for (int places = 0; places <= POWER_MAX; places++) {
-    double scaled = (double)value * powers[places] + 0.5;
-    if (scaled >= exact_max) break;
-    uint64_t whole = (uint64_t)scaled;
-    double quotient = (double)whole / powers[places];
-    if ((float)quotient == value && !is_halfway(quotient)) return place_point(at, whole, places);
+    double scaled = (double)value * powers[places];
+    if (scaled + 1 >= exact_max) break;
+    uint64_t nearest = (uint64_t)nearbyint(scaled); /* of two, the even one */
+    for (uint64_t whole = nearest; whole <= nearest + is_power; whole++) {
+      double quotient = (double)whole / powers[places];
+      if ((float)quotient == value && !is_halfway(quotient)) return place_point(at, whole, places);
+    }
   }
   return NULL;
+}
+
+static bool reads_as_float(const char *text, float value) {
+  return strtof(text, NULL) == value && (float)strtod(text, NULL) == value;
+}
+
+static void exponent_float(char text[NUMBER_TEXT_BYTES], float value) {
+  bool is_power = is_power_of_two(value);
+  for (int digits = value < FLT_MIN ? 1 : FLT_DIG; digits <= 9; digits++) {
+    snprintf(text, NUMBER_TEXT_BYTES, "%.*g", digits, (double)value);
+    if (digits == 9 || reads_as_float(text, value)) return;
+    if (!is_power) continue;
+    snprintf(text, NUMBER_TEXT_BYTES, "%.*e", digits - 1, (double)value);
+    if (count_up(text) && reads_as_float(text, value)) return;
+  }
 }
 
 char *encode_float(char *at, float value) {
@@ -208,11 +268,7 @@ char *encode_float(char *at, float value) {
     if (end != NULL) return end;
   }
   char text[NUMBER_TEXT_BYTES];
-  int digits = value < FLT_MIN ? 1 : FLT_DIG;
-  for (; digits <= 9; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, (double)value);
-    if (strtof(text, NULL) == value && (float)strtod(text, NULL) == value) break;
-  }
+  exponent_float(text, value);
   return copy_float_text(at, text);
 }
 

@@ -5,147 +5,14 @@
 #include <stdlib.h>
 
 #include "arrow/bitmap.h"
-#include "arrow/encode_names.h"
 #include "arrow/encode_number.h"
 #include "arrow/encode_time.h"
 
-enum {
-  SCALAR_TEXT_BYTES = 96,  /* of everything that has no length of its own, with quotes */
-  DECIMAL_SCALE_MAX = 1000 /* 1e9 zeros behind a digit are no text for anybody */
-};
+enum { SCALAR_TEXT_BYTES = 96 }; /* of everything that has no length of its own, with quotes */
 
 _Static_assert(NUMBER_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every number");
 _Static_assert(TIME_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every time");
 _Static_assert(DECIMAL_TEXT_BYTES + 2 <= SCALAR_TEXT_BYTES, "room for every decimal");
-
-/* ---- columns ----------------------------------------------------------------------- */
-
-static enum status check_scale(const struct layout *layout, struct error *error) {
-  if (layout->type.kind != ARROW_DECIMAL ||
-      (layout->type.scale <= DECIMAL_SCALE_MAX && layout->type.scale >= -DECIMAL_SCALE_MAX))
-    return STATUS_OK;
-  return error_set(error, STATUS_UNSUPPORTED,
-                   "column \"%s\": decimals of scale %" PRId32 " are not written as text",
-                   layout_name(layout), layout->type.scale);
-}
-
-/* `"name":`, once for all rows. */
-static enum status make_key(struct columns *columns, const struct layout *layout, const char *name,
-                            struct error *error) {
-  struct pen pen;
-  struct column *column = &columns->list[layout->index];
-  column->key_start = columns->keys.size_bytes;
-  pen_open(&pen, &columns->keys, columns->budget);
-  enum status status = pen_json(&pen, name, (int64_t)strlen(name), error);
-  if (status == STATUS_OK) status = pen_bytes(&pen, ":", 1, error);
-  pen_close(&pen);
-  column->key_bytes = columns->keys.size_bytes - column->key_start;
-  return status;
-}
-
-/* The keys of a struct's fields, and of those below. The entries of a map have "key"
- * and "value" whatever the schema calls them. */
-static enum status make_keys(struct columns *columns, const struct layout *layout, bool is_entries,
-                             struct error *error) {
-  static const char *const entry_names[] = {"key", "value"};
-  char **names = NULL;
-  enum status status = check_scale(layout, error);
-  if (status == STATUS_OK && layout->type.kind == ARROW_STRUCT)
-    status = encode_names_new(layout, &names, error);
-  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
-    const struct layout *child = &layout->children[i];
-    if (names != NULL)
-      status = make_key(columns, child, is_entries ? entry_names[i] : names[i], error);
-    if (status == STATUS_OK)
-      status = make_keys(columns, child, layout->type.kind == ARROW_MAP, error);
-  }
-  if (status == STATUS_OK && layout->dictionary != NULL)
-    status = make_keys(columns, layout->dictionary, false, error);
-  encode_names_free(names, layout->child_count);
-  return status;
-}
-
-enum status columns_init(struct columns *columns, const struct ArrowSchema *schema,
-                         struct budget *budget, struct error *error) {
-  *columns = (struct columns){.budget = budget};
-  int64_t count = 0;
-  enum status status =
-      layout_new(schema, "cannot be written as text yet", &columns->layout, &count, error);
-  if (status != STATUS_OK) return status;
-  columns->list = calloc((size_t)count, sizeof *columns->list);
-  if (columns->list == NULL) {
-    columns_release(columns);
-    return error_set(error, STATUS_NOMEM, "no memory for columns");
-  }
-  columns->count = count;
-  status = make_keys(columns, columns->layout, false, error);
-  if (status != STATUS_OK) columns_release(columns);
-  return status;
-}
-
-void columns_release(struct columns *columns) {
-  free(columns->list);
-  buffer_release(&columns->keys);
-  layout_free(columns->layout);
-  buffer_release(&columns->scratch);
-  *columns = (struct columns){0};
-}
-
-static enum status bind(struct columns *columns, const struct layout *layout,
-                        const struct ArrowArray *array, int64_t start, int64_t length,
-                        struct error *error);
-
-/* The items that the lists of slots [begin, begin + length) hold; whether each list
- * lies among them is seen when it is written. */
-static enum status bind_items(struct columns *columns, const struct layout *layout,
-                              const struct ArrowArray *array, int64_t begin, int64_t length,
-                              struct error *error) {
-  int64_t first = 0;
-  int64_t last = 0;
-  if (layout->type.kind == ARROW_FIXED_SIZE_LIST) {
-    if (__builtin_mul_overflow(begin, layout->type.fixed_size, &first) ||
-        __builtin_mul_overflow(begin + length, layout->type.fixed_size, &last))
-      return error_set(error, STATUS_INVALID, "column \"%s\": %" PRId64 " lists are beyond memory",
-                       layout_name(layout), length);
-  } else if (length > 0) {
-    int64_t width = layout_offset_bytes(layout->type.kind);
-    first = layout_offset(array->buffers[1], width, begin);
-    last = layout_offset(array->buffers[1], width, begin + length);
-  }
-  return bind(columns, &layout->children[0], array->children[0], first, last - first, error);
-}
-
-static enum status bind(struct columns *columns, const struct layout *layout,
-                        const struct ArrowArray *array, int64_t start, int64_t length,
-                        struct error *error) {
-  int64_t nulls = 0;
-  enum status status = layout_check(layout, array, start, length, error);
-  if (status == STATUS_OK) status = layout_nulls(layout, array, start, length, &nulls, error);
-  if (status != STATUS_OK) return status;
-  struct column *column = &columns->list[layout->index];
-  bool has_bitmap = nulls > 0 && layout->type.kind != ARROW_NULL;
-  column->array = array;
-  column->offset = array->offset;
-  column->validity = has_bitmap ? array->buffers[0] : NULL;
-  column->values = array->n_buffers > 1 ? array->buffers[1] : NULL;
-  int64_t begin = array->offset + start;
-  if (layout->dictionary != NULL)
-    return bind(columns, layout->dictionary, array->dictionary, 0, array->dictionary->length,
-                error);
-  if (layout_is_list(layout->type.kind) || layout->type.kind == ARROW_FIXED_SIZE_LIST)
-    return bind_items(columns, layout, array, begin, length, error);
-  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++)
-    status = bind(columns, &layout->children[i], array->children[i], begin, length, error);
-  return status;
-}
-
-enum status columns_bind(struct columns *columns, const struct ArrowArray *batch,
-                         struct error *error) {
-  enum status status = bind(columns, columns->layout, batch, 0, batch->length, error);
-  if (status == STATUS_OK && columns->list[0].validity != NULL)
-    status = error_set(error, STATUS_INVALID, "rows of a record batch are null as a whole");
-  return status;
-}
 
 /* ---- values without a length of their own ------------------------------------------ */
 
@@ -240,7 +107,7 @@ static bool is_special(const struct arrow_type *type, const char *text) {
 static enum status write_scalar(const struct layout *layout, const struct column *column,
                                 int64_t place, bool is_json, struct pen *pen, struct error *error) {
   int64_t room_bytes = SCALAR_TEXT_BYTES;
-  if (layout->type.kind == ARROW_DECIMAL) room_bytes += DECIMAL_SCALE_MAX;
+  if (layout->type.kind == ARROW_DECIMAL) room_bytes += VALUE_SCALE_MAX;
   enum status status = pen_room(pen, room_bytes, error);
   if (status != STATUS_OK) return status;
   char *start = pen->at;
@@ -311,16 +178,22 @@ static bool is_binary(enum arrow_kind kind) {
          kind == ARROW_FIXED_SIZE_BINARY;
 }
 
+static enum status write_text(const struct bytes *bytes, enum value_form form, struct pen *pen,
+                              struct error *error) {
+  const char *data = (const char *)bytes->data;
+  if (form == VALUE_JSON) return pen_json(pen, data, bytes->count, error);
+  if (form == VALUE_CSV) return pen_csv(pen, data, bytes->count, error);
+  return pen_bytes(pen, data, bytes->count, error);
+}
+
 static enum status write_bytes(const struct layout *layout, const struct column *column,
-                               int64_t place, bool is_json, struct pen *pen, struct error *error) {
+                               int64_t place, enum value_form form, struct pen *pen,
+                               struct error *error) {
   struct bytes bytes = {0};
   enum status status = bytes_at(layout, column, place, &bytes, error);
   if (status != STATUS_OK) return status;
-  const char *data = (const char *)bytes.data;
-  if (!is_binary(layout->type.kind))
-    return is_json ? pen_json(pen, data, bytes.count, error)
-                   : pen_csv(pen, data, bytes.count, error);
-  bool is_quoted = is_json || bytes.count == 0;
+  if (!is_binary(layout->type.kind)) return write_text(&bytes, form, pen, error);
+  bool is_quoted = form == VALUE_JSON || (form == VALUE_CSV && bytes.count == 0);
   if (is_quoted) status = pen_bytes(pen, "\"", 1, error);
   if (status == STATUS_OK) status = pen_base64(pen, bytes.data, bytes.count, error);
   if (status == STATUS_OK && is_quoted) status = pen_bytes(pen, "\"", 1, error);
@@ -346,88 +219,127 @@ static enum status dictionary_index(const struct layout *layout, const struct co
   return STATUS_OK;
 }
 
+/* The items of a list of any type: [*first, *last) of its child. */
+static bool items_at(const struct layout *layout, const struct column *column, int64_t place,
+                     int64_t *first, int64_t *last) {
+  enum arrow_kind kind = layout->type.kind;
+  int64_t length = column->array->children[0]->length;
+  if (kind == ARROW_FIXED_SIZE_LIST) {
+    *first = place * layout->type.fixed_size;
+    *last = *first + layout->type.fixed_size;
+  } else if (layout_is_list_view(kind)) {
+    int64_t width = layout_list_view_bytes(kind);
+    int64_t size = layout_offset(column->array->buffers[2], width, place);
+    *first = layout_offset(column->values, width, place);
+    if (*first < 0 || *first > length || size < 0 || size > length - *first) return false;
+    *last = *first + size;
+  } else {
+    int64_t width = layout_offset_bytes(kind);
+    *first = layout_offset(column->values, width, place);
+    *last = layout_offset(column->values, width, place + 1);
+  }
+  return *first >= 0 && *last >= *first && *last <= length;
+}
+
 static enum status write_list(struct columns *columns, const struct layout *layout, int64_t place,
                               struct pen *pen, struct error *error) {
-  const struct column *column = &columns->list[layout->index];
-  int64_t first = place * layout->type.fixed_size;
-  int64_t last = first + layout->type.fixed_size;
-  if (layout->type.kind != ARROW_FIXED_SIZE_LIST) {
-    int64_t width = layout_offset_bytes(layout->type.kind);
-    first = layout_offset(column->values, width, place);
-    last = layout_offset(column->values, width, place + 1);
-  }
-  if (first < 0 || last < first || last > column->array->children[0]->length)
+  int64_t first = 0;
+  int64_t last = 0;
+  if (!items_at(layout, &columns->list[layout->index], place, &first, &last))
     return bad_value(layout, place, error);
   enum status status = pen_bytes(pen, "[", 1, error);
   for (int64_t i = first; i < last && status == STATUS_OK; i++) {
     if (i > first) status = pen_bytes(pen, ",", 1, error);
-    if (status == STATUS_OK) status = value_json(columns, &layout->children[0], i, pen, error);
+    if (status == STATUS_OK)
+      status = value_write(columns, &layout->children[0], i, VALUE_JSON, pen, error);
   }
   return status == STATUS_OK ? pen_bytes(pen, "]", 1, error) : status;
+}
+
+/* `"name":value`, behind a comma where it is not the first. */
+static enum status write_field(struct columns *columns, const struct layout *field, int64_t index,
+                               bool is_first, struct pen *pen, struct error *error) {
+  const struct column *column = &columns->list[field->index];
+  enum status status = pen_room(pen, column->key_bytes + 1, error);
+  if (status != STATUS_OK) return status;
+  if (!is_first) pen_put(pen, ',');
+  pen_put_bytes(pen, (const char *)columns->keys.data + column->key_start, column->key_bytes);
+  return value_write(columns, field, index, VALUE_JSON, pen, error);
 }
 
 static enum status write_object(struct columns *columns, const struct layout *layout, int64_t place,
                                 struct pen *pen, struct error *error) {
   enum status status = pen_bytes(pen, "{", 1, error);
-  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++) {
-    const struct layout *child = &layout->children[i];
-    const struct column *column = &columns->list[child->index];
-    status = pen_room(pen, column->key_bytes + 1, error);
-    if (status != STATUS_OK) break;
-    if (i > 0) pen_put(pen, ',');
-    pen_put_bytes(pen, (const char *)columns->keys.data + column->key_start, column->key_bytes);
-    status = value_json(columns, child, place, pen, error);
-  }
+  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++)
+    status = write_field(columns, &layout->children[i], place, i == 0, pen, error);
   return status == STATUS_OK ? pen_bytes(pen, "}", 1, error) : status;
 }
+
+/* The member that the slot is, under its name. */
+static enum status write_union(struct columns *columns, const struct layout *layout, int64_t place,
+                               struct pen *pen, struct error *error) {
+  const struct ArrowArray *array = columns->list[layout->index].array;
+  int8_t code = ((const int8_t *)array->buffers[0])[place];
+  int8_t member = code < 0 ? -1 : layout->child_of_code[code];
+  if (member < 0) return bad_value(layout, place, error);
+  int64_t index = place;
+  if (layout->type.kind == ARROW_DENSE_UNION) index = ((const int32_t *)array->buffers[1])[place];
+  if (index < 0 || index >= array->children[member]->length) return bad_value(layout, place, error);
+  enum status status = pen_bytes(pen, "{", 1, error);
+  if (status == STATUS_OK)
+    status = write_field(columns, &layout->children[member], index, true, pen, error);
+  return status == STATUS_OK ? pen_bytes(pen, "}", 1, error) : status;
+}
+
+static enum status write_nested(struct columns *columns, const struct layout *layout, int64_t place,
+                                struct pen *pen, struct error *error) {
+  if (layout->type.kind == ARROW_STRUCT) return write_object(columns, layout, place, pen, error);
+  if (layout_is_union(layout->type.kind)) return write_union(columns, layout, place, pen, error);
+  return write_list(columns, layout, place, pen, error);
+}
+
+/* A CSV field is its JSON as a text. */
+static enum status write_nested_field(struct columns *columns, const struct layout *layout,
+                                      int64_t place, struct pen *pen, struct error *error) {
+  struct pen json;
+  columns->scratch.size_bytes = 0;
+  pen_open(&json, &columns->scratch, columns->budget);
+  enum status status = write_nested(columns, layout, place, &json, error);
+  pen_close(&json);
+  if (status != STATUS_OK) return status;
+  return pen_csv(pen, (const char *)columns->scratch.data, columns->scratch.size_bytes, error);
+}
+
+/* ---- all values -------------------------------------------------------------------- */
 
 static bool is_null(const struct layout *layout, const struct column *column, int64_t place) {
   if (layout->type.kind == ARROW_NULL) return true;
   return column->validity != NULL && !bitmap_get(column->validity, place);
 }
 
-enum status value_json(struct columns *columns, const struct layout *layout, int64_t index,
-                       struct pen *pen, struct error *error) {
-  const struct column *column = &columns->list[layout->index];
+static enum status write_null(enum value_form form, struct pen *pen, struct error *error) {
+  if (form == VALUE_CSV) return STATUS_OK;
+  return pen_bytes(pen, form == VALUE_JSON ? "null" : "NULL", 4, error);
+}
+
+enum status value_write(struct columns *columns, const struct layout *layout, int64_t index,
+                        enum value_form form, struct pen *pen, struct error *error) {
+  struct column *column = &columns->list[layout->index];
   int64_t place = column->offset + index;
-  if (is_null(layout, column, place)) return pen_bytes(pen, "null", 4, error);
+  if (is_null(layout, column, place)) return write_null(form, pen, error);
   if (layout->dictionary != NULL) {
     int64_t in_dictionary = 0;
     enum status status = dictionary_index(layout, column, place, &in_dictionary, error);
     if (status != STATUS_OK) return status;
-    return value_json(columns, layout->dictionary, in_dictionary, pen, error);
+    return value_write(columns, layout->dictionary, in_dictionary, form, pen, error);
   }
-  if (is_scalar(layout->type.kind)) return write_scalar(layout, column, place, true, pen, error);
-  if (layout->type.kind == ARROW_STRUCT) return write_object(columns, layout, place, pen, error);
-  if (layout->child_count > 0) return write_list(columns, layout, place, pen, error);
-  return write_bytes(layout, column, place, true, pen, error);
-}
-
-/* A nested value is its JSON as a text. */
-static enum status write_json_field(struct columns *columns, const struct layout *layout,
-                                    int64_t index, struct pen *pen, struct error *error) {
-  struct pen json;
-  columns->scratch.size_bytes = 0;
-  pen_open(&json, &columns->scratch, columns->budget);
-  enum status status = value_json(columns, layout, index, &json, error);
-  pen_close(&json);
-  if (status != STATUS_OK) return status;
-  return pen_csv(pen, (const char *)columns->scratch.data, columns->scratch.size_bytes, error);
-}
-
-enum status value_csv(struct columns *columns, const struct layout *layout, int64_t index,
-                      struct pen *pen, struct error *error) {
-  const struct column *column = &columns->list[layout->index];
-  int64_t place = column->offset + index;
-  if (is_null(layout, column, place)) return STATUS_OK;
-  if (layout->dictionary != NULL) {
-    int64_t in_dictionary = 0;
-    enum status status = dictionary_index(layout, column, place, &in_dictionary, error);
-    if (status != STATUS_OK) return status;
-    return value_csv(columns, layout->dictionary, in_dictionary, pen, error);
+  if (layout->type.kind == ARROW_RUN_END_ENCODED) {
+    if (!array_runs_find(&column->runs, place)) return bad_value(layout, place, error);
+    return value_write(columns, &layout->children[RUN_VALUES], column->runs.run, form, pen, error);
   }
-  if (is_scalar(layout->type.kind)) return write_scalar(layout, column, place, false, pen, error);
-  if (layout->type.kind == ARROW_STRUCT || layout->child_count > 0)
-    return write_json_field(columns, layout, index, pen, error);
-  return write_bytes(layout, column, place, false, pen, error);
+  if (is_scalar(layout->type.kind))
+    return write_scalar(layout, column, place, form == VALUE_JSON, pen, error);
+  if (layout->type.kind < ARROW_LIST) return write_bytes(layout, column, place, form, pen, error);
+  if (form == VALUE_CSV) return write_nested_field(columns, layout, place, pen, error);
+  return write_nested(columns, layout, place, pen, error);
 }

@@ -1,50 +1,25 @@
-/* One value of an array as text. Inside the room only.
- *
- * A `columns` follows a schema; bound to a batch it knows where each column's memory
- * is, and values are then written by their row. */
+/* One value of an array as text. Inside the room only. */
 #ifndef ARROWPORT_ARROW_ENCODE_VALUE_H
 #define ARROWPORT_ARROW_ENCODE_VALUE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-#include "arrow/abi.h"
+#include "arrow/encode_columns.h"
 #include "arrow/encode_pen.h"
 #include "arrow/layout.h"
 #include "base/status.h"
 
-struct column {
-  const struct ArrowArray *array;
-  const uint8_t *validity; /* NULL when nothing is null */
-  const uint8_t *values;   /* the array's second buffer */
-  int64_t offset;
-  int64_t key_start; /* in the keys: `"name":` where the field is in an object */
-  int64_t key_bytes;
+enum { VALUE_SCALE_MAX = 1000 }; /* of decimals: 1e9 zeros behind a digit are no text for anybody */
+
+enum value_form {
+  VALUE_JSON,
+  VALUE_CSV, /* a field: nothing for a null */
+  VALUE_CELL /* for people: text as it is, NULL for a null */
 };
 
-struct columns {
-  struct layout *layout;
-  struct column *list; /* by layout index */
-  int64_t count;
-  struct budget *budget;
-  struct buffer keys;    /* of all columns, one behind the other */
-  struct buffer scratch; /* what is written twice */
-};
-
-/* `schema` must outlive it. Errors as encoder_new. */
-enum status columns_init(struct columns *columns, const struct ArrowSchema *schema,
-                         struct budget *budget, struct error *error) WARN_UNUSED;
-void columns_release(struct columns *columns);
-
-/* Points the columns at a batch, which must live while values are written.
- * STATUS_INVALID when it is not of the schema. */
-enum status columns_bind(struct columns *columns, const struct ArrowArray *batch,
-                         struct error *error) WARN_UNUSED;
-
-/* The value at `index`, counted from the array's offset, as JSON or as a CSV field. */
-enum status value_json(struct columns *columns, const struct layout *layout, int64_t index,
-                       struct pen *pen, struct error *error) WARN_UNUSED;
-enum status value_csv(struct columns *columns, const struct layout *layout, int64_t index,
-                      struct pen *pen, struct error *error) WARN_UNUSED;
+/* The value at `index`, counted from the array's offset, of a column that is bound to a batch.
+ * STATUS_INVALID when it refers to what does not exist. */
+enum status value_write(struct columns *columns, const struct layout *layout, int64_t index,
+                        enum value_form form, struct pen *pen, struct error *error) WARN_UNUSED;
 
 #endif

@@ -32,7 +32,7 @@ struct handmade {
 
 #define NONE                                                                                       \
   { NULL, 0 }
-#define TEXT(string)                                                                               \
+#define CHARS(string)                                                                              \
   { string, sizeof(string) - 1 }
 #define VALUES(type, ...)                                                                          \
   {                                                                                                \

@@ -23,15 +23,15 @@
   }
 #define WORDS_AB                                                                                   \
   NODE {                                                                                           \
-    "u", "", .length = 2, .buffers = { NONE, I32(0, 1, 2), TEXT("ab") }                            \
+    "u", "", .length = 2, .buffers = { NONE, I32(0, 1, 2), CHARS("ab") }                           \
   }
 #define WORDS_BCA                                                                                  \
   NODE {                                                                                           \
-    "u", "", .length = 3, .buffers = { NONE, I32(0, 1, 2, 3), TEXT("bca") }                        \
+    "u", "", .length = 3, .buffers = { NONE, I32(0, 1, 2, 3), CHARS("bca") }                       \
   }
 #define WORDS_A_NULL                                                                               \
   NODE {                                                                                           \
-    "u", "", .length = 2, .null_count = 1, .buffers = { U8(1), I32(0, 1, 1), TEXT("a") }           \
+    "u", "", .length = 2, .null_count = 1, .buffers = { U8(1), I32(0, 1, 1), CHARS("a") }          \
   }
 #define ENDS(...)                                                                                  \
   NODE {                                                                                           \
@@ -99,29 +99,29 @@ static const struct pair pairs[] = {
      NULL},
     {"bytes without any", {"w:0", "a", .length = 2}, {"w:0", "a", .length = 2}, NULL},
     {"text elsewhere",
-     {"u", "a", .length = 2, .buffers = {NONE, I32(0, 1, 3), TEXT("xyz")}},
-     {"u", "a", .length = 2, .offset = 1, .buffers = {NONE, I32(0, 4, 5, 7), TEXT("....xyz")}},
+     {"u", "a", .length = 2, .buffers = {NONE, I32(0, 1, 3), CHARS("xyz")}},
+     {"u", "a", .length = 2, .offset = 1, .buffers = {NONE, I32(0, 4, 5, 7), CHARS("....xyz")}},
      NULL},
     {"the same letters cut elsewhere",
-     {"U", "a", .length = 2, .buffers = {NONE, I64(0, 1, 3), TEXT("xyz")}},
-     {"U", "a", .length = 2, .buffers = {NONE, I64(0, 2, 3), TEXT("xyz")}},
+     {"U", "a", .length = 2, .buffers = {NONE, I64(0, 1, 3), CHARS("xyz")}},
+     {"U", "a", .length = 2, .buffers = {NONE, I64(0, 2, 3), CHARS("xyz")}},
      "'a': row 0"},
     {"letters behind a null",
-     {"u", "a", .length = 3, .null_count = 1, .buffers = {U8(5), I32(0, 1, 3, 4), TEXT("x..z")}},
-     {"u", "a", .length = 3, .null_count = 1, .buffers = {U8(5), I32(0, 1, 1, 2), TEXT("xz")}},
+     {"u", "a", .length = 3, .null_count = 1, .buffers = {U8(5), I32(0, 1, 3, 4), CHARS("x..z")}},
+     {"u", "a", .length = 3, .null_count = 1, .buffers = {U8(5), I32(0, 1, 1, 2), CHARS("xz")}},
      NULL},
     {"views into other buffers",
      {"vu", "a", .length = 2, .n_buffers = 4,
-      .buffers = {NONE, I32(1, 'x', 0, 0, 13, 0x33323130, 0, 1), TEXT(".0123456789abc"), I64(14)}},
+      .buffers = {NONE, I32(1, 'x', 0, 0, 13, 0x33323130, 0, 1), CHARS(".0123456789abc"), I64(14)}},
      {"vu", "a", .length = 2, .n_buffers = 5,
-      .buffers = {NONE, I32(1, 'x', 0, 0, 13, 0x33323130, 1, 0), NONE,
-                  TEXT("0123456789abc"), I64(0, 13)}},
+      .buffers = {NONE, I32(1, 'x', 0, 0, 13, 0x33323130, 1, 0), NONE, CHARS("0123456789abc"),
+                  I64(0, 13)}},
      NULL},
     {"a view's end",
      {"vz", "a", .length = 1, .n_buffers = 4,
-      .buffers = {NONE, I32(13, 0x33323130, 0, 0), TEXT("0123456789abc"), I64(13)}},
+      .buffers = {NONE, I32(13, 0x33323130, 0, 0), CHARS("0123456789abc"), I64(13)}},
      {"vz", "a", .length = 1, .n_buffers = 4,
-      .buffers = {NONE, I32(13, 0x33323130, 0, 0), TEXT("0123456789abd"), I64(13)}},
+      .buffers = {NONE, I32(13, 0x33323130, 0, 0), CHARS("0123456789abd"), I64(13)}},
      "'a': row 0"},
     {"lists of items elsewhere, and of a null's",
      {"+l", "a", .length = 3, .null_count = 1, .buffers = {U8(5), I32(0, 2, 3, 4)},

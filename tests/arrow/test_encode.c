@@ -14,6 +14,7 @@
 #include "arrow/encode.h"
 #include "arrow/encode_number.h"
 #include "arrow/encode_time.h"
+#include "arrow/handmade.h"
 
 enum { MEMORY_BYTES = 64 << 20 };
 
@@ -278,6 +279,191 @@ static void a_refused_batch_can_be_repeated(void **state) {
   arrow_schema_release(&schema);
 }
 
+/* ---- layouts that no builder makes ------------------------------------------------------ */
+
+#define NODE &(const struct handmade)
+#define NUMBERS                                                                                    \
+  NODE {                                                                                           \
+    "i", "number", .length = 3, .null_count = 1, .buffers = { U8(5), I32(7, 8, 9) }                \
+  }
+#define WORDS                                                                                      \
+  NODE {                                                                                           \
+    "u", "word", .length = 3, .buffers = { NONE, I32(0, 1, 2, 4), CHARS("a,\"b") }                 \
+  }
+#define ENDS_125                                                                                   \
+  NODE {                                                                                           \
+    "s", "run_ends", .length = 3, .buffers = { NONE, I16(1, 2, 5) }                                \
+  }
+
+/* The column "c" of a record batch, the rows' values as JSON, and as CSV fields. */
+static const struct {
+  struct handmade column;
+  const char *json[6];
+  const char *csv[6];
+} layouts[] = {
+    {{"+vl", "c", .length = 3, .offset = 1, .null_count = 1,
+      .buffers = {U8(11), I32(99, 1, 0, 0), I32(99, 2, 0, 1)}, .children = {WORDS}},
+     {"[\",\",\"\\\"b\"]", "null", "[\"a\"]"},
+     {"\"[\"\",\"\",\"\"\\\"\"b\"\"]\"", "", "\"[\"\"a\"\"]\""}},
+    {{"+vL", "c", .length = 2, .buffers = {NONE, I64(0, 3), I64(3, 0)}, .children = {NUMBERS}},
+     {"[7,null,9]", "[]"},
+     {"\"[7,null,9]\"", "[]"}},
+    {{"+ud:5,0", "c", .length = 4, .buffers = {I8(5, 0, 5, 5), I32(2, 0, 0, 1)},
+      .children = {NUMBERS, WORDS}},
+     {"{\"number\":9}", "{\"word\":\"a\"}", "{\"number\":7}", "{\"number\":null}"},
+     {"\"{\"\"number\"\":9}\"", "\"{\"\"word\"\":\"\"a\"\"}\"", "\"{\"\"number\"\":7}\"",
+      "\"{\"\"number\"\":null}\""}},
+    {{"+us:0,127", "c", .length = 2, .offset = 1, .buffers = {I8(99, 127, 0)},
+      .children = {NUMBERS, NUMBERS}}, /* of one name */
+     {"{\"number_1\":null}", "{\"number\":9}"},
+     {"\"{\"\"number_1\"\":null}\"", "\"{\"\"number\"\":9}\""}},
+    {{"+r", "c", .length = 4, .offset = 1, .children = {ENDS_125, NUMBERS}},
+     {"null", "9", "9", "9"},
+     {"", "9", "9", "9"}},
+    {{"+r", "c", .length = 2, .children = {ENDS_125, WORDS}}, {"\"a\"", "\",\""}, {"a", "\",\""}},
+    {{"c", "c", .length = 3, .buffers = {NONE, I8(2, 1, 2)},
+      .dictionary =
+          NODE{"+us:4", "", .length = 3, .buffers = {I8(4, 4, 4)}, .children = {NUMBERS}}},
+     {"{\"number\":9}", "{\"number\":null}", "{\"number\":9}"},
+     {"\"{\"\"number\"\":9}\"", "\"{\"\"number\"\":null}\"", "\"{\"\"number\"\":9}\""}},
+    {{"c", "c", .length = 3, .null_count = 1, .buffers = {U8(6), I8(99, 4, 0)},
+      .dictionary = NODE{"+r", "", .length = 5, .children = {ENDS_125, WORDS}}},
+     {"null", "\"\\\"b\"", "\"a\""},
+     {"", "\"\"\"b\"", "a"}},
+    {{"+r", "c", .length = 3,
+      .children = {ENDS_125,
+                   NODE{"+vl", "values", .length = 3, .buffers = {NONE, I32(0, 1, 0), I32(2, 1, 0)},
+                        .children = {NODE{"+r", "item", .length = 2, .offset = 1,
+                                          .children = {ENDS_125, WORDS}}}}}},
+     {"[\",\",\"\\\"b\"]", "[\"\\\"b\"]", "[]"},
+     {"\"[\"\",\"\",\"\"\\\"\"b\"\"]\"", "\"[\"\"\\\"\"b\"\"]\"", "[]"}},
+};
+
+static void every_layout_is_written_as_its_values(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+    const struct handmade batch = {"+s", .length = layouts[i].column.length,
+                                   .children = {&layouts[i].column}};
+    struct ArrowSchema schema = handmade_schema(&batch);
+    struct ArrowArray array = handmade_array(&batch);
+    char want_json[512] = "";
+    char want_csv[512] = "c\r\n";
+    for (int64_t row = 0; row < batch.length; row++) {
+      size_t used = strlen(want_json);
+      snprintf(want_json + used, sizeof want_json - used, "{\"c\":%s}\n", layouts[i].json[row]);
+      used = strlen(want_csv);
+      snprintf(want_csv + used, sizeof want_csv - used, "%s\r\n", layouts[i].csv[row]);
+    }
+    struct buffer out = BUFFER_EMPTY;
+    struct error error = {0};
+    if (encode(ENCODE_NDJSON, &schema, &array, &out, &error) != STATUS_OK)
+      fail_msg("%s: %s", layouts[i].column.format, error.text);
+    assert_string_equal((const char *)out.data, want_json);
+    out.size_bytes = 0;
+    assert_int_equal(encode(ENCODE_CSV, &schema, &array, &out, NULL), STATUS_OK);
+    assert_string_equal((const char *)out.data, want_csv);
+    buffer_release(&out);
+    arrow_array_release(&array);
+    arrow_schema_release(&schema);
+  }
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+/* Backwards through a column of runs, which forwards is the easy way. */
+static void runs_are_found_in_any_order(void **state) {
+  (void)state;
+  const struct handmade batch = {
+      "+s", .length = 4,
+      .children = {NODE{"i", "c", .length = 4, .buffers = {NONE, I32(4, 0, 3, 1)},
+                        .dictionary = NODE{"+r", "", .length = 5, .children = {ENDS_125, WORDS}}}}};
+  struct ArrowSchema schema = handmade_schema(&batch);
+  struct ArrowArray array = handmade_array(&batch);
+  struct buffer out = BUFFER_EMPTY;
+  assert_int_equal(encode(ENCODE_CSV, &schema, &array, &out, NULL), STATUS_OK);
+  assert_string_equal((const char *)out.data, "c\r\n\"\"\"b\"\r\na\r\n\"\"\"b\"\r\n\",\"\r\n");
+  buffer_release(&out);
+  arrow_array_release(&array);
+  arrow_schema_release(&schema);
+}
+
+static const struct handmade broken[] = {
+    {"+vl", "c", .length = 1, .buffers = {NONE, I32(2), I32(2)}, .children = {NUMBERS}},
+    {"+vl", "c", .length = 1, .buffers = {NONE, I32(-1), I32(1)}, .children = {NUMBERS}},
+    {"+vl", "c", .length = 1, .buffers = {NONE, I32(1), I32(-1)}, .children = {NUMBERS}},
+    {"+vL", "c", .length = 1, .buffers = {NONE, I64(3), I64(INT64_MAX)}, .children = {NUMBERS}},
+    {"+us:5", "c", .length = 1, .buffers = {I8(4)}, .children = {NUMBERS}},
+    {"+us:5", "c", .length = 1, .buffers = {I8(-5)}, .children = {NUMBERS}},
+    {"+ud:5", "c", .length = 1, .buffers = {I8(5), I32(3)}, .children = {NUMBERS}},
+    {"+ud:5", "c", .length = 1, .buffers = {I8(5), I32(-1)}, .children = {NUMBERS}},
+    {"+r", "c", .length = 1, .offset = 5, .children = {ENDS_125, NUMBERS}},
+    {"+r", "c", .length = 1, .offset = 1,
+     .children = {NODE{"l", "run_ends", .length = 3, .buffers = {NONE, I64(1, 0, 1)}}, NUMBERS}},
+    {"+r", "c", .length = 1, .children = {NODE{"i", "run_ends", .length = 0}, NUMBERS}},
+    {"+r", "c", .length = 1,
+     .children = {NODE{"s", "run_ends", .length = 4, .buffers = {NONE, I16(1, 2, 3, 4)}}, NUMBERS}},
+};
+
+static void layouts_that_lead_nowhere_are_refused(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+    const struct handmade batch = {"+s", .length = 1, .children = {&broken[i]}};
+    struct ArrowSchema schema = handmade_schema(&batch);
+    struct ArrowArray array = handmade_array(&batch);
+    struct buffer out = BUFFER_EMPTY;
+    struct error error = {0};
+    if (encode(ENCODE_NDJSON, &schema, &array, &out, &error) != STATUS_INVALID ||
+        strstr(error.text, "\"c\"") == NULL)
+      fail_msg("number %d (%s): %s", (int)i, broken[i].format, error.text);
+    assert_int_equal(out.size_bytes, 0);
+    buffer_release(&out);
+    arrow_array_release(&array);
+    arrow_schema_release(&schema);
+  }
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+/* ---- floats ----------------------------------------------------------------------------- */
+
+/* Powers of two are nearer to the number below them, and digits in the middle between two
+ * go to the even one: what is the shortest is not always what rounds best. */
+static void floats_are_as_short_as_can_be(void **state) {
+  (void)state;
+  static const struct {
+    double value;
+    const char *text;
+  } doubles[] = {
+      {0x1p-44, "5.684341886080802e-14"},
+      {0x1p-24, "5.960464477539063e-08"},
+      {0x1p-1022, "2.2250738585072014e-308"},
+      {0x1p-1074, "5e-324"},
+      {0x1p+54, "18014398509481984.0"},
+      {0x1p+969, "4.9896007738368e+291"},
+      {0x1p-6, "0.015625"},
+      {1125899906842624.25, "1125899906842624.2"},
+      {1125899906842624.75, "1125899906842624.8"},
+      {9007199254740991.0, "9007199254740991.0"},
+      {4503599627370495.5, "4503599627370495.5"},
+      {0.1 + 0.2, "0.30000000000000004"},
+  };
+  static const struct {
+    float value;
+    const char *text;
+  } floats[] = {
+      {0x1p-24F, "5.9604645e-08"}, {0x1p-90F, "8.077936e-28"},  {0x1p-149F, "1e-45"},
+      {0x1p+90F, "1.2379401e+27"}, {2097152.25F, "2097152.2"},  {0.1F, "0.1"},
+      {0x1p-10F, "0.0009765625"},  {16777216.0F, "16777216.0"}, {3e-9F, "3e-09"},
+  };
+  char text[NUMBER_TEXT_BYTES + 1];
+  for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
+    *encode_double(text, doubles[i].value) = '\0';
+    assert_string_equal(text, doubles[i].text);
+  }
+  for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
+    *encode_float(text, floats[i].value) = '\0';
+    assert_string_equal(text, floats[i].text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_have_one_text),
@@ -286,6 +472,10 @@ int main(void) {
       cmocka_unit_test(references_that_lead_nowhere_are_refused),
       cmocka_unit_test(scales_that_nobody_can_read_are_refused),
       cmocka_unit_test(a_refused_batch_can_be_repeated),
+      cmocka_unit_test(every_layout_is_written_as_its_values),
+      cmocka_unit_test(runs_are_found_in_any_order),
+      cmocka_unit_test(layouts_that_lead_nowhere_are_refused),
+      cmocka_unit_test(floats_are_as_short_as_can_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
