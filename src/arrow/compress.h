@@ -12,20 +12,21 @@
 
 enum { COMPRESS_PREFIX_BYTES = 8 };
 
-/* Keeps what compressing again and again needs. */
+/* Keeps what compressing again and again needs, by lane (workers.h), charged to a budget. */
 struct compressor;
 
-/* STATUS_INVALID for a level that ZSTD does not have. */
-enum status compressor_new(const struct ipc_writer_options *options, struct compressor **compressor,
-                           struct error *error) WARN_UNUSED;
+/* STATUS_INVALID for a level that the method does not have. */
+enum status compressor_new(const struct ipc_writer_options *options, struct budget *budget,
+                           struct compressor **compressor, struct error *error) WARN_UNUSED;
 void compressor_free(struct compressor *compressor); /* NULL is allowed */
 
 /* Room that compressor_run needs for a buffer of `bytes`; the result takes no more than
  * COMPRESS_PREFIX_BYTES + `bytes`. */
 int64_t compressor_room(const struct compressor *compressor, int64_t bytes);
 
-/* Writes prefix and frame to `to`; returns how many bytes that are. Cannot fail: what does not
- * compress is written as it is. */
-int64_t compressor_run(struct compressor *compressor, const void *from, int64_t bytes, uint8_t *to);
+/* Writes prefix and frame to `to`, `*made_bytes` in all: the same ones on every lane. May be
+ * called for several lanes at the same time. STATUS_BUDGET, STATUS_NOMEM. */
+enum status compressor_run(struct compressor *compressor, int lane, const void *from, int64_t bytes,
+                           uint8_t *to, int64_t *made_bytes, struct error *error) WARN_UNUSED;
 
 #endif

@@ -43,6 +43,10 @@ static void put32(struct flatbuf *flatbuf, int64_t position, int64_t value) {
   put(flatbuf, position, &narrow, sizeof narrow);
 }
 
+void flatbuf_put32(struct flatbuf *flatbuf, int64_t position, int32_t value) {
+  put(flatbuf, position, &value, sizeof value);
+}
+
 void flatbuf_put64(struct flatbuf *flatbuf, int64_t position, int64_t value) {
   put(flatbuf, position, &value, sizeof value);
 }

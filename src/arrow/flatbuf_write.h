@@ -50,7 +50,8 @@ void flatbuf_refer_element(struct flatbuf *flatbuf, int64_t vector, int64_t inde
 
 int64_t flatbuf_string(struct flatbuf *flatbuf, const char *data, int64_t bytes);
 
-/* Overwrites 8 bytes at a position: members of structs in vectors. */
+/* Overwrites 4 or 8 bytes at a position: numbers in vectors, members of structs. */
+void flatbuf_put32(struct flatbuf *flatbuf, int64_t position, int32_t value);
 void flatbuf_put64(struct flatbuf *flatbuf, int64_t position, int64_t value);
 
 /* STATUS_OK, or the first failure: STATUS_BUDGET, STATUS_NOMEM, or STATUS_TOO_LARGE

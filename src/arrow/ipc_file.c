@@ -16,10 +16,8 @@
 /* Strings of a flatbuffer may be shared: their copies are limited to so many times its size. */
 enum { STRING_COPIES_MAX = 4 };
 
-static const char magic[IPC_FILE_MAGIC_BYTES] = {'A', 'R', 'R', 'O', 'W', '1'};
-
 bool ipc_file_magic(const uint8_t *data, int64_t bytes) {
-  return bytes >= IPC_FILE_MAGIC_BYTES && memcmp(data, magic, sizeof magic) == 0;
+  return bytes >= IPC_FILE_MAGIC_BYTES && memcmp(data, IPC_FILE_MAGIC, IPC_FILE_MAGIC_BYTES) == 0;
 }
 
 static int64_t read_uint32(const uint8_t *at) {
@@ -35,7 +33,7 @@ static enum status find_footer(const uint8_t *data, int64_t bytes, int64_t *star
     return error_set(error, STATUS_INVALID,
                      "this is not an Arrow file: it does not begin with ARROW1");
   if (bytes < IPC_FILE_HEAD_BYTES + IPC_FILE_TAIL_BYTES ||
-      memcmp(data + bytes - sizeof magic, magic, sizeof magic) != 0)
+      memcmp(data + bytes - IPC_FILE_MAGIC_BYTES, IPC_FILE_MAGIC, IPC_FILE_MAGIC_BYTES) != 0)
     return error_set(error, STATUS_INVALID,
                      "the Arrow file is truncated: its %" PRId64 " bytes do not end with ARROW1",
                      bytes);

@@ -3,6 +3,8 @@
 #ifndef ARROWPORT_ARROW_IPC_FILE_H
 #define ARROWPORT_ARROW_IPC_FILE_H
 
+#define IPC_FILE_MAGIC "ARROW1\0" /* with padding to 8 bytes, of which the last is C's own */
+
 enum {
   IPC_FILE_MAGIC_BYTES = 6,
   IPC_FILE_HEAD_BYTES = 8, /* the magic, padded */

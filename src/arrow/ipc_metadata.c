@@ -2,18 +2,21 @@
 
 #include <string.h>
 
+#include "arrow/ipc_file.h"
 #include "arrow/ipc_numbers.h"
 
+enum { UNION_SPARSE, UNION_DENSE };
+
 /* The bytes that each field of a table takes. */
-static const uint8_t message_sizes[] = {2, 1, 4, 8};
 static const uint8_t dictionary_encoding_sizes[] = {8, 4, 1};
 static const uint8_t key_value_sizes[] = {4, 4};
-static const uint8_t dictionary_batch_sizes[] = {8, 4};
 static const uint8_t compression_sizes[] = {1, 1};
 
 /* The message around a header that is written next. */
-static int64_t write_message(struct flatbuf *flatbuf, int header_type) {
-  int64_t message = flatbuf_table(flatbuf, message_sizes, 4);
+static int64_t write_message(struct flatbuf *flatbuf, int header_type, bool has_metadata) {
+  uint8_t metadata_bytes = has_metadata ? 4 : 0;
+  const uint8_t sizes[] = {2, 1, 4, 8, metadata_bytes};
+  int64_t message = flatbuf_table(flatbuf, sizes, 5);
   flatbuf_set(flatbuf, message, MESSAGE_VERSION, IPC_METADATA_V5, 2);
   flatbuf_set(flatbuf, message, MESSAGE_HEADER_TYPE, header_type, 1);
   return message;
@@ -21,7 +24,7 @@ static int64_t write_message(struct flatbuf *flatbuf, int header_type) {
 
 /* ---- types ------------------------------------------------------------------------- */
 
-/* A table of numbers: every type is one. */
+/* A table of numbers: every type is one, but for a time zone and a union's type ids. */
 struct type_table {
   enum type_number id;
   int count;
@@ -86,20 +89,43 @@ static struct type_table type_table(const struct arrow_type *type,
   case ARROW_FIXED_SIZE_LIST: return one_value(TYPE_FIXED_SIZE_LIST, 4, type->fixed_size);
   case ARROW_STRUCT: return no_values(TYPE_STRUCT);
   case ARROW_MAP: return one_value(TYPE_MAP, 1, (schema->flags & ARROW_FLAG_MAP_KEYS_SORTED) != 0);
-  default: return integer(type); /* the layout has refused all other kinds */
+  case ARROW_LIST_VIEW: return no_values(TYPE_LIST_VIEW);
+  case ARROW_LARGE_LIST_VIEW: return no_values(TYPE_LARGE_LIST_VIEW);
+  case ARROW_SPARSE_UNION: return one_value(TYPE_UNION, 2, UNION_SPARSE);
+  case ARROW_DENSE_UNION: return one_value(TYPE_UNION, 2, UNION_DENSE);
+  case ARROW_RUN_END_ENCODED: return no_values(TYPE_RUN_END_ENCODED);
+  default: return integer(type);
   }
 }
 
-static int64_t write_type_table(struct flatbuf *flatbuf, const struct type_table *table,
-                                const char *timezone) {
+/* The type ids of a union's children, in their order. */
+static int64_t write_type_ids(struct flatbuf *flatbuf, const struct layout *layout) {
+  int64_t vector = flatbuf_vector(flatbuf, layout->child_count, 4, 4);
+  for (int code = 0; code < UNION_CODES; code++)
+    if (layout->child_of_code[code] >= 0)
+      flatbuf_put32(flatbuf, flatbuf_element(vector, layout->child_of_code[code], 4), code);
+  return vector;
+}
+
+static int64_t write_numbers(struct flatbuf *flatbuf, const struct type_table *table,
+                             bool has_reference) {
   uint8_t sizes[FLATBUF_FIELDS_MAX] = {0};
   memcpy(sizes, table->sizes, sizeof table->sizes);
-  bool has_timezone = timezone != NULL && timezone[0] != '\0';
-  if (has_timezone) sizes[1] = 4; /* after the unit */
-  int64_t type = flatbuf_table(flatbuf, sizes, table->count + has_timezone);
+  if (has_reference) sizes[table->count] = 4;
+  int64_t type = flatbuf_table(flatbuf, sizes, table->count + has_reference);
   for (int i = 0; i < table->count; i++) flatbuf_set(flatbuf, type, i, table->values[i], sizes[i]);
-  if (has_timezone)
-    flatbuf_refer(flatbuf, type, 1, flatbuf_string(flatbuf, timezone, (int64_t)strlen(timezone)));
+  return type;
+}
+
+static int64_t write_type(struct flatbuf *flatbuf, const struct layout *layout,
+                          const struct type_table *table) {
+  const char *zone = layout->type.timezone;
+  bool has_zone = zone != NULL && zone[0] != '\0';
+  bool is_union = layout_is_union(layout->type.kind);
+  int64_t type = write_numbers(flatbuf, table, has_zone || is_union);
+  if (has_zone)
+    flatbuf_refer(flatbuf, type, 1, flatbuf_string(flatbuf, zone, (int64_t)strlen(zone)));
+  if (is_union) flatbuf_refer(flatbuf, type, 1, write_type_ids(flatbuf, layout));
   return type;
 }
 
@@ -143,7 +169,7 @@ static int64_t write_dictionary_encoding(struct flatbuf *flatbuf, const struct l
   flatbuf_set(flatbuf, encoding, DICTIONARY_ENCODING_ORDERED, is_ordered, 1);
   struct type_table indices = integer(&layout->type);
   flatbuf_refer(flatbuf, encoding, DICTIONARY_ENCODING_INDEX,
-                write_type_table(flatbuf, &indices, NULL));
+                write_numbers(flatbuf, &indices, false));
   return encoding;
 }
 
@@ -168,8 +194,7 @@ static int64_t write_field(struct flatbuf *flatbuf, const struct layout *layout)
               1);
   flatbuf_set(flatbuf, field, FIELD_TYPE_TYPE, (int64_t)type.id, 1);
   flatbuf_refer(flatbuf, field, FIELD_NAME, flatbuf_string(flatbuf, name, (int64_t)strlen(name)));
-  flatbuf_refer(flatbuf, field, FIELD_TYPE,
-                write_type_table(flatbuf, &type, values->type.timezone));
+  flatbuf_refer(flatbuf, field, FIELD_TYPE, write_type(flatbuf, values, &type));
   if (layout->dictionary != NULL)
     flatbuf_refer(flatbuf, field, FIELD_DICTIONARY, write_dictionary_encoding(flatbuf, layout));
   flatbuf_refer(flatbuf, field, FIELD_CHILDREN, write_fields(flatbuf, values));
@@ -185,20 +210,52 @@ static int64_t write_fields(struct flatbuf *flatbuf, const struct layout *layout
   return vector;
 }
 
-void ipc_metadata_schema(struct flatbuf *flatbuf, struct budget *budget,
-                         const struct layout *layout) {
-  flatbuf_begin(flatbuf, budget);
-  int64_t message = write_message(flatbuf, IPC_HEADER_SCHEMA);
+static int64_t write_schema(struct flatbuf *flatbuf, const struct layout *layout) {
   bool has_metadata = metadata_count(layout->schema->metadata) > 0;
   uint8_t metadata_bytes = has_metadata ? 4 : 0;
   const uint8_t sizes[] = {2, 4, metadata_bytes};
   int64_t schema = flatbuf_table(flatbuf, sizes, 3);
   flatbuf_set(flatbuf, schema, SCHEMA_ENDIANNESS, 0, 2); /* little */
-  flatbuf_refer(flatbuf, message, MESSAGE_HEADER, schema);
   flatbuf_refer(flatbuf, schema, SCHEMA_FIELDS, write_fields(flatbuf, layout));
   if (has_metadata)
     flatbuf_refer(flatbuf, schema, SCHEMA_METADATA,
                   write_metadata(flatbuf, layout->schema->metadata));
+  return schema;
+}
+
+void ipc_metadata_schema(struct flatbuf *flatbuf, struct budget *budget,
+                         const struct layout *layout) {
+  flatbuf_begin(flatbuf, budget);
+  int64_t message = write_message(flatbuf, IPC_HEADER_SCHEMA, false);
+  flatbuf_refer(flatbuf, message, MESSAGE_HEADER, write_schema(flatbuf, layout));
+}
+
+/* ---- footers ----------------------------------------------------------------------- */
+
+static int64_t write_blocks(struct flatbuf *flatbuf, const struct ipc_file_block *blocks,
+                            int64_t count) {
+  int64_t vector = flatbuf_vector(flatbuf, count, IPC_FILE_BLOCK_BYTES, 8);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t element = flatbuf_element(vector, i, IPC_FILE_BLOCK_BYTES);
+    flatbuf_put64(flatbuf, element, blocks[i].offset_bytes);
+    flatbuf_put64(flatbuf, element + 8, blocks[i].metadata_bytes); /* an int, and padding */
+    flatbuf_put64(flatbuf, element + 16, blocks[i].body_bytes);
+  }
+  return vector;
+}
+
+void ipc_metadata_footer(struct flatbuf *flatbuf, struct budget *budget,
+                         const struct layout *layout, const struct ipc_file_block *dictionaries,
+                         int64_t dictionary_count, const struct ipc_file_block *batches,
+                         int64_t batch_count) {
+  static const uint8_t sizes[] = {2, 4, 4, 4};
+  flatbuf_begin(flatbuf, budget);
+  int64_t footer = flatbuf_table(flatbuf, sizes, 4);
+  flatbuf_set(flatbuf, footer, FOOTER_VERSION, IPC_METADATA_V5, 2);
+  flatbuf_refer(flatbuf, footer, FOOTER_SCHEMA, write_schema(flatbuf, layout));
+  flatbuf_refer(flatbuf, footer, FOOTER_DICTIONARIES,
+                write_blocks(flatbuf, dictionaries, dictionary_count));
+  flatbuf_refer(flatbuf, footer, FOOTER_BATCHES, write_blocks(flatbuf, batches, batch_count));
 }
 
 /* ---- batches ----------------------------------------------------------------------- */
@@ -252,25 +309,48 @@ static int64_t write_batch(struct flatbuf *flatbuf, const struct ipc_plan *plan,
   return batch;
 }
 
+static int64_t write_dictionary(struct flatbuf *flatbuf, const struct ipc_plan *plan,
+                                const struct ipc_batch_kind *kind, int64_t *buffers) {
+  uint8_t delta_bytes = kind->is_delta ? 1 : 0;
+  const uint8_t sizes[] = {8, 4, delta_bytes};
+  int64_t dictionary = flatbuf_table(flatbuf, sizes, 3);
+  flatbuf_set(flatbuf, dictionary, DICTIONARY_BATCH_ID, kind->dictionary_id, 8);
+  if (kind->is_delta) flatbuf_set(flatbuf, dictionary, DICTIONARY_BATCH_IS_DELTA, 1, 1);
+  flatbuf_refer(flatbuf, dictionary, DICTIONARY_BATCH_DATA,
+                write_batch(flatbuf, plan, kind->compression, buffers));
+  return dictionary;
+}
+
 struct ipc_batch_metadata ipc_metadata_batch(struct flatbuf *flatbuf, struct budget *budget,
                                              const struct ipc_plan *plan,
-                                             enum ipc_compression compression,
-                                             int64_t dictionary_id) {
-  bool is_dictionary = dictionary_id != IPC_NO_DICTIONARY;
+                                             const struct ipc_batch_kind *kind) {
+  bool is_dictionary = kind->dictionary_id != IPC_NO_DICTIONARY;
+  bool has_metadata = metadata_count(kind->metadata) > 0;
   struct ipc_batch_metadata positions = {0};
   flatbuf_begin(flatbuf, budget);
-  int64_t message =
-      write_message(flatbuf, is_dictionary ? IPC_HEADER_DICTIONARY : IPC_HEADER_BATCH);
+  int64_t message = write_message(flatbuf, is_dictionary ? IPC_HEADER_DICTIONARY : IPC_HEADER_BATCH,
+                                  has_metadata);
   positions.body_length = flatbuf_position(flatbuf, message, MESSAGE_BODY_LENGTH);
-  if (!is_dictionary) {
-    int64_t batch = write_batch(flatbuf, plan, compression, &positions.buffers);
-    flatbuf_refer(flatbuf, message, MESSAGE_HEADER, batch);
-    return positions;
-  }
-  int64_t dictionary = flatbuf_table(flatbuf, dictionary_batch_sizes, 2);
-  flatbuf_refer(flatbuf, message, MESSAGE_HEADER, dictionary);
-  flatbuf_set(flatbuf, dictionary, DICTIONARY_BATCH_ID, dictionary_id, 8);
-  flatbuf_refer(flatbuf, dictionary, DICTIONARY_BATCH_DATA,
-                write_batch(flatbuf, plan, compression, &positions.buffers));
+  int64_t header = is_dictionary
+                       ? write_dictionary(flatbuf, plan, kind, &positions.buffers)
+                       : write_batch(flatbuf, plan, kind->compression, &positions.buffers);
+  flatbuf_refer(flatbuf, message, MESSAGE_HEADER, header);
+  if (has_metadata)
+    flatbuf_refer(flatbuf, message, MESSAGE_METADATA, write_metadata(flatbuf, kind->metadata));
   return positions;
+}
+
+enum status ipc_metadata_size(const char *metadata, int64_t *bytes, struct error *error) {
+  int32_t count = metadata_count(metadata);
+  *bytes = sizeof count;
+  for (int64_t i = 0; i < 2 * (int64_t)count; i++) { /* keys and values */
+    int32_t length;
+    memcpy(&length, metadata + *bytes, sizeof length);
+    if (length < 0)
+      return error_set(error, STATUS_INVALID, "custom metadata has a string of %d bytes",
+                       (int)length);
+    *bytes += (int64_t)sizeof length + length;
+  }
+  if (count >= 0) return STATUS_OK;
+  return error_set(error, STATUS_INVALID, "custom metadata has %d pairs", (int)count);
 }

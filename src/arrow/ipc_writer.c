@@ -1,92 +1,89 @@
-/* Writing the IPC streaming format (version V5, little-endian).
+/* Writing the IPC streaming and file formats (version V5, little-endian).
  *
  * A batch is planned (ipc_plan.h), its metadata is written with the places of its
  * buffers left open, the output is reserved for the whole message, and the body is
- * laid into it; then the open places are filled in. Every message begins and ends at
- * a multiple of 64 bytes, so that in a stream that is stored or mapped the buffers
- * are aligned in the file too.
+ * laid into it (ipc_writer_body.h); then the open places are filled in. Every body begins
+ * and ends at a multiple of 64 bytes from the start of the stream or file, so that where
+ * it is stored or mapped the buffers are aligned too.
  *
- * Dictionaries: what was sent last is kept, byte for byte, and a dictionary is sent
- * again when what a batch brings is different. That an array lies where the last one
- * lay proves nothing: the batch that brought it may be gone and its memory used anew.
+ * A file is a stream behind a magic and in front of a footer, for which the writer
+ * remembers where it has placed the messages.
  *
- * Invariant: a call that fails leaves the output as it was, and the dictionaries that
- * it had written count as not sent, so that it may be repeated. */
-#include <assert.h>
+ * Invariant: a call that fails leaves the output as it was, and what the writer knows of
+ * it too, so that it may be repeated. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arrow/compress.h"
 #include "arrow/ipc.h"
+#include "arrow/ipc_dictionaries.h"
+#include "arrow/ipc_file.h"
 #include "arrow/ipc_metadata.h"
 #include "arrow/ipc_plan.h"
+#include "arrow/ipc_writer_body.h"
 #include "arrow/layout.h"
 
-enum { PREFIX_BYTES = 8, ALIGNMENT_BYTES = 64 };
+enum { PREFIX_BYTES = 8 };
 
-static const uint32_t continuation = UINT32_MAX;
+static const uint8_t continuation[4] = {0xFF, 0xFF, 0xFF, 0xFF};
 
-struct sent_dictionary {
-  struct buffer content; /* see serialize */
-  bool is_sent;
-  bool is_new; /* sent by the call that is running */
+enum { DICTIONARY_BLOCKS, BATCH_BLOCKS, BLOCK_LISTS };
+
+/* What a failing call has to undo. */
+struct mark {
+  int64_t out_bytes;
+  int64_t position_bytes;
+  int64_t block_bytes[BLOCK_LISTS];
 };
 
 struct ipc_writer {
   struct ArrowSchema schema;
   struct layout *layout;
   struct budget *budget;
+  enum ipc_format format;
   enum ipc_compression compression;
-  struct compressor *compressor;        /* NULL without compression */
-  struct sent_dictionary *dictionaries; /* by the index of their values' node; or NULL */
-  int64_t node_count;
-  bool has_schema; /* written */
+  bool has_schema;                       /* written */
+  int64_t position_bytes;                /* written in all, wherever it has gone */
+  struct ipc_dictionaries *dictionaries; /* NULL when the schema has none */
+  struct buffer metadata;                /* custom, of the next batch; empty without any */
+  struct buffer blocks[BLOCK_LISTS];     /* of struct ipc_file_block; of files */
   struct flatbuf flatbuf;
   struct ipc_plan plan;
-  struct buffer scratch; /* pieces that are made before they are compressed */
-  struct buffer fresh;   /* a dictionary as it would be sent */
+  struct ipc_body_maker body;
 };
-
-static int64_t round_up(int64_t bytes) {
-  return (bytes + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
-}
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
-static bool has_dictionary(const struct layout *layout) {
-  if (layout->dictionary != NULL) return true;
-  for (int64_t i = 0; i < layout->child_count; i++)
-    if (has_dictionary(&layout->children[i])) return true;
-  return false;
-}
-
 static enum status writer_init(struct ipc_writer *writer, const struct ArrowSchema *schema,
                                const struct ipc_writer_options *options, struct error *error) {
+  int64_t node_count = 0;
+  bool is_file = options->format == IPC_FORMAT_FILE;
+  struct ipc_dictionary_rules rules = {.deltas = is_file || options->dictionary_deltas,
+                                       .no_replacements = is_file};
+  writer->format = options->format;
+  writer->compression = options->compression;
+  writer->body.workers = options->workers;
   enum status status = arrow_schema_copy(schema, &writer->schema, error);
   if (status == STATUS_OK)
-    status = layout_new(&writer->schema, "cannot be written as an Arrow stream yet",
-                        &writer->layout, &writer->node_count, error);
-  if (status == STATUS_OK && options != NULL && options->compression != IPC_COMPRESSION_NONE) {
-    writer->compression = options->compression;
-    status = compressor_new(options, &writer->compressor, error);
-  }
-  if (status == STATUS_OK && has_dictionary(writer->layout)) {
-    writer->dictionaries = calloc((size_t)writer->node_count, sizeof *writer->dictionaries);
-    if (writer->dictionaries == NULL)
-      status = error_set(error, STATUS_NOMEM, "no memory for a stream's dictionaries");
-  }
+    status = layout_new(&writer->schema, NULL, &writer->layout, &node_count, error);
+  if (status == STATUS_OK && options->compression != IPC_COMPRESSION_NONE)
+    status = compressor_new(options, writer->budget, &writer->body.compressor, error);
+  if (status == STATUS_OK)
+    status = ipc_dictionaries_new(writer->layout, node_count, &rules, writer->budget,
+                                  &writer->dictionaries, error);
   return status;
 }
 
 enum status ipc_writer_new(const struct ArrowSchema *schema,
                            const struct ipc_writer_options *options, struct budget *budget,
                            struct ipc_writer **writer, struct error *error) {
+  static const struct ipc_writer_options plain = {.compression = IPC_COMPRESSION_NONE};
   *writer = NULL;
   struct ipc_writer *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a stream");
-  made->budget = budget;
-  made->plan.budget = budget;
-  enum status status = writer_init(made, schema, options, error);
+  made->budget = made->plan.budget = made->body.budget = budget;
+  enum status status = writer_init(made, schema, options == NULL ? &plain : options, error);
   if (status == STATUS_OK)
     *writer = made;
   else
@@ -96,20 +93,30 @@ enum status ipc_writer_new(const struct ArrowSchema *schema,
 
 void ipc_writer_free(struct ipc_writer *writer) {
   if (writer == NULL) return;
-  for (int64_t i = 0; writer->dictionaries != NULL && i < writer->node_count; i++)
-    buffer_release(&writer->dictionaries[i].content);
-  free(writer->dictionaries);
+  ipc_dictionaries_free(writer->dictionaries);
   layout_free(writer->layout);
   arrow_schema_release(&writer->schema);
-  compressor_free(writer->compressor);
   ipc_plan_release(&writer->plan);
+  ipc_body_maker_release(&writer->body);
   buffer_release(&writer->flatbuf.bytes);
-  buffer_release(&writer->scratch);
-  buffer_release(&writer->fresh);
+  buffer_release(&writer->metadata);
+  for (int i = 0; i < BLOCK_LISTS; i++) buffer_release(&writer->blocks[i]);
   free(writer);
 }
 
-/* ---- messages ---------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------ */
+
+static struct mark set_mark(const struct ipc_writer *writer, const struct buffer *out) {
+  struct mark mark = {.out_bytes = out->size_bytes, .position_bytes = writer->position_bytes};
+  for (int i = 0; i < BLOCK_LISTS; i++) mark.block_bytes[i] = writer->blocks[i].size_bytes;
+  return mark;
+}
+
+static void go_back(struct ipc_writer *writer, const struct mark *mark, struct buffer *out) {
+  out->size_bytes = mark->out_bytes;
+  writer->position_bytes = mark->position_bytes;
+  for (int i = 0; i < BLOCK_LISTS; i++) writer->blocks[i].size_bytes = mark->block_bytes[i];
+}
 
 /* Room for `bytes` more: as many as that, unless there is something to append to,
  * which is then doubled so that many small messages are not copied again and again. */
@@ -124,184 +131,100 @@ static enum status reserve_more(struct ipc_writer *writer, struct buffer *out, i
   return buffer_reserve(out, writer->budget, needed_bytes, error);
 }
 
-/* The most that the body may take while it is written. */
-static int64_t body_room(const struct ipc_writer *writer) {
-  const struct ipc_piece *pieces = ipc_plan_pieces(&writer->plan);
-  int64_t count = ipc_plan_piece_count(&writer->plan);
-  int64_t room_bytes = 0;
-  int64_t spare_bytes = 0; /* what one piece needs beyond what it leaves behind */
-  for (int64_t i = 0; i < count; i++) {
-    if (pieces[i].bytes == 0) continue;
-    int64_t bytes = pieces[i].bytes;
-    if (writer->compressor != NULL) {
-      bytes += COMPRESS_PREFIX_BYTES;
-      int64_t over_bytes = compressor_room(writer->compressor, pieces[i].bytes) - bytes;
-      if (over_bytes > spare_bytes) spare_bytes = over_bytes;
-    }
-    room_bytes += round_up(bytes);
-  }
-  return room_bytes + spare_bytes;
+/* Appends what there is room for. */
+static void append(struct ipc_writer *writer, struct buffer *out, const void *data, int64_t bytes) {
+  memcpy(out->data + out->size_bytes, data, (size_t)bytes);
+  out->size_bytes += bytes;
+  writer->position_bytes += bytes;
 }
 
-/* Room for every piece that is not compressed from where it lies. */
-static enum status reserve_scratch(struct ipc_writer *writer, struct error *error) {
-  if (writer->compressor == NULL) return STATUS_OK;
-  const struct ipc_piece *pieces = ipc_plan_pieces(&writer->plan);
-  int64_t scratch_bytes = 0;
-  for (int64_t i = 0; i < ipc_plan_piece_count(&writer->plan); i++)
-    if (pieces[i].kind != IPC_PIECE_BYTES && pieces[i].bytes > scratch_bytes)
-      scratch_bytes = pieces[i].bytes;
-  return buffer_reserve(&writer->scratch, writer->budget, scratch_bytes, error);
+static void append_zeros(struct ipc_writer *writer, struct buffer *out, int64_t bytes) {
+  memset(out->data + out->size_bytes, 0, (size_t)bytes);
+  out->size_bytes += bytes;
+  writer->position_bytes += bytes;
 }
 
-/* Writes the piece as it stands in the body; returns its length there. */
-static int64_t write_piece(struct ipc_writer *writer, const struct ipc_piece *piece, uint8_t *to) {
-  if (piece->bytes == 0) return 0;
-  if (writer->compressor == NULL) {
-    ipc_piece_write(piece, to);
-    return piece->bytes;
-  }
-  const void *from = piece->source;
-  if (piece->kind != IPC_PIECE_BYTES) {
-    ipc_piece_write(piece, writer->scratch.data);
-    from = writer->scratch.data;
-  }
-  return compressor_run(writer->compressor, from, piece->bytes, to);
+/* ---- messages ---------------------------------------------------------------------- */
+
+/* Bytes of prefix and metadata, so padded that the body begins where it should. */
+static int64_t head_bytes(const struct ipc_writer *writer, int64_t position_bytes) {
+  int64_t end_bytes = position_bytes + PREFIX_BYTES + writer->flatbuf.bytes.size_bytes;
+  return ipc_body_round_up(end_bytes) - position_bytes;
 }
 
-static void put64(uint8_t *at, int64_t value) { memcpy(at, &value, sizeof value); }
-
-/* Lays out the body behind the metadata, and says there what lies where. */
-static int64_t write_body(struct ipc_writer *writer, struct ipc_batch_metadata positions,
-                          uint8_t *metadata, uint8_t *body) {
-  const struct ipc_piece *pieces = ipc_plan_pieces(&writer->plan);
-  int64_t count = ipc_plan_piece_count(&writer->plan);
-  int64_t offset_bytes = 0;
-  for (int64_t i = 0; i < count; i++) {
-    int64_t bytes = write_piece(writer, &pieces[i], body + offset_bytes);
-    put64(metadata + positions.buffers + 16 * i, offset_bytes);
-    put64(metadata + positions.buffers + 16 * i + 8, bytes);
-    int64_t end_bytes = round_up(bytes);
-    if (end_bytes > bytes) memset(body + offset_bytes + bytes, 0, (size_t)(end_bytes - bytes));
-    offset_bytes += end_bytes;
-  }
-  put64(metadata + positions.body_length, offset_bytes);
-  return offset_bytes;
-}
-
-/* Appends prefix and metadata; the body is the caller's, who has room for it. */
-static enum status append_metadata(struct ipc_writer *writer, int64_t body_bytes,
-                                   struct buffer *out, struct error *error) {
-  enum status status = flatbuf_status(&writer->flatbuf, error);
-  if (status != STATUS_OK) return status;
+/* Appends prefix and metadata, for which there is room. */
+static void append_head(struct ipc_writer *writer, struct buffer *out) {
+  int64_t bytes = head_bytes(writer, writer->position_bytes);
+  int32_t metadata_bytes = (int32_t)(bytes - PREFIX_BYTES);
   int64_t flatbuf_bytes = writer->flatbuf.bytes.size_bytes;
-  int64_t head_bytes = round_up(PREFIX_BYTES + flatbuf_bytes);
-  status = reserve_more(writer, out, head_bytes + body_bytes, error);
-  if (status != STATUS_OK) return status;
-  uint8_t *at = out->data + out->size_bytes;
-  int32_t metadata_bytes = (int32_t)(head_bytes - PREFIX_BYTES);
-  memcpy(at, &continuation, 4);
-  memcpy(at + 4, &metadata_bytes, 4);
-  memcpy(at + PREFIX_BYTES, writer->flatbuf.bytes.data, (size_t)flatbuf_bytes);
-  memset(at + PREFIX_BYTES + flatbuf_bytes, 0, (size_t)(metadata_bytes - flatbuf_bytes));
-  out->size_bytes += head_bytes;
-  return STATUS_OK;
+  append(writer, out, continuation, sizeof continuation);
+  append(writer, out, &metadata_bytes, sizeof metadata_bytes);
+  append(writer, out, writer->flatbuf.bytes.data, flatbuf_bytes);
+  append_zeros(writer, out, metadata_bytes - flatbuf_bytes);
+}
+
+static enum status add_block(struct ipc_writer *writer, int list, int64_t offset_bytes,
+                             int64_t metadata_bytes, struct error *error) {
+  if (writer->format != IPC_FORMAT_FILE) return STATUS_OK;
+  struct ipc_file_block block = {
+      .offset_bytes = offset_bytes,
+      .metadata_bytes = metadata_bytes,
+      .body_bytes = writer->position_bytes - offset_bytes - metadata_bytes,
+  };
+  return buffer_append(&writer->blocks[list], writer->budget, &block, sizeof block, error);
 }
 
 /* Appends what was planned: as a batch, or as a dictionary's values. */
-static enum status append_planned(struct ipc_writer *writer, int64_t dictionary_id,
+static enum status append_planned(struct ipc_writer *writer, const struct ipc_batch_kind *kind,
                                   struct buffer *out, struct error *error) {
-  struct ipc_batch_metadata positions = ipc_metadata_batch(
-      &writer->flatbuf, writer->budget, &writer->plan, writer->compression, dictionary_id);
-  enum status status = reserve_scratch(writer, error);
-  int64_t start_bytes = out->size_bytes;
-  if (status == STATUS_OK) status = append_metadata(writer, body_room(writer), out, error);
-  if (status != STATUS_OK) return status;
-  uint8_t *metadata = out->data + start_bytes + PREFIX_BYTES;
-  out->size_bytes += write_body(writer, positions, metadata, out->data + out->size_bytes);
-  return STATUS_OK;
-}
-
-/* ---- dictionaries ------------------------------------------------------------------ */
-
-/* Everything that tells the planned dictionary from another one: nodes, counts of
- * data buffers, and pieces, each behind its length. */
-static enum status serialize(struct ipc_writer *writer, struct error *error) {
-  struct ipc_plan *plan = &writer->plan;
-  struct buffer *fresh = &writer->fresh;
-  const struct ipc_piece *pieces = ipc_plan_pieces(plan);
-  int64_t count = ipc_plan_piece_count(plan);
-  int64_t bytes = plan->nodes.size_bytes + plan->variadic.size_bytes;
-  for (int64_t i = 0; i < count; i++) bytes += 8 + pieces[i].bytes;
-  fresh->size_bytes = 0;
-  enum status status = buffer_reserve(fresh, writer->budget, bytes, error);
-  if (status != STATUS_OK) return status;
-  uint8_t *at = fresh->data;
-  memcpy(at, plan->nodes.data, (size_t)plan->nodes.size_bytes);
-  at += plan->nodes.size_bytes;
-  if (plan->variadic.size_bytes > 0)
-    memcpy(at, plan->variadic.data, (size_t)plan->variadic.size_bytes);
-  at += plan->variadic.size_bytes;
-  for (int64_t i = 0; i < count; i++) {
-    put64(at, pieces[i].bytes);
-    ipc_piece_write(&pieces[i], at + 8);
-    at += 8 + pieces[i].bytes;
-  }
-  fresh->size_bytes = bytes;
-  return STATUS_OK;
-}
-
-static bool same_bytes(const struct buffer *left, const struct buffer *right) {
-  return left->size_bytes == right->size_bytes &&
-         memcmp(left->data, right->data, (size_t)left->size_bytes) == 0;
-}
-
-/* Writes the dictionary `array` of the values `layout` unless it is what was sent
- * last; `*changed` is set when it is written, and writes it anyway when it is set:
- * its values have a dictionary of their own, which was written anew. */
-static enum status write_dictionary(struct ipc_writer *writer, const struct layout *layout,
-                                    const struct ArrowArray *array, bool *changed,
-                                    struct buffer *out, struct error *error) {
-  struct sent_dictionary *sent = &writer->dictionaries[layout->index];
-  enum status status = ipc_plan_column(&writer->plan, layout, array, error);
-  if (status == STATUS_OK) status = serialize(writer, error);
-  if (status != STATUS_OK) return status;
-  if (sent->is_sent && !*changed && same_bytes(&sent->content, &writer->fresh)) return STATUS_OK;
-  status = append_planned(writer, layout->index, out, error);
-  if (status != STATUS_OK) return status;
-  struct buffer old = sent->content;
-  sent->content = writer->fresh;
-  writer->fresh = old;
-  sent->is_sent = sent->is_new = *changed = true;
-  return STATUS_OK;
-}
-
-/* The dictionaries below a field, the innermost first: a reader needs them in that
- * order. */
-static enum status write_dictionaries(struct ipc_writer *writer, const struct layout *layout,
-                                      const struct ArrowArray *array, bool *changed,
-                                      struct buffer *out, struct error *error) {
-  enum status status = layout_check(layout, array, 0, array->length, error);
-  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++)
-    status =
-        write_dictionaries(writer, &layout->children[i], array->children[i], changed, out, error);
-  if (status != STATUS_OK || layout->dictionary == NULL) return status;
-  bool changed_inside = false;
-  status = write_dictionaries(writer, layout->dictionary, array->dictionary, &changed_inside, out,
-                              error);
+  struct ipc_batch_metadata positions =
+      ipc_metadata_batch(&writer->flatbuf, writer->budget, &writer->plan, kind);
+  int64_t start_bytes = writer->position_bytes;
+  int64_t room_bytes = 0;
+  int64_t body_bytes = 0;
+  enum status status = flatbuf_status(&writer->flatbuf, error);
   if (status == STATUS_OK)
-    status = write_dictionary(writer, layout->dictionary, array->dictionary, &changed_inside, out,
-                              error);
-  *changed = *changed || changed_inside;
-  return status;
+    status = ipc_body_prepare(&writer->body, &writer->plan, &room_bytes, error);
+  int64_t metadata_bytes = head_bytes(writer, start_bytes);
+  if (status == STATUS_OK) status = reserve_more(writer, out, metadata_bytes + room_bytes, error);
+  if (status != STATUS_OK) return status;
+  uint8_t *metadata = out->data + out->size_bytes + PREFIX_BYTES;
+  append_head(writer, out);
+  status = ipc_body_make(&writer->body, &writer->plan, metadata + positions.buffers,
+                         out->data + out->size_bytes, &body_bytes, error);
+  if (status != STATUS_OK) return status;
+  memcpy(metadata + positions.body_length, &body_bytes, sizeof body_bytes);
+  out->size_bytes += body_bytes;
+  writer->position_bytes += body_bytes;
+  return add_block(writer,
+                   kind->dictionary_id == IPC_NO_DICTIONARY ? BATCH_BLOCKS : DICTIONARY_BLOCKS,
+                   start_bytes, metadata_bytes, error);
 }
 
-/* The call is over: what it sent counts when it went well, and is forgotten else. */
-static void settle_dictionaries(struct ipc_writer *writer, bool went_well) {
-  for (int64_t i = 0; writer->dictionaries != NULL && i < writer->node_count; i++) {
-    if (writer->dictionaries[i].is_new && !went_well) writer->dictionaries[i].is_sent = false;
-    writer->dictionaries[i].is_new = false;
-  }
+struct sending {
+  struct ipc_writer *writer;
+  struct buffer *out;
+};
+
+static enum status send_dictionary(void *context, int64_t id, bool is_delta, struct error *error) {
+  const struct sending *sending = context;
+  struct ipc_batch_kind kind = {
+      .compression = sending->writer->compression, .dictionary_id = id, .is_delta = is_delta};
+  return append_planned(sending->writer, &kind, sending->out, error);
+}
+
+static enum status append_batch(struct ipc_writer *writer, const struct ArrowArray *batch,
+                                struct buffer *out, struct error *error) {
+  struct sending sending = {writer, out};
+  struct ipc_batch_kind kind = {.compression = writer->compression,
+                                .dictionary_id = IPC_NO_DICTIONARY,
+                                .metadata = (const char *)writer->metadata.data};
+  enum status status = STATUS_OK;
+  if (writer->dictionaries != NULL)
+    status = ipc_dictionaries_update(writer->dictionaries, batch, &writer->plan, send_dictionary,
+                                     &sending, error);
+  if (status == STATUS_OK) status = ipc_plan_batch(&writer->plan, writer->layout, batch, error);
+  return status == STATUS_OK ? append_planned(writer, &kind, out, error) : status;
 }
 
 /* ---- the stream -------------------------------------------------------------------- */
@@ -309,31 +232,81 @@ static void settle_dictionaries(struct ipc_writer *writer, bool went_well) {
 enum status ipc_writer_schema(struct ipc_writer *writer, struct buffer *out, struct error *error) {
   if (writer->has_schema)
     return error_set(error, STATUS_INTERNAL, "a stream's schema is written once");
+  int64_t magic_bytes = writer->format == IPC_FORMAT_FILE ? IPC_FILE_HEAD_BYTES : 0;
   ipc_metadata_schema(&writer->flatbuf, writer->budget, writer->layout);
-  enum status status = append_metadata(writer, 0, out, error);
-  writer->has_schema = status == STATUS_OK;
-  return status;
+  enum status status = flatbuf_status(&writer->flatbuf, error);
+  if (status == STATUS_OK)
+    status = reserve_more(writer, out, magic_bytes + head_bytes(writer, magic_bytes), error);
+  if (status != STATUS_OK) return status;
+  append(writer, out, IPC_FILE_MAGIC, magic_bytes);
+  append_head(writer, out);
+  writer->has_schema = true;
+  return STATUS_OK;
 }
 
 enum status ipc_writer_batch(struct ipc_writer *writer, const struct ArrowArray *batch,
                              struct buffer *out, struct error *error) {
   if (!writer->has_schema)
     return error_set(error, STATUS_INTERNAL, "a stream's schema is written before its batches");
-  int64_t start_bytes = out->size_bytes;
-  bool changed = false;
-  enum status status = STATUS_OK;
+  struct mark mark = set_mark(writer, out);
+  enum status status = append_batch(writer, batch, out, error);
+  if (status == STATUS_OK)
+    buffer_release(&writer->metadata);
+  else
+    go_back(writer, &mark, out);
   if (writer->dictionaries != NULL)
-    status = write_dictionaries(writer, writer->layout, batch, &changed, out, error);
-  if (status == STATUS_OK) status = ipc_plan_batch(&writer->plan, writer->layout, batch, error);
-  if (status == STATUS_OK) status = append_planned(writer, IPC_NO_DICTIONARY, out, error);
-  if (status != STATUS_OK) out->size_bytes = start_bytes;
-  settle_dictionaries(writer, status == STATUS_OK);
+    ipc_dictionaries_settle(writer->dictionaries, status == STATUS_OK);
   return status;
 }
 
-enum status ipc_writer_end(struct ipc_writer *writer, struct buffer *out, struct error *error) {
-  static const uint8_t end[PREFIX_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
-  enum status status = reserve_more(writer, out, PREFIX_BYTES, error);
+enum status ipc_writer_metadata(struct ipc_writer *writer, const char *metadata,
+                                struct error *error) {
+  struct buffer copy = BUFFER_EMPTY;
+  int64_t bytes = 0;
+  enum status status = STATUS_OK;
+  if (metadata != NULL) {
+    status = ipc_metadata_size(metadata, &bytes, error);
+    if (status == STATUS_OK) status = buffer_append(&copy, writer->budget, metadata, bytes, error);
+  }
   if (status != STATUS_OK) return status;
-  return buffer_append(out, writer->budget, end, sizeof end, error);
+  buffer_release(&writer->metadata);
+  writer->metadata = copy;
+  return STATUS_OK;
+}
+
+/* ---- the end ------------------------------------------------------------------------- */
+
+static int64_t block_count(const struct ipc_writer *writer, int list) {
+  return writer->blocks[list].size_bytes / (int64_t)sizeof(struct ipc_file_block);
+}
+
+static const struct ipc_file_block *blocks(const struct ipc_writer *writer, int list) {
+  return (const struct ipc_file_block *)writer->blocks[list].data;
+}
+
+enum status ipc_writer_end(struct ipc_writer *writer, struct buffer *out, struct error *error) {
+  static const uint8_t zero[4] = {0};
+  bool is_file = writer->format == IPC_FORMAT_FILE;
+  if (is_file && !writer->has_schema)
+    return error_set(error, STATUS_INTERNAL, "a file's schema is written before its end");
+  int64_t footer_bytes = 0;
+  enum status status = STATUS_OK;
+  if (is_file) {
+    ipc_metadata_footer(&writer->flatbuf, writer->budget, writer->layout,
+                        blocks(writer, DICTIONARY_BLOCKS), block_count(writer, DICTIONARY_BLOCKS),
+                        blocks(writer, BATCH_BLOCKS), block_count(writer, BATCH_BLOCKS));
+    status = flatbuf_status(&writer->flatbuf, error);
+    footer_bytes = writer->flatbuf.bytes.size_bytes + IPC_FILE_TAIL_BYTES;
+  }
+  if (status == STATUS_OK) status = reserve_more(writer, out, PREFIX_BYTES + footer_bytes, error);
+  if (status != STATUS_OK) return status;
+  append(writer, out, continuation, sizeof continuation);
+  append(writer, out, zero, sizeof zero);
+  if (is_file) {
+    int32_t flatbuf_bytes = (int32_t)writer->flatbuf.bytes.size_bytes;
+    append(writer, out, writer->flatbuf.bytes.data, flatbuf_bytes);
+    append(writer, out, &flatbuf_bytes, sizeof flatbuf_bytes);
+    append(writer, out, IPC_FILE_MAGIC, IPC_FILE_MAGIC_BYTES);
+  }
+  return STATUS_OK;
 }
