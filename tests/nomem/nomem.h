@@ -27,12 +27,10 @@ extern struct budget nomem_budget;
 typedef enum status (*nomem_operation)(void *context, struct error *error);
 
 /* Fails the running test when something is not as it must be. Returns how many allocations
- * there were. */
-int64_t nomem_run(const char *what, nomem_operation operation, void *context);
-
-/* As nomem_run, for an operation that can do without some of its memory: a run may end with
- * STATUS_OK too. Use it only where a comment in src/ says what is done instead. */
-int64_t nomem_run_tolerant(const char *what, nomem_operation operation, void *context);
+ * there were. At most `spared_max` of them are such that the operation can do without and end
+ * with STATUS_OK: where somebody asks for less instead, or for no help, as a comment in src/
+ * says; what comes of it must be the same then, which is for the operation to check. */
+int64_t nomem_run(const char *what, nomem_operation operation, void *context, int64_t spared_max);
 
 /* Behind a step that left everything as it was when it failed, so that it may be repeated:
  *
