@@ -26,15 +26,17 @@ enum status arrow_array_check(const struct ArrowSchema *schema, const struct Arr
 
 /* Whether both hold the same values: the same rows, nulls where the other has nulls, floats
  * bit by bit. How they are laid out does not matter: slices, unused bytes, other dictionaries
- * with the same values at the indices, other runs, other views. Both must have passed
- * arrow_array_check. `where` (NULL is allowed) says the field, the row and how they differ. */
+ * with the same values at the indices (a null among them is a null), other runs, other
+ * views. Both must have passed arrow_array_check. `where` (NULL is allowed) says the first row
+ * that differs, the field in it, and what both hold; without memory for the schema's tree the
+ * answer is no, and the status there STATUS_NOMEM. */
 bool arrow_array_equal(const struct ArrowSchema *schema, const struct ArrowArray *left,
                        const struct ArrowArray *right, struct error *where);
 
-/* Rows [offset, offset + rows) of `array` without copying values, as C producers slice:
- * a struct's children are sliced with it, so that its own offset is 0. Takes what `array`
- * holds on STATUS_OK; on failure the caller keeps it. STATUS_INVALID when the rows are not
- * inside; STATUS_NOMEM. */
+/* Rows [offset, offset + rows) of `array` without copying values, as C producers slice: by
+ * its offset; a record batch, a struct without a bitmap of its own, by its children's, so
+ * that its own is 0. Takes what `array` holds on STATUS_OK; on failure the caller keeps it.
+ * STATUS_INVALID when the rows are not inside; STATUS_NOMEM. */
 enum status arrow_array_slice(const struct ArrowSchema *schema, struct ArrowArray *array,
                               int64_t offset, int64_t rows, struct ArrowArray *out,
                               struct error *error) WARN_UNUSED;
