@@ -232,18 +232,26 @@ enum status validate_views(const void *views, const uint8_t *const *data, const 
 
 /* ---- dictionary indices -------------------------------------------------------------------- */
 
-/* The largest index, taken as unsigned, so that negative ones are the largest. */
-#define LARGEST(type)                                                                              \
-  static uint64_t largest_##type(const void *indices, int64_t length) {                            \
+/* Whether all indices, taken as unsigned, are at most `last`. The loops only collect, so that
+ * they become vector instructions; that of 64 bits looks at signs, for `last` has none and few
+ * processors compare vectors of such numbers. */
+#define ALL_WITHIN(type)                                                                           \
+  static bool all_within_##type(const void *indices, int64_t length, type last) {                  \
     const type *values = indices;                                                                  \
     type most = 0;                                                                                 \
     for (int64_t i = 0; i < length; i++) most = values[i] > most ? values[i] : most;               \
-    return most;                                                                                   \
+    return most <= last;                                                                           \
   }
-LARGEST(uint8_t)
-LARGEST(uint16_t)
-LARGEST(uint32_t)
-LARGEST(uint64_t)
+ALL_WITHIN(uint8_t)
+ALL_WITHIN(uint16_t)
+ALL_WITHIN(uint32_t)
+
+static bool all_within_uint64_t(const void *indices, int64_t length, uint64_t last) {
+  const uint64_t *values = indices;
+  uint64_t signs = 0;
+  for (int64_t i = 0; i < length; i++) signs |= values[i] | (last - values[i]);
+  return signs >> 63 == 0;
+}
 
 static int index_bytes(enum arrow_kind kind) {
   switch (kind) {
@@ -257,23 +265,40 @@ static int index_bytes(enum arrow_kind kind) {
   }
 }
 
-static uint64_t largest(const void *indices, int bytes, int64_t length) {
-  switch (bytes) {
-  case 1: return largest_uint8_t(indices, length);
-  case 2: return largest_uint16_t(indices, length);
-  case 4: return largest_uint32_t(indices, length);
-  default: return largest_uint64_t(indices, length);
+static int64_t index_max(enum arrow_kind kind) {
+  switch (kind) {
+  case ARROW_INT8: return INT8_MAX;
+  case ARROW_UINT8: return UINT8_MAX;
+  case ARROW_INT16: return INT16_MAX;
+  case ARROW_UINT16: return UINT16_MAX;
+  case ARROW_INT32: return INT32_MAX;
+  case ARROW_UINT32: return UINT32_MAX;
+  default: return INT64_MAX; /* no dictionary is longer */
+  }
+}
+
+/* Negative indices are past every dictionary when they are taken as unsigned. */
+static bool all_within(const uint8_t *indices, enum arrow_kind kind, int64_t length,
+                       int64_t limit) {
+  int64_t last = limit - 1 < index_max(kind) ? limit - 1 : index_max(kind);
+  if (length == 0) return true;
+  if (last < 0) return false;
+  switch (index_bytes(kind)) {
+  case 1: return all_within_uint8_t(indices, length, (uint8_t)last);
+  case 2: return all_within_uint16_t(indices, length, (uint16_t)last);
+  case 4: return all_within_uint32_t(indices, length, (uint32_t)last);
+  default: return all_within_uint64_t(indices, length, (uint64_t)last);
   }
 }
 
 enum status validate_indices(const void *indices, enum arrow_kind kind, const uint8_t *validity,
                              int64_t length, int64_t limit, struct error *error) {
+  if (all_within(indices, kind, length, limit)) return STATUS_OK;
   int bytes = index_bytes(kind);
-  if (length == 0 || largest(indices, bytes, length) < (uint64_t)limit) return STATUS_OK;
   for (int64_t row = 0; row < length; row++) {
     if (validity != NULL && !bitmap_get(validity, row)) continue;
     const uint8_t *at = (const uint8_t *)indices + row * bytes;
-    if (largest(at, bytes, 1) < (uint64_t)limit) continue;
+    if (all_within(at, kind, 1, limit)) continue;
     return error_set(error, STATUS_INVALID,
                      "the index in row %" PRId64 " is not in its dictionary of %" PRId64 " values",
                      row, limit);
