@@ -35,6 +35,10 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=")
 endif()
 
+# gcc's -O2 makes vector instructions of hardly any loop; checking indices and offsets is
+# twice as fast with them.
+string(REPLACE "-O2" "-O3" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
+
 # assert() stays on in every build: a broken invariant must not go on to write data.
 string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
 string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")

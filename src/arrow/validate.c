@@ -233,8 +233,8 @@ enum status validate_views(const void *views, const uint8_t *const *data, const 
 /* ---- dictionary indices -------------------------------------------------------------------- */
 
 /* Whether all indices, taken as unsigned, are at most `last`. The loops only collect, so that
- * they become vector instructions; that of 64 bits looks at signs, for `last` has none and few
- * processors compare vectors of such numbers. */
+ * they become vector instructions; those of 32 and 64 bits look at the sign that an index has,
+ * or the distance to `last`, for few processors compare vectors of such numbers. */
 #define ALL_WITHIN(type)                                                                           \
   static bool all_within_##type(const void *indices, int64_t length, type last) {                  \
     const type *values = indices;                                                                  \
@@ -246,7 +246,14 @@ ALL_WITHIN(uint8_t)
 ALL_WITHIN(uint16_t)
 ALL_WITHIN(uint32_t)
 
-static bool all_within_uint64_t(const void *indices, int64_t length, uint64_t last) {
+static bool all_within_int32_t(const void *indices, int64_t length, uint32_t last) {
+  const uint32_t *values = indices;
+  uint32_t signs = 0;
+  for (int64_t i = 0; i < length; i++) signs |= values[i] | (last - values[i]);
+  return signs >> 31 == 0;
+}
+
+static bool all_within_int64_t(const void *indices, int64_t length, uint64_t last) {
   const uint64_t *values = indices;
   uint64_t signs = 0;
   for (int64_t i = 0; i < length; i++) signs |= values[i] | (last - values[i]);
@@ -286,8 +293,10 @@ static bool all_within(const uint8_t *indices, enum arrow_kind kind, int64_t len
   switch (index_bytes(kind)) {
   case 1: return all_within_uint8_t(indices, length, (uint8_t)last);
   case 2: return all_within_uint16_t(indices, length, (uint16_t)last);
-  case 4: return all_within_uint32_t(indices, length, (uint32_t)last);
-  default: return all_within_uint64_t(indices, length, (uint64_t)last);
+  case 4:
+    return last <= INT32_MAX ? all_within_int32_t(indices, length, (uint32_t)last)
+                             : all_within_uint32_t(indices, length, (uint32_t)last);
+  default: return all_within_int64_t(indices, length, (uint64_t)last);
   }
 }
 
