@@ -69,7 +69,7 @@ static bool reaches_out(const void *offsets, const void *sizes, int64_t width_by
 
 enum status validate_list_views(const void *offsets, const void *sizes, int64_t width_bytes,
                                 int64_t length, int64_t limit, struct error *error) {
-  if (!reaches_out(offsets, sizes, width_bytes, 0, length, limit)) return STATUS_OK;
+  if (length == 0 || !reaches_out(offsets, sizes, width_bytes, 0, length, limit)) return STATUS_OK;
   int64_t row = 0;
   while (!reaches_out(offsets, sizes, width_bytes, row, 1, limit)) row++;
   return error_set(error, STATUS_INVALID,
@@ -177,53 +177,83 @@ static const uint64_t high_bits = UINT64_C(0x8080808080808080);
 /* What an inline view holds as two numbers: its first 8 bytes, and the other 4. */
 struct inlined {
   uint64_t low;
-  uint32_t high;
+  uint64_t high;
 };
 
 static struct inlined load_inlined(const struct view *view) {
-  struct inlined value;
+  struct inlined value = {0};
   memcpy(&value.low, view->value.inlined, sizeof value.low);
-  memcpy(&value.high, view->value.inlined + sizeof value.low, sizeof value.high);
+  memcpy(&value.high, view->value.inlined + sizeof value.low,
+         sizeof view->value.inlined - sizeof value.low);
   return value;
 }
 
-/* The bytes after the value must be zero, so that equal values have equal views. */
-static bool is_padded(struct inlined value, int32_t bytes) {
-  if (bytes < 8) return value.high == 0 && (bytes == 0 ? value.low : value.low >> (8 * bytes)) == 0;
-  return bytes == VIEW_INLINE_BYTES || value.high >> (8 * (bytes - 8)) == 0;
-}
+/* By the length of an inline view: the bits behind its value, which must be zero, so that equal
+ * values have equal views. */
+static const struct inlined padding[VIEW_INLINE_BYTES + 1] = {
+    {~UINT64_C(0), ~UINT64_C(0)},
+    {~UINT64_C(0) << 8, ~UINT64_C(0)},
+    {~UINT64_C(0) << 16, ~UINT64_C(0)},
+    {~UINT64_C(0) << 24, ~UINT64_C(0)},
+    {~UINT64_C(0) << 32, ~UINT64_C(0)},
+    {~UINT64_C(0) << 40, ~UINT64_C(0)},
+    {~UINT64_C(0) << 48, ~UINT64_C(0)},
+    {~UINT64_C(0) << 56, ~UINT64_C(0)},
+    {0, ~UINT64_C(0)},
+    {0, ~UINT64_C(0) << 8},
+    {0, ~UINT64_C(0) << 16},
+    {0, ~UINT64_C(0) << 24},
+    {0, 0},
+};
+
+struct view_check {
+  const uint8_t *const *data;
+  const int64_t *sizes;
+  int64_t data_count;
+  bool text;          /* values are UTF-8 ... */
+  bool is_ascii_data; /* ... and those in the data buffers surely are */
+};
 
 /* NULL when all is well, or else what is wrong with the view. */
-static const char *view_fault(const struct view *view, const uint8_t *const *data,
-                              const int64_t *sizes, int64_t data_count, bool text) {
-  int32_t bytes = view->size_bytes;
-  if (bytes < 0) return "has a negative length";
-  if (bytes <= VIEW_INLINE_BYTES) {
-    struct inlined value = load_inlined(view);
-    if (!is_padded(value, bytes)) return "is not padded with zeros";
-    if (!text || ((value.low | value.high) & high_bits) == 0) return NULL;
-    return utf8_valid_bytes(view->value.inlined, (size_t)bytes) < (size_t)bytes ? "is not UTF-8"
-                                                                                : NULL;
-  }
+static inline const char *inline_fault(const struct view_check *check, const struct view *view) {
+  size_t bytes = (size_t)view->size_bytes;
+  struct inlined value = load_inlined(view);
+  if (((value.low & padding[bytes].low) | (value.high & padding[bytes].high)) != 0)
+    return "is not padded with zeros";
+  if (!check->text || ((value.low | value.high) & high_bits) == 0) return NULL;
+  return utf8_valid_bytes(view->value.inlined, bytes) < bytes ? "is not UTF-8" : NULL;
+}
+
+static inline const char *away_fault(const struct view_check *check, const struct view *view) {
+  int64_t bytes = view->size_bytes;
   int64_t buffer = view->value.away.buffer;
   int64_t offset = view->value.away.offset;
-  if (buffer < 0 || buffer >= data_count) return "points into a buffer that is not there";
-  if (offset < 0 || offset > sizes[buffer] || bytes > sizes[buffer] - offset)
-    return "points outside its buffer";
-  const uint8_t *value = data[buffer] + offset;
+  if (bytes < 0) return "has a negative length";
+  if (buffer < 0 || buffer >= check->data_count) return "points into a buffer that is not there";
+  if (offset < 0 || offset + bytes > check->sizes[buffer]) return "points outside its buffer";
+  const uint8_t *value = check->data[buffer] + offset;
   if (memcmp(value, view->value.away.prefix, sizeof view->value.away.prefix) != 0)
     return "has a prefix that is not what is there";
-  if (text && utf8_valid_bytes(value, (size_t)bytes) < (size_t)bytes) return "is not UTF-8";
-  return NULL;
+  if (!check->text || check->is_ascii_data) return NULL;
+  return utf8_valid_bytes(value, (size_t)bytes) < (size_t)bytes ? "is not UTF-8" : NULL;
+}
+
+static bool is_ascii_data(const uint8_t *const *data, const int64_t *sizes, int64_t data_count) {
+  for (int64_t i = 0; i < data_count; i++)
+    if (sizes[i] > 0 && !utf8_is_ascii(data[i], (size_t)sizes[i])) return false;
+  return true;
 }
 
 enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
                            int64_t data_count, const uint8_t *validity, int64_t length, bool text,
                            struct error *error) {
+  struct view_check check = {data, sizes, data_count, text, false};
+  check.is_ascii_data = text && is_ascii_data(data, sizes, data_count);
   for (int64_t row = 0; row < length; row++) {
     if (validity != NULL && !bitmap_get(validity, row)) continue;
     const struct view *view = (const struct view *)views + row;
-    const char *fault = view_fault(view, data, sizes, data_count, text);
+    const char *fault = (uint32_t)view->size_bytes <= VIEW_INLINE_BYTES ? inline_fault(&check, view)
+                                                                        : away_fault(&check, view);
     if (fault != NULL)
       return error_set(error, STATUS_INVALID, "the view in row %" PRId64 " %s", row, fault);
   }
