@@ -8,61 +8,13 @@
 #include "arrow/ipc_file.h"
 #include "arrow/ipc_header.h"
 #include "arrow/ipc_numbers.h"
+#include "arrow/ipc_pairs.h"
 #include "arrow/ipc_schema.h"
-#include "base/text.h"
 
 enum {
-  CUSTOM_METADATA = MESSAGE_BODY_LENGTH + 1, /* field of Message */
-  LENGTH_PREFIX_BYTES = 8,                   /* before each compressed buffer */
+  LENGTH_PREFIX_BYTES = 8, /* before each compressed buffer */
   ALIGNMENT_BYTES_MAX = 64,
-  /* Strings of a flatbuffer may be shared: their copies take so many times its size. */
-  STRING_COPIES_MAX = 4,
 };
-
-/* ---- custom metadata ------------------------------------------------------------------- */
-
-static enum status add_sized(struct text *out, const struct fb_string *string,
-                             struct error *error) {
-  int32_t length = (int32_t)string->size_bytes; /* metadata is far below 2 GiB */
-  enum status status = text_add_bytes(out, &length, sizeof length, error);
-  return status == STATUS_OK ? text_add_bytes(out, string->data, (size_t)string->size_bytes, error)
-                             : status;
-}
-
-static enum status add_pair(const struct fb_vector *pairs, int64_t index, struct text *out,
-                            struct error *error) {
-  struct fb_table pair;
-  struct fb_string key = {"", 0};
-  struct fb_string value = {"", 0};
-  enum status status = fb_vector_table(pairs, index, &pair, error);
-  if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_KEY, &key, error);
-  if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_VALUE, &value, error);
-  if (status == STATUS_OK && (int64_t)out->size_bytes + key.size_bytes + value.size_bytes >
-                                 STRING_COPIES_MAX * pairs->size_bytes)
-    status = error_set(error, STATUS_TOO_LARGE,
-                       "its custom metadata, written out, is more than %d times as large as the "
-                       "message",
-                       STRING_COPIES_MAX);
-  if (status == STATUS_OK) status = add_sized(out, &key, error);
-  return status == STATUS_OK ? add_sized(out, &value, error) : status;
-}
-
-static enum status read_custom_metadata(const struct fb_table *message, char **metadata,
-                                        struct error *error) {
-  struct fb_vector pairs;
-  struct text encoded = TEXT_EMPTY;
-  enum status status = fb_vector_field(message, CUSTOM_METADATA, 4, &pairs, error);
-  if (status != STATUS_OK || pairs.count == 0) return status;
-  int32_t count = (int32_t)pairs.count;
-  status = text_add_bytes(&encoded, &count, sizeof count, error);
-  for (int64_t i = 0; i < pairs.count && status == STATUS_OK; i++)
-    status = add_pair(&pairs, i, &encoded, error);
-  if (status == STATUS_OK)
-    *metadata = encoded.data;
-  else
-    text_release(&encoded);
-  return status;
-}
 
 /* ---- schemas --------------------------------------------------------------------------- */
 
@@ -224,7 +176,6 @@ static enum status describe(const struct ipc_message *message, const struct ipc_
       [IPC_HEADER_BATCH] = IPC_MESSAGE_BATCH,
   };
   struct ipc_header header;
-  struct fb_table table;
   enum status status = ipc_header_read(&message->metadata, &header, error);
   if (status != STATUS_OK) return status;
   description->kind = kinds[header.type];
@@ -232,8 +183,9 @@ static enum status describe(const struct ipc_message *message, const struct ipc_
   if (header.body_bytes > message->body.size_bytes)
     return error_set(error, STATUS_INVALID, "its body has %" PRId64 " bytes and says %" PRId64,
                      message->body.size_bytes, header.body_bytes);
-  status = fb_root(message->metadata.data, message->metadata.size_bytes, &table, error);
-  if (status == STATUS_OK) status = read_custom_metadata(&table, &description->metadata, error);
+  struct ipc_copies copies = ipc_copies_of(&header.message);
+  status =
+      ipc_pairs_read(&header.message, MESSAGE_METADATA, &copies, &description->metadata, error);
   if (status != STATUS_OK) return status;
   if (header.type == IPC_HEADER_SCHEMA) return describe_schema(&header, description, error);
   if (header.type == IPC_HEADER_DICTIONARY)

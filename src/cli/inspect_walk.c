@@ -451,20 +451,28 @@ static enum status walk_file(struct inspect *inspect, const struct buffer *bytes
     return status == STATUS_OK ? keep(inspect, described, footer_at, &described_why) : status;
   }
   status = keep(inspect, opened, footer_at, &why);
-  if (status == STATUS_OK) status = walk_stream(inspect, bytes, FILE_HEAD_BYTES, true, error);
-  inspect->salvage.done = true;
+  inspect->salvage.done = bytes->size_bytes >= FILE_HEAD_BYTES;
+  if (status != STATUS_OK || !inspect->salvage.done) return status;
+  status = walk_stream(inspect, bytes, FILE_HEAD_BYTES, true, error);
   inspect->salvage.batches = inspect->totals.batches;
   inspect->salvage.end_bytes = inspect->end_bytes;
   return status;
+}
+
+/* A stream that ended well must have begun. */
+static enum status check_begun(struct inspect *inspect) {
+  struct error why = {.status = STATUS_OK};
+  if (inspect->totals.messages > 0) return STATUS_OK;
+  return keep(inspect, error_set(&why, STATUS_INVALID, "the stream has no schema"), 0, &why);
 }
 
 enum status inspect_mapped(struct inspect *inspect, const struct buffer *bytes,
                            struct error *error) {
   inspect->size_bytes = bytes->size_bytes;
   inspect->is_file = ipc_file_magic(bytes->data, bytes->size_bytes);
-  return inspect->is_file && bytes->size_bytes >= FILE_HEAD_BYTES
-             ? walk_file(inspect, bytes, error)
-             : walk_stream(inspect, bytes, 0, false, error);
+  enum status status = inspect->is_file ? walk_file(inspect, bytes, error)
+                                        : walk_stream(inspect, bytes, 0, false, error);
+  return status == STATUS_OK ? check_begun(inspect) : status;
 }
 
 /* ---- a stream as it comes --------------------------------------------------------------------- */
@@ -543,6 +551,7 @@ enum status inspect_piped(struct inspect *inspect, int file, const uint8_t *head
   bool stop = false;
   while (status == STATUS_OK && !stop)
     status = pipe_some(&piping, file, &head, &head_bytes, &stop, error);
+  if (status == STATUS_OK) status = check_begun(inspect);
   if (inspect->problem.status != STATUS_OK) guess(inspect, first, (int64_t)first_bytes);
   ipc_framer_free(piping.framer);
   return status;
