@@ -1,17 +1,11 @@
 /* The public API (include/arrowport/arrowport.h) over the house's own functions. */
 #include "arrowport/arrowport.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arrowport_version.h"
 #include "pipeline/pipeline.h"
-
-/* One table serves both: the public numbers are the house's own. */
-_Static_assert((int)ARROWPORT_INVALID == (int)STATUS_INVALID, "status numbers differ");
-_Static_assert((int)ARROWPORT_UNKNOWN == (int)STATUS_UNKNOWN, "status numbers differ");
-_Static_assert((int)ARROWPORT_INTERNAL == (int)STATUS_INTERNAL, "status numbers differ");
+#include "source/public.h"
 
 const char *arrowport_version(void) { return ARROWPORT_VERSION; }
 
@@ -39,9 +33,8 @@ static enum status open_sink(const struct arrowport_load_options *options, struc
 static enum status load(struct ArrowArrayStream *stream,
                         const struct arrowport_load_options *options, struct load_result *result,
                         struct error *error) {
-  if (options->struct_size < sizeof *options || options->sink == NULL || options->table == NULL)
-    return error_set(error, STATUS_INVALID,
-                     "struct_size, sink and table must be set in arrowport_load_options");
+  if (options->sink == NULL || options->table == NULL)
+    return error_set(error, STATUS_INVALID, "sink and table must be set in arrowport_load_options");
   struct source *source = NULL;
   struct sink *sink = NULL;
   struct pipeline_target target = {.mode = SINK_APPEND, .create_table = !options->must_exist};
@@ -62,11 +55,13 @@ enum arrowport_status arrowport_load(struct ArrowArrayStream *stream,
                                      struct arrowport_error *error) {
   struct load_result loaded = {.version = -1};
   struct error why = {.status = STATUS_OK};
-  enum status status = load(stream, options, &loaded, &why);
-  if (stream->release != NULL) stream->release(stream);
+  struct arrowport_load_options own;
+  enum status status = public_need(stream, "stream", &why);
+  if (status == STATUS_OK)
+    status = public_options(options, "arrowport_load", &own, sizeof own, &why);
+  if (status == STATUS_OK) status = load(stream, &own, &loaded, &why);
+  if (stream != NULL && stream->release != NULL) stream->release(stream);
   if (status == STATUS_OK && result != NULL)
     *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version};
-  if (error != NULL)
-    snprintf(error->text, sizeof error->text, "%s", status == STATUS_OK ? "" : why.text);
-  return (enum arrowport_status)status;
+  return public_status(status, &why, error);
 }

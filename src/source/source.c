@@ -1,11 +1,7 @@
 #include "source/source.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "arrow/ipc.h"
 #include "source/private.h"
 
 static const struct source_type *const types[] = {&SOURCE_IPC_FILE, &SOURCE_IPC_STREAM};
@@ -32,34 +28,6 @@ enum status source_open(const char *name, const struct config *config, struct bu
   return type->open(config, budget, source, error);
 }
 
-enum status source_open_file(const char *path, int *file, struct error *error) {
-  if (strcmp(path, "-") == 0) {
-    *file = dup(STDIN_FILENO);
-  } else {
-    *file = open(path, O_RDONLY | O_CLOEXEC);
-  }
-  if (*file >= 0) return STATUS_OK;
-  enum status status = errno == ENOENT   ? STATUS_NOT_FOUND
-                       : errno == EACCES ? STATUS_DENIED
-                                         : STATUS_IO;
-  return error_set(error, status, "'%s' cannot be read: %s", path, strerror(errno));
-}
-
-enum status source_open_path(const char *path, struct budget *budget, struct source **source,
-                             struct error *error) {
-  *source = NULL;
-  int file = -1;
-  enum status status = source_open_file(path, &file, error);
-  if (status != STATUS_OK) return status;
-  /* A pipe cannot be looked at without taking from it, and cannot hold a file, which is
-   * read from its end; the stream's own reader says so when it meets one. */
-  uint8_t head[8];
-  ssize_t bytes = pread(file, head, sizeof head, 0);
-  return bytes > 0 && ipc_file_magic(head, bytes)
-             ? source_ipc_file_open(file, path, budget, source, error)
-             : source_ipc_stream_open(file, path, budget, source, error);
-}
-
 void source_close(struct source *source) {
   if (source != NULL) source->type->close(source);
 }
@@ -70,5 +38,15 @@ const struct ArrowSchema *source_schema(struct source *source) {
 
 enum status source_next(struct source *source, struct ArrowArray *batch, struct error *error) {
   batch->release = NULL;
-  return source->type->next(source, batch, error);
+  if (!source->has_failed) {
+    source->error.status = source->type->next(source, batch, &source->error);
+    if (source->error.status == STATUS_OK) return STATUS_OK;
+    source->has_failed = source->error.status != STATUS_BUDGET;
+  }
+  if (error != NULL) *error = source->error;
+  return source->error.status;
+}
+
+const char *source_metadata(struct source *source) {
+  return source->type->metadata == NULL ? NULL : source->type->metadata(source);
 }
