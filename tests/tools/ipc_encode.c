@@ -42,7 +42,8 @@ static enum status read_format(int count, char **arguments, enum encode_format *
 
 int main(int count, char **arguments) {
   struct encoding encoding = {.budget = {.limit_bytes = (int64_t)4 << 30}};
-  struct stream_in in = {&encoding.budget, begin, write_batch, &encoding};
+  struct stream_in in = {
+      .budget = &encoding.budget, .schema = begin, .batch = write_batch, .context = &encoding};
   struct error error = {0};
   enum status status = read_format(count, arguments, &encoding.format, &error);
   if (status == STATUS_OK) status = stream_in_run(&in, &error);

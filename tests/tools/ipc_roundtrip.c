@@ -1,7 +1,7 @@
 /* Reads an Arrow IPC stream or file and writes it again:
  *
  *   ipc_roundtrip [--format stream|file] [--compression none|lz4|zstd] [--level N] [--deltas]
- *                 [--slice ROWS] [--empty] <in >out
+ *                 [--threads N] [--slice ROWS] [--empty] <in >out
  *
  * --deltas sends of a dictionary that has grown what is new; --slice cuts each batch into
  * slices of so many rows and writes those; --empty writes an empty slice behind each batch.
@@ -19,6 +19,7 @@ struct roundtrip {
   struct buffer out;
   int64_t slice_rows; /* 0: batches as they are */
   bool adds_empty;
+  int threads;
 };
 
 static enum status begin(void *context, const struct ArrowSchema *schema, struct error *error) {
@@ -26,6 +27,12 @@ static enum status begin(void *context, const struct ArrowSchema *schema, struct
   enum status status = ipc_writer_new(schema, &trip->options, &trip->budget, &trip->writer, error);
   if (status == STATUS_OK) status = ipc_writer_schema(trip->writer, &trip->out, error);
   return status == STATUS_OK ? stream_in_print(&trip->out, error) : status;
+}
+
+/* What came with the batch goes with what is written next. */
+static enum status pass_metadata(void *context, const char *metadata, struct error *error) {
+  struct roundtrip *trip = context;
+  return ipc_writer_metadata(trip->writer, metadata, error);
 }
 
 static enum status write_slice(struct roundtrip *trip, struct arrow_shared *shared, int64_t start,
@@ -73,6 +80,7 @@ static bool read_argument(struct roundtrip *trip, const char *name, const char *
   if (strcmp(name, "--deltas") == 0) return trip->options.dictionary_deltas = true;
   *taken = 2;
   if (strcmp(name, "--slice") == 0) return (trip->slice_rows = strtol(value, NULL, 10)) > 0;
+  if (strcmp(name, "--threads") == 0) return (trip->threads = (int)strtol(value, NULL, 10)) > 1;
   if (strcmp(name, "--level") == 0) return (trip->options.level = (int)strtol(value, NULL, 10)) > 0;
   if (strcmp(name, "--compression") == 0 && read_word(value, compressions, 3, &index)) {
     trip->options.compression = (enum ipc_compression)index;
@@ -98,13 +106,21 @@ static enum status read_arguments(struct roundtrip *trip, int count, char **argu
 
 int main(int count, char **arguments) {
   struct roundtrip trip = {.budget = {.limit_bytes = (int64_t)4 << 30}};
-  struct stream_in in = {&trip.budget, begin, write_batch, &trip};
+  struct stream_in in = {.budget = &trip.budget,
+                         .schema = begin,
+                         .batch = write_batch,
+                         .metadata = pass_metadata,
+                         .context = &trip};
   struct error error = {0};
   enum status status = read_arguments(&trip, count, arguments, &error);
+  if (status == STATUS_OK && trip.threads > 1)
+    status = workers_new(trip.threads - 1, &in.workers, &error);
+  trip.options.workers = in.workers;
   if (status == STATUS_OK) status = stream_in_run(&in, &error);
   if (status == STATUS_OK) status = ipc_writer_end(trip.writer, &trip.out, &error);
   if (status == STATUS_OK) status = stream_in_print(&trip.out, &error);
   ipc_writer_free(trip.writer);
+  workers_free(in.workers);
   buffer_release(&trip.out);
   if (status == STATUS_OK && trip.budget.used_bytes != 0)
     status = error_set(&error, STATUS_INTERNAL, "%lld bytes were not given back",

@@ -15,7 +15,10 @@ struct stream_in {
   enum status (*schema)(void *context, const struct ArrowSchema *schema, struct error *error);
   /* The batch stays the caller's, unless it is moved away. */
   enum status (*batch)(void *context, struct ArrowArray *batch, struct error *error);
+  /* Before each batch, what its message carries, or NULL; NULL: nobody wants to know. */
+  enum status (*metadata)(void *context, const char *metadata, struct error *error);
   void *context;
+  struct workers *workers; /* that help to expand what is compressed; NULL: none */
 };
 
 static enum status stream_in_message(const struct stream_in *in, struct ipc_decoder *decoder,
@@ -27,7 +30,9 @@ static enum status stream_in_message(const struct stream_in *in, struct ipc_deco
     ipc_message_release(message);
   else if (event == IPC_EVENT_SCHEMA)
     status = in->schema(in->context, ipc_decoder_schema(decoder), error);
-  else if (event == IPC_EVENT_BATCH)
+  else if (event == IPC_EVENT_BATCH && in->metadata != NULL)
+    status = in->metadata(in->context, ipc_decoder_metadata(decoder), error);
+  if (status == STATUS_OK && event == IPC_EVENT_BATCH)
     status = in->batch(in->context, &batch, error);
   arrow_array_release(&batch);
   return status;
