@@ -80,6 +80,7 @@ static enum status decode(struct bench *bench, struct error *error) {
   bench->rows = 0;
   bench->batch_count = 0;
   enum status status = ipc_decoder_new(&limits, &bench->budget, &decoder, error);
+  if (status == STATUS_OK) ipc_decoder_use_workers(decoder, bench->workers);
   while (status == STATUS_OK && frame != IPC_FRAME_END) {
     struct ipc_message message;
     status = ipc_cut(&bench->stream, &limits, false, &at, &message, &frame, error);
