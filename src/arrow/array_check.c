@@ -358,7 +358,8 @@ enum status arrow_array_check(const struct ArrowSchema *schema, const struct Arr
   struct array_root root;
   struct layout *layout = NULL;
   int64_t count = 0;
-  enum status status = layout_new(array_root_schema(&root, schema), NULL, &layout, &count, error);
+  enum status status =
+      layout_new(array_root_schema(&root, schema, false), NULL, &layout, &count, error);
   if (status != STATUS_OK) return status;
   const struct layout *top = root.is_column ? layout->children : layout;
   struct place place = {.layout = top};

@@ -469,7 +469,8 @@ bool arrow_array_equal(const struct ArrowSchema *schema, const struct ArrowArray
               right->length);
     return false;
   }
-  if (layout_new(array_root_schema(&root, schema), NULL, &layout, &count, where) != STATUS_OK)
+  if (layout_new(array_root_schema(&root, schema, false), NULL, &layout, &count, where) !=
+      STATUS_OK)
     return false;
   struct comparing comparing = {0};
   const struct range range = {.left = array_root_array(&root, left, &left_batch),

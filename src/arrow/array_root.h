@@ -23,11 +23,11 @@ struct array_root_batch {
   const void *no_bitmap[1];
 };
 
-/* The struct to walk by: `schema` itself where it is one. */
-static inline const struct ArrowSchema *array_root_schema(struct array_root *root,
-                                                          const struct ArrowSchema *schema) {
+/* The struct to walk by: `schema` itself where it is one, unless it is to be a column too. */
+static inline const struct ArrowSchema *
+array_root_schema(struct array_root *root, const struct ArrowSchema *schema, bool as_column) {
   bool is_struct = schema->format != NULL && strcmp(schema->format, "+s") == 0;
-  root->is_column = !is_struct || schema->dictionary != NULL;
+  root->is_column = as_column || !is_struct || schema->dictionary != NULL;
   if (!root->is_column) return schema;
   root->fields[0] = (struct ArrowSchema *)schema;
   root->schema = (struct ArrowSchema){.format = "+s", .n_children = 1, .children = root->fields};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "arrow/abi.h"
+#include "arrow/grid.h"
 #include "base/buffer.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -83,38 +84,14 @@ enum status cli_config(const struct cli *cli, struct server_config **config,
 enum status cli_write(const void *data, size_t bytes, struct error *error) WARN_UNUSED;
 enum status cli_print(const struct text *text, struct error *error) WARN_UNUSED;
 
-/* "1,234,567" */
-enum { CLI_NUMBER_BYTES = 32 };
-const char *cli_number(int64_t number, char text[CLI_NUMBER_BYTES]);
+/* "1,234,567", as in tables (arrow/grid.h). */
+enum { CLI_NUMBER_BYTES = GRID_NUMBER_BYTES };
+static inline const char *cli_number(int64_t number, char text[CLI_NUMBER_BYTES]) {
+  return grid_number(number, text);
+}
 
-/* A table of text for people: columns aligned to their widest cell, as wide as the
- * terminal at most, control characters made visible. */
-struct grid;
-/* `right[i]`: numbers. STATUS_NOMEM only. */
-enum status grid_new(size_t columns, struct grid **grid, struct error *error) WARN_UNUSED;
-void grid_free(struct grid *grid);
-void grid_align_right(struct grid *grid, size_t column);
-/* The next cell, row by row, the heads first. `bytes` of `data` are copied. */
-enum status grid_add(struct grid *grid, const char *data, size_t bytes,
-                     struct error *error) WARN_UNUSED;
-enum status grid_add_text(struct grid *grid, const char *string,
-                          struct error *error) WARN_UNUSED; /* the same; NULL: nothing in it */
-size_t grid_rows(const struct grid *grid);                  /* without the head */
-/* `width` columns at most; 0: as it comes. */
-enum status grid_print(const struct grid *grid, size_t width, struct text *out,
-                       struct error *error) WARN_UNUSED;
 /* Of the terminal on standard output; 0: it is none. */
 size_t cli_terminal_width(void);
-
-/* Record batches as a grid. */
-struct rows;
-enum status rows_new(const struct ArrowSchema *schema, int64_t rows_max, struct budget *budget,
-                     struct rows **rows, struct error *error) WARN_UNUSED;
-void rows_free(struct rows *rows);
-/* Keeps as many of the batch's rows as there is room for, counts all. */
-enum status rows_add(struct rows *rows, const struct ArrowArray *batch,
-                     struct error *error) WARN_UNUSED;
-enum status rows_print(const struct rows *rows, struct text *out, struct error *error) WARN_UNUSED;
 
 /* ---- the server, seen from here ------------------------------------------------------ */
 

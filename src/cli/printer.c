@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "arrow/encode.h"
+#include "arrow/table.h"
 #include "cli/cli.h"
 
 static const struct {
@@ -40,7 +41,8 @@ enum status format_parse(const char *name, enum format *format, struct error *er
 const char *format_media_type(enum format format) { return formats[format].media_type; }
 
 struct printer {
-  struct rows *rows;
+  bool has_columns; /* CREATE, INSERT and the like have none */
+  struct table *table;
   struct encoder *encoder;
   struct ipc_writer *writer;
   struct buffer out;
@@ -48,7 +50,7 @@ struct printer {
 
 void printer_free(struct printer *printer) {
   if (printer == NULL) return;
-  rows_free(printer->rows);
+  table_free(printer->table);
   encoder_free(printer->encoder);
   ipc_writer_free(printer->writer);
   buffer_release(&printer->out);
@@ -63,8 +65,12 @@ static enum status flush(struct printer *printer, struct error *error) {
 
 static enum status start(struct printer *printer, const struct ArrowSchema *schema,
                          const struct printer_options *options, struct error *error) {
-  if (options->format == FORMAT_TABLE)
-    return rows_new(schema, options->rows_max, options->budget, &printer->rows, error);
+  printer->has_columns = schema->n_children > 0;
+  if (options->format == FORMAT_TABLE) {
+    const struct table_options table = {
+        .rows_max = options->rows_max, .hint = "--rows shows more", .budget = options->budget};
+    return table_new(schema, &table, &printer->table, error);
+  }
   enum status status;
   if (options->format == FORMAT_ARROW) {
     status =
@@ -94,7 +100,7 @@ enum status printer_new(const struct ArrowSchema *schema, const struct printer_o
 
 enum status printer_batch(struct printer *printer, const struct ArrowArray *batch,
                           struct error *error) {
-  if (printer->rows != NULL) return rows_add(printer->rows, batch, error);
+  if (printer->table != NULL) return table_add(printer->table, batch, error);
   enum status status = printer->writer != NULL
                            ? ipc_writer_batch(printer->writer, batch, &printer->out, error)
                            : encoder_batch(printer->encoder, batch, &printer->out, error);
@@ -102,9 +108,11 @@ enum status printer_batch(struct printer *printer, const struct ArrowArray *batc
 }
 
 enum status printer_end(struct printer *printer, struct error *error) {
-  if (printer->rows != NULL) {
+  if (printer->table != NULL) {
     struct text text = TEXT_EMPTY;
-    enum status status = rows_print(printer->rows, &text, error);
+    enum status status = printer->has_columns
+                             ? table_print(printer->table, cli_terminal_width(), &text, error)
+                             : text_add(&text, "done\n", error);
     if (status == STATUS_OK) status = cli_print(&text, error);
     text_release(&text);
     return status;
