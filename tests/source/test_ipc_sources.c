@@ -154,6 +154,7 @@ static void golden_files_are_the_same_from_a_file_and_from_a_stream(void **state
              (int)(strlen(found.gl_pathv[i]) - strlen(".stream")), found.gl_pathv[i]);
     struct outcome stream = read_path(found.gl_pathv[i]);
     struct outcome file = read_path(path);
+    if (stream.status != STATUS_OK) fail_msg("%s: %s", path, stream.error.text);
     assert_int_equal(stream.status, file.status);
     assert_int_equal(stream.rows, file.rows);
     assert_int_equal(stream.batches, file.batches);
@@ -162,7 +163,7 @@ static void golden_files_are_the_same_from_a_file_and_from_a_stream(void **state
       fail_msg("%s differs from its stream", path);
     compared += stream.status == STATUS_OK;
   }
-  assert_int_equal(compared, 35);
+  assert_int_equal(compared, found.gl_pathc); /* and nothing was refused */
   globfree(&found);
 }
 
