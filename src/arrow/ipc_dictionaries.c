@@ -206,6 +206,9 @@ static enum status update_dictionary(struct update *update, const struct layout 
   if (dictionary->sent.is_there && !*replaced)
     status = compare(update, dictionary, array, &change, error);
   if (status != STATUS_OK || change == SAME) return status;
+  /* Not every reader can append to values that have dictionaries themselves. */
+  if (dictionaries->places[layout->dictionary->index].leads && !dictionaries->rules.no_replacements)
+    change = OTHER;
   *replaced = dictionary->sent.is_there && change == OTHER;
   if (*replaced && dictionaries->rules.no_replacements) return refuse(layout, error);
   return send(update, dictionary, array, change == GROWN, error);

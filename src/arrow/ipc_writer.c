@@ -55,6 +55,21 @@ struct ipc_writer {
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
+/* A field of the format has one dictionary; that its values are indices too cannot be said. */
+static enum status check_writable(const struct layout *layout, struct error *error) {
+  enum status status = STATUS_OK;
+  if (layout->dictionary != NULL && layout->dictionary->dictionary != NULL)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "column \"%s\" has a dictionary whose values have a dictionary, which the "
+                     "Arrow IPC format cannot say",
+                     layout_name(layout));
+  for (int64_t i = 0; i < layout->child_count && status == STATUS_OK; i++)
+    status = check_writable(&layout->children[i], error);
+  return layout->dictionary == NULL || status != STATUS_OK
+             ? status
+             : check_writable(layout->dictionary, error);
+}
+
 static enum status writer_init(struct ipc_writer *writer, const struct ArrowSchema *schema,
                                const struct ipc_writer_options *options, struct error *error) {
   int64_t node_count = 0;
@@ -67,6 +82,7 @@ static enum status writer_init(struct ipc_writer *writer, const struct ArrowSche
   enum status status = arrow_schema_copy(schema, &writer->schema, error);
   if (status == STATUS_OK)
     status = layout_new(&writer->schema, NULL, &writer->layout, &node_count, error);
+  if (status == STATUS_OK) status = check_writable(writer->layout, error);
   if (status == STATUS_OK && options->compression != IPC_COMPRESSION_NONE)
     status = compressor_new(options, writer->budget, &writer->body.compressor, error);
   if (status == STATUS_OK)
