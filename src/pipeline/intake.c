@@ -192,6 +192,7 @@ enum status intake_new(const struct intake_options *options, struct intake **int
     free(made);
     return status;
   }
+  ipc_decoder_use_workers(made->decoder, options->workers);
   made->options = *options;
   made->last = &made->first;
   pthread_mutex_init(&made->lock, NULL);
