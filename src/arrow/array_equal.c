@@ -13,14 +13,14 @@
 #include "arrow/array_root.h"
 #include "arrow/array_runs.h"
 #include "arrow/bitmap.h"
+#include "arrow/encode_columns.h"
+#include "arrow/encode_value.h"
 #include "arrow/layout.h"
 
-enum { PLACE_BYTES = 512 };
+enum { PLACE_BYTES = 512, VALUE_BYTES = 64 };
 
-struct comparing {
-  bool names_place; /* a field that differs puts its name before those below it */
-  char place[PLACE_BYTES];
-};
+static const int64_t texts_max_bytes =
+    1 << 20; /* of two values that are shown, before they are cut */
 
 /* Slots of a node in both arrays: `length` from `left_start` and `right_start` on, counted
  * from the offsets of the arrays. */
@@ -30,6 +30,14 @@ struct range {
   int64_t left_start;
   int64_t right_start;
   int64_t length;
+};
+
+/* How a single row that differs is looked at. */
+struct comparing {
+  bool names_place;            /* a field puts its name before those below it */
+  char place[PLACE_BYTES];     /* "'a'.'item'" */
+  const struct layout *layout; /* of the deepest node that differs; NULL: none yet */
+  struct range slot;           /* where it does */
 };
 
 static bool node_equal(struct comparing *comparing, const struct layout *layout,
@@ -96,14 +104,41 @@ static void put_name(struct comparing *comparing, const struct layout *layout) {
            layout_name(layout), below[0] == '\0' ? "" : ".", PLACE_BYTES / 2 - 8, below);
 }
 
+/* The first of the slots that differ. */
+static struct range first_that_differs(struct comparing *comparing, const struct layout *layout,
+                                       const struct range *range) {
+  struct range rest = *range; /* the first one is in it */
+  while (rest.length > 1) {
+    struct range half = rest;
+    half.length = rest.length / 2;
+    if (node_equal(comparing, layout, &half)) {
+      rest.left_start += half.length;
+      rest.right_start += half.length;
+      rest.length -= half.length;
+    } else {
+      rest.length = half.length;
+    }
+  }
+  return rest;
+}
+
 /* Slots of child `child`, counted from the offsets of the children. */
 static bool child_equal(struct comparing *comparing, const struct layout *layout,
                         const struct range *range, int64_t child, int64_t left_start,
                         int64_t right_start, int64_t length) {
-  const struct range slots = {range->left->children[child], range->right->children[child],
-                              left_start, right_start, length};
-  bool same = node_equal(comparing, &layout->children[child], &slots);
-  if (!same && comparing->names_place) put_name(comparing, &layout->children[child]);
+  const struct layout *below = &layout->children[child];
+  struct range slots = {range->left->children[child], range->right->children[child], left_start,
+                        right_start, length};
+  bool names_place = comparing->names_place;
+  comparing->names_place = false;
+  bool same = node_equal(comparing, below, &slots);
+  comparing->names_place = names_place;
+  if (same || !names_place) return same;
+  comparing->names_place = false;
+  slots = first_that_differs(comparing, below, &slots);
+  comparing->names_place = true;
+  same = node_equal(comparing, below, &slots);
+  put_name(comparing, below);
   return same;
 }
 
@@ -415,9 +450,8 @@ static bool slots_equal(struct comparing *comparing, const struct layout *layout
   return true;
 }
 
-static bool node_equal(struct comparing *comparing, const struct layout *layout,
-                       const struct range *range) {
-  if (range->length == 0) return true;
+static bool range_equal(struct comparing *comparing, const struct layout *layout,
+                        const struct range *range) {
   if (layout->type.kind == ARROW_RUN_END_ENCODED) return runs_equal(comparing, layout, range);
   if (layout->dictionary == NULL) return slots_equal(comparing, layout, range);
   /* Equal indices into one dictionary are equal values; others may be, too. */
@@ -427,34 +461,62 @@ static bool node_equal(struct comparing *comparing, const struct layout *layout,
   return looked_up_equal(comparing, layout, range);
 }
 
-/* ---- telling ----------------------------------------------------------------------------- */
-
-/* The first of the rows that differ. */
-static int64_t find_row(struct comparing *comparing, const struct layout *layout,
-                        const struct range *range) {
-  int64_t same = 0;            /* rows before this one are the same */
-  int64_t end = range->length; /* one before this one differs */
-  while (end - same > 1) {
-    int64_t middle = same + (end - same) / 2;
-    const struct range part = {range->left, range->right, same, same, middle - same};
-    if (node_equal(comparing, layout, &part))
-      same = middle;
-    else
-      end = middle;
+static bool node_equal(struct comparing *comparing, const struct layout *layout,
+                       const struct range *range) {
+  if (range->length == 0 || range_equal(comparing, layout, range)) return true;
+  if (comparing->names_place && comparing->layout == NULL) {
+    comparing->layout = layout;
+    comparing->slot = *range;
   }
-  return same;
+  return false;
 }
 
-/* Names the field and the row, and says what is there. */
+/* ---- telling ----------------------------------------------------------------------------- */
+
+/* The value as JSON, cut where it is long. */
+static enum status print_value(struct columns *columns, const struct ArrowArray *batch,
+                               const struct layout *layout, int64_t slot, char text[VALUE_BYTES]) {
+  struct buffer json = BUFFER_EMPTY;
+  struct pen pen;
+  enum status status = columns_bind(columns, batch, NULL);
+  pen_open(&pen, &json, columns->budget);
+  if (status == STATUS_OK) status = value_write(columns, layout, slot, VALUE_JSON, &pen, NULL);
+  pen_close(&pen);
+  if (status == STATUS_OK) {
+    bool is_cut = json.size_bytes >= VALUE_BYTES;
+    int bytes = (int)(is_cut ? VALUE_BYTES - 4 : json.size_bytes);
+    while (is_cut && bytes > 0 && (json.data[bytes] & 0xC0) == 0x80) bytes--;
+    snprintf(text, VALUE_BYTES, "%.*s%s", bytes, (const char *)json.data, is_cut ? "..." : "");
+  }
+  buffer_release(&json);
+  return status;
+}
+
+/* Says which row of `range`, the whole arrays, differs, in which field, and what is there as
+ * far as there is memory for that. */
 static void tell(struct comparing *comparing, const struct layout *layout,
                  const struct range *range, struct error *where) {
-  int64_t row = find_row(comparing, layout, range);
-  const struct range one = {range->left, range->right, row, row, 1};
+  struct range row = first_that_differs(comparing, layout, range);
   comparing->names_place = true;
-  comparing->place[0] = '\0';
-  if (node_equal(comparing, layout, &one)) comparing->place[0] = '\0'; /* cannot be */
-  error_set(where, STATUS_INVALID, "%s%srow %" PRId64 " differs", comparing->place,
-            comparing->place[0] == '\0' ? "" : ": ", row);
+  bool same = node_equal(comparing, layout, &row);
+  assert(!same && comparing->layout != NULL);
+  (void)same;
+  char left[VALUE_BYTES];
+  char right[VALUE_BYTES];
+  struct budget budget = {.limit_bytes = texts_max_bytes};
+  struct columns columns = {0};
+  const struct range *slot = &comparing->slot;
+  enum status status = columns_init(&columns, layout->schema, &budget, NULL);
+  if (status == STATUS_OK)
+    status = print_value(&columns, range->left, comparing->layout, slot->left_start, left);
+  if (status == STATUS_OK)
+    status = print_value(&columns, range->right, comparing->layout, slot->right_start, right);
+  columns_release(&columns);
+  error_set(where, STATUS_INVALID, "row %" PRId64 " differs", row.left_start);
+  if (status == STATUS_OK && strcmp(left, right) != 0)
+    error_set(where, STATUS_INVALID, "row %" PRId64 " differs: %s and %s", row.left_start, left,
+              right);
+  if (comparing->place[0] != '\0') error_at(where, "%s", comparing->place);
 }
 
 bool arrow_array_equal(const struct ArrowSchema *schema, const struct ArrowArray *left,

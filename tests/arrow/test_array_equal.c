@@ -56,7 +56,7 @@ static const struct pair pairs[] = {
     {"another value",
      {"i", "a", .length = 3, .buffers = {NONE, I32(1, 2, 3)}},
      {"i", "a", .length = 3, .buffers = {NONE, I32(1, 2, 4)}},
-     "'a': row 2"},
+     "'a': row 2 differs: 3 and 4"},
     {"other lengths",
      {"i", "a", .length = 3, .buffers = {NONE, I32(1, 2, 3)}},
      {"i", "a", .length = 2, .buffers = {NONE, I32(1, 2)}},
@@ -132,7 +132,7 @@ static const struct pair pairs[] = {
     {"an item",
      {"+L", "a", .length = 2, .buffers = {NONE, I64(0, 2, 4)}, .children = {INTS(1, 2, 3, 4)}},
      {"+L", "a", .length = 2, .buffers = {NONE, I64(0, 2, 4)}, .children = {INTS(1, 2, 3, 5)}},
-     "'a'.'item': row 1"},
+     "'a'.'item': row 1 differs: 4 and 5"},
     {"an empty list is no null",
      {"+l", "a", .length = 1, .buffers = {NONE, I32(0, 0)}, .children = {INTS(1)}},
      {"+l", "a", .length = 1, .null_count = 1, .buffers = {U8(0), I32(0, 0)},
@@ -244,7 +244,7 @@ static const struct pair pairs[] = {
                    NODE{"+l", "values", .length = 3, .buffers = {NONE, I32(0, 0, 2, 4)},
                         .children = {NODE{"+us:3", "u", .length = 4, .buffers = {I8(3, 3, 3, 3)},
                                           .children = {INTS(1, 2, 1, 4)}}}}}},
-     "'a'.'values'.'u'.'item': row 2"},
+     "'a'.'values'.'u'.'item': row 2 differs: 2 and 4"},
 };
 
 static void compare(const struct pair *pair, bool swapped) {
@@ -259,9 +259,15 @@ static void compare(const struct pair *pair, bool swapped) {
   bool same = arrow_array_equal(&schema, &left, &right, NULL);
   if (same != (pair->where == NULL)) fail_msg("%s: %s", pair->what, same ? "equal" : "not equal");
   assert_int_equal(arrow_array_equal(&schema, &left, &right, &where), same);
-  bool is_told = pair->where == NULL || strncmp(where.text, pair->where, strlen(pair->where)) == 0;
-  if (!is_told && !(swapped && strstr(pair->where, "one has") != NULL))
-    fail_msg("%s: \"%s\", not \"%s\"", pair->what, where.text, pair->where);
+  if (!same) { /* the other way round, the values are */
+    const char *values = strstr(pair->where, ": row ");
+    values = values == NULL ? NULL : strstr(values, " differs: ");
+    size_t bytes = strlen(pair->where);
+    if (swapped && values != NULL) bytes = (size_t)(values - pair->where);
+    bool counts_rows = strstr(pair->where, "one has") != NULL;
+    if (strncmp(where.text, pair->where, bytes) != 0 && !(swapped && counts_rows))
+      fail_msg("%s: \"%s\", not \"%s\"", pair->what, where.text, pair->where);
+  }
   arrow_array_release(&left);
   arrow_array_release(&right);
   arrow_schema_release(&schema);
@@ -273,6 +279,46 @@ static void values_are_equal_however_they_lie(void **state) {
     compare(&pairs[i], false);
     compare(&pairs[i], true);
   }
+}
+
+static void expect_message(const struct handmade *left, const struct handmade *right,
+                           const char *want) {
+  struct ArrowSchema schema = handmade_schema(left);
+  struct ArrowArray arrays[2] = {handmade_array(left), handmade_array(right)};
+  struct error where = {0};
+  assert_false(arrow_array_equal(&schema, &arrays[0], &arrays[1], &where));
+  assert_int_equal(where.status, STATUS_INVALID);
+  assert_string_equal(where.text, want);
+  arrow_array_release(&arrays[0]);
+  arrow_array_release(&arrays[1]);
+  arrow_schema_release(&schema);
+}
+
+static void both_values_are_shown(void **state) {
+  (void)state;
+  expect_message(NODE{"+s", "", .length = 2,
+                      .children = {NODE{"u", "word", .length = 2,
+                                        .buffers = {NONE, I32(0, 1, 2), CHARS("ab")}}}},
+                 NODE{"+s", "", .length = 2,
+                      .children = {NODE{"u", "word", .length = 2, .null_count = 1,
+                                        .buffers = {U8(1), I32(0, 1, 2), CHARS("ab")}}}},
+                 "'word': row 1 differs: \"b\" and null");
+  /* Cut between characters. */
+  expect_message(NODE{"u", "a", .length = 1,
+                      .buffers = {NONE, I32(0, 66),
+                                  CHARS("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                        "\xE2\x82\xAC\xE2\x82\xAC"
+                                        "yy")}},
+                 NODE{"u", "a", .length = 1, .buffers = {NONE, I32(0, 1), CHARS("x")}},
+                 "'a': row 0 differs: "
+                 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... and \"x\"");
+  /* Nothing to be seen. */
+  expect_message(NODE{"f", "a", .length = 1, .buffers = {NONE, I32(0x7FC00000)}},
+                 NODE{"f", "a", .length = 1, .buffers = {NONE, I32(0x7FC00001)}},
+                 "'a': row 0 differs");
+  expect_message(NODE{"+s", "point", .length = 2, .null_count = 1, .buffers = {U8(1)},
+                      .children = {INTS(1, 2)}},
+                 NODE{"+s", "point", .length = 2, .children = {INTS(1, 2)}}, "row 1 differs");
 }
 
 /* All offsets of bitmaps to each other, and all places where one bit differs. */
@@ -365,6 +411,7 @@ static void values_between_nulls_are_compared(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_are_equal_however_they_lie),
+      cmocka_unit_test(both_values_are_shown),
       cmocka_unit_test(bitmaps_are_compared_at_any_bit),
       cmocka_unit_test(values_between_nulls_are_compared),
   };
