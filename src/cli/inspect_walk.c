@@ -9,7 +9,11 @@
 #include "arrow/schema.h"
 #include "cli/inspect.h"
 
-enum { FILE_HEAD_BYTES = 8, PREFIX_BYTES = 4 };
+enum {
+  FILE_HEAD_BYTES = 8,
+  PREFIX_BYTES = 4, /* before format 0.15; now twice as many, of which the first are 0xFF */
+  LONG_PREFIX_BYTES = 8
+};
 
 const char *inspect_kind_name(const struct ipc_description *description) {
   switch (description->kind) {
@@ -250,12 +254,12 @@ static enum status take(struct inspect *inspect, struct ipc_message *message, in
 
 /* The length of the end-of-stream marker that lies there; 0: another thing does. */
 static int64_t end_marker(const struct buffer *bytes, int64_t position) {
-  static const uint8_t markers[2][2 * PREFIX_BYTES] = {{0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0},
-                                                       {0, 0, 0, 0}};
+  static const uint8_t markers[2][LONG_PREFIX_BYTES] = {{0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0},
+                                                        {0, 0, 0, 0}};
   int64_t left = bytes->size_bytes - position;
-  if (left >= 2 * PREFIX_BYTES &&
+  if (left >= LONG_PREFIX_BYTES &&
       memcmp(bytes->data + position, markers[0], sizeof markers[0]) == 0)
-    return 2 * PREFIX_BYTES;
+    return LONG_PREFIX_BYTES;
   if (left >= PREFIX_BYTES && memcmp(bytes->data + position, markers[1], PREFIX_BYTES) == 0)
     return PREFIX_BYTES;
   return 0;
@@ -274,8 +278,8 @@ static void note_missing(struct inspect *inspect, const struct buffer *bytes, in
   static const uint8_t continuation[PREFIX_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
   const uint8_t *at = bytes->data + position;
   int64_t left = bytes->size_bytes - position;
-  if (left < 2 * PREFIX_BYTES || inspect->hint[0] != '\0') return;
-  int64_t prefix = memcmp(at, continuation, PREFIX_BYTES) == 0 ? 2 * PREFIX_BYTES : PREFIX_BYTES;
+  if (left < LONG_PREFIX_BYTES || inspect->hint[0] != '\0') return;
+  int64_t prefix = memcmp(at, continuation, PREFIX_BYTES) == 0 ? LONG_PREFIX_BYTES : PREFIX_BYTES;
   const uint8_t *p = at + prefix - PREFIX_BYTES;
   int64_t metadata_bytes =
       (int64_t)p[0] | (int64_t)p[1] << 8 | (int64_t)p[2] << 16 | (int64_t)p[3] << 24;
