@@ -194,12 +194,12 @@ def we_write(data, chance, file=False, metadata=()):
     return ours.write(
         data.schema_address,
         data.batch_addresses,
-        file=file,
+        metadata,
+        format="file" if file else "stream",
         compression=compression,
         level=chance.choice(levels[compression]),
-        deltas=chance.random() < 0.5,
+        dictionary_deltas=chance.random() < 0.5,
         threads=chance.choice((1, 1, 1, 2)),
-        metadata=[cdata.encode_metadata(pairs) for pairs in metadata],
     )
 
 

@@ -67,6 +67,33 @@ _RELEASE_SCHEMA = ctypes.cast(_release_schema, ctypes.c_void_p).value
 _RELEASE_ARRAY = ctypes.cast(_release_array, ctypes.c_void_p).value
 
 
+@Release
+def _return_schema(address):
+    Schema.from_address(address)[S_RELEASE] = 0
+
+
+@Release
+def _return_array(address):
+    Array.from_address(address)[RELEASE] = 0
+
+
+_RETURN_SCHEMA = ctypes.cast(_return_schema, ctypes.c_void_p).value
+_RETURN_ARRAY = ctypes.cast(_return_array, ctypes.c_void_p).value
+
+
+def lend_schema(address, into):
+    """Another struct of what the first one keeps: to release it changes nothing."""
+    lent = Schema.from_address(into)
+    lent[:] = Schema.from_address(address)
+    lent[S_RELEASE] = _RETURN_SCHEMA
+
+
+def lend_array(address, into):
+    lent = Array.from_address(into)
+    lent[:] = Array.from_address(address)
+    lent[RELEASE] = _RETURN_ARRAY
+
+
 def release(released, at):
     """Calls a struct's release callback, if it holds anything."""
     if released[at]:

@@ -1,113 +1,39 @@
-"""Our library (include/arrowport/ipc.h) on the structs of cdata.py: no other library stands
+"""Our library by tests/e2e/c_api.py, on the structs of cdata.py: no other library stands
 between it and the data."""
 
 import ctypes
-import os
-import pathlib
+
+import c_api
 
 from . import cdata
 
-STATUS = {
-    name: number
-    for number, name in enumerate(
-        "OK INVALID SCHEMA NOT_FOUND DENIED CONFLICT BUDGET UNAVAILABLE UNKNOWN UNSUPPORTED "
-        "NOMEM IO TOO_LARGE TIMEOUT CANCELLED INTERNAL".split()
-    )
-}
-NAMES = {number: name for name, number in STATUS.items()}
-COMPRESSIONS = {None: 0, "lz4": 1, "zstd": 2}
+Refused = c_api.ArrowportError
 
 
-class Refused(Exception):
-    """A call that did not return ARROWPORT_OK."""
+class Lent:
+    """Structs that stay their owner's, as c_api.py takes pyarrow's schemas, batches and
+    arrays: by what it calls to export them."""
 
-    def __init__(self, status, text):
-        super().__init__(f"{NAMES.get(status, status)}: {text}")
-        self.status = NAMES.get(status, status)
+    def __init__(self, schema, array=None):
+        self.schema = schema  # addresses
+        self.array = array
 
-
-class _Error(ctypes.Structure):
-    _fields_ = [("text", ctypes.c_char * 1024)]
-
-
-class _ReaderOptions(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("memory_bytes_max", ctypes.c_int64),
-        ("metadata_bytes_max", ctypes.c_int64),
-        ("body_bytes_max", ctypes.c_int64),
-        ("decoded_bytes_max", ctypes.c_int64),
-        ("threads", ctypes.c_int),
-        ("eos_optional", ctypes.c_bool),
-    ]
-
-
-class _WriterOptions(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("format", ctypes.c_int),
-        ("compression", ctypes.c_int),
-        ("level", ctypes.c_int),
-        ("dictionary_deltas", ctypes.c_bool),
-        ("threads", ctypes.c_int),
-        ("memory_bytes_max", ctypes.c_int64),
-    ]
-
-
-_Read = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-_Write = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-
-
-def path():
-    """The library beside the program under test."""
-    root = pathlib.Path(__file__).resolve().parents[3]
-    program = os.environ.get("ARROWPORT_BIN", str(root / "build" / "release" / "arrowport"))
-    return pathlib.Path(program).resolve().parent / "libarrowport.so"
-
-
-def _load():
-    library = ctypes.CDLL(str(path()))
-    p, i64 = ctypes.c_void_p, ctypes.c_int64
-    for name, result, arguments in (
-        ("reader_open", ctypes.c_int, (_Read, p, p, p, p)),
-        ("reader_open_memory", ctypes.c_int, (p, i64, p, p, p, p, p)),
-        ("reader_schema", ctypes.c_int, (p, p, p)),
-        ("reader_next", ctypes.c_int, (p, p, p)),
-        ("reader_metadata", p, (p,)),
-        ("reader_export", ctypes.c_int, (p, p, p)),
-        ("reader_close", None, (p,)),
-        ("writer_open", ctypes.c_int, (p, _Write, p, p, p, p)),
-        ("writer_write", ctypes.c_int, (p, p, p)),
-        ("writer_metadata", ctypes.c_int, (p, ctypes.c_char_p, p)),
-        ("writer_finish", ctypes.c_int, (p, p)),
-        ("writer_close", None, (p,)),
-        ("array_check", ctypes.c_int, (p, p, ctypes.c_bool, p)),
-        ("array_equal", ctypes.c_bool, (p, p, p, p)),
-        ("array_slice", ctypes.c_int, (p, p, i64, i64, p, p)),
-    ):
-        function = getattr(library, f"arrowport_{name}")
-        function.restype = result
-        function.argtypes = arguments
-    return library
-
-
-_library = _load()
-_error = _Error()
-
-
-def _call(name, *arguments):
-    status = getattr(_library, f"arrowport_{name}")(*arguments, ctypes.addressof(_error))
-    if status:
-        raise Refused(status, _error.text.decode(errors="replace"))
+    def _export_to_c(self, *into):
+        if self.array is None:
+            cdata.lend_schema(self.schema, into[0])
+            return
+        cdata.lend_array(self.array, into[0])
+        if len(into) == 2:
+            cdata.lend_schema(self.schema, into[1])
 
 
 class Received:
-    """What was read. `schema` and `batches` are addresses; release() gives all back."""
+    """What was read, as structs that it owns until release()."""
 
     def __init__(self):
         self._schema = cdata.Schema()
         self._batches = []
-        self.metadata = []  # the custom metadata of each batch
+        self.metadata = []  # the custom metadata of each batch, sorted
 
     @property
     def schema(self):
@@ -118,114 +44,64 @@ class Received:
         return [ctypes.addressof(batch) for batch in self._batches]
 
     def release(self):
-        for batch in self._batches:
-            cdata.release(batch, cdata.RELEASE)
+        for address in self.batches:
+            cdata.release(cdata.Array.from_address(address), cdata.RELEASE)
         cdata.release(self._schema, cdata.S_RELEASE)
 
 
-def _opened(data, steps, options):
-    """(reader, what has to be kept until everything is released)"""
-    reader = ctypes.c_void_p()
-    options = _ReaderOptions(ctypes.sizeof(_ReaderOptions), **options)
+def _reader(data, steps, options):
+    options = {"threads": 1, **options}
     if steps is None:
-        address = ctypes.cast(data, ctypes.c_void_p)
-        _call(
-            "reader_open_memory",
-            *(address, len(data), None, None),
-            ctypes.addressof(options),
-            ctypes.addressof(reader),
-        )
-        return reader, data
+        return c_api.Reader.memory(data, **options)
     at = 0
 
-    @_Read
-    def read(_, into, room):
+    def read(room):
         nonlocal at
         part = data[at : at + min(room, steps)]
-        ctypes.memmove(into, part, len(part))
         at += len(part)
-        return len(part)
+        return part
 
-    _call("reader_open", read, None, ctypes.addressof(options), ctypes.addressof(reader))
-    return reader, read
+    return c_api.Reader.callback(read, **options)
+
+
+def _schema(reader, into):
+    """The schema as it is: `reader.schema` is what pyarrow makes of it."""
+    error = c_api._Error()
+    c_api._must(c_api._reader_schema(reader.handle, into, ctypes.byref(error)), error)
 
 
 def read(data, steps=None, **options):
     """Reads a stream or a file that is in memory, or a stream that comes `steps` bytes at a
-    time. The batches point into `data`, which the caller keeps."""
+    time."""
     received = Received()
-    reader, kept = _opened(data, steps, {"threads": 1, **options})
     try:
-        _call("reader_schema", reader, received.schema)
-        while True:
-            batch = cdata.Array()
-            _call("reader_next", reader, ctypes.addressof(batch))
-            if not batch[cdata.RELEASE]:
-                return received
-            received._batches.append(batch)
-            metadata = _library.arrowport_reader_metadata(reader)
-            received.metadata.append(cdata.decode_metadata(metadata))
+        with _reader(data, steps, options) as reader:
+            _schema(reader, received.schema)
+            while (batch := reader.next_c()) is not None:
+                received._batches.append(batch)
+                received.metadata.append(tuple(sorted((reader.metadata or {}).items())))
+        return received
     except BaseException:
         received.release()
         raise
-    finally:
-        _library.arrowport_reader_close(reader)
-        del kept
 
 
-def export(data, stream, **options):
-    """Opens a reader over `data`, which the caller keeps, and exports it as a C stream."""
-    reader, _ = _opened(data, None, {"threads": 1, **options})
-    try:
-        _call("reader_export", reader, ctypes.addressof(stream))
-    except BaseException:
-        _library.arrowport_reader_close(reader)
-        raise
-
-
-def write(
-    schema, batches, *, file=False, compression=None, level=0, deltas=False, threads=1, metadata=()
-):
-    """The bytes of a stream or a file. `schema` and `batches`: addresses, which stay the
-    caller's; `metadata`: encoded, one for each batch or nothing."""
-    parts = []
-
-    @_Write
-    def collect(_, data, size):
-        parts.append(ctypes.string_at(data, size))
-        return 0
-
-    options = _WriterOptions(
-        *(ctypes.sizeof(_WriterOptions), int(file), COMPRESSIONS[compression], level),
-        *(deltas, threads, 0),
-    )
-    writer = ctypes.c_void_p()
-    _call(
-        "writer_open",
-        *(schema, collect, None, ctypes.addressof(options), ctypes.addressof(writer)),
-    )
-    try:
+def write(schema, batches, metadata=(), **options):
+    """The bytes of a stream or a file. `schema` and `batches`: addresses, whose structs stay
+    the caller's; `metadata`: pairs for each batch, or nothing; options: those of c_api.Writer."""
+    with c_api.Writer(Lent(schema), **options) as writer:
         for number, batch in enumerate(batches):
-            if metadata and metadata[number]:
-                _call("writer_metadata", writer, metadata[number])
-            _call("writer_write", writer, batch)
-        _call("writer_finish", writer)
-    finally:
-        _library.arrowport_writer_close(writer)
-    return b"".join(parts)
+            pairs = dict(metadata[number]) if metadata else None
+            writer.write(Lent(schema, batch), pairs or None)
+        writer.finish()
+        return writer.bytes()
 
 
 def check(schema, array, full=True):
-    _call("array_check", schema, array, full)
+    c_api.check(Lent(schema, array), full)
 
 
 def equal(schema, left, right):
     """Where they differ; an empty text when they do not."""
-    _error.text = b""
-    if _library.arrowport_array_equal(schema, left, right, ctypes.addressof(_error)):
-        return ""
-    return _error.text.decode(errors="replace") or "they differ, and nothing says where"
-
-
-def slice(schema, array, offset, rows, out):
-    _call("array_slice", schema, array, offset, rows, out)
+    same, where = c_api.equal(Lent(schema, left), Lent(schema, right))
+    return "" if same else where or "they differ, and nothing says where"

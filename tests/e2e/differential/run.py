@@ -62,6 +62,8 @@ def draw_kind(chance):
 
 def run_case(seed, kind=None):
     """One case; its kind. Raises what it raises."""
+    import c_api
+
     from . import cases, cdata
 
     chance = random.Random(seed)
@@ -73,11 +75,13 @@ def run_case(seed, kind=None):
         assert not cdata.FAULTS, cdata.FAULTS
         leaked = len(cdata.LIVE) - live
         assert not leaked, f"{leaked} structs were never released"
+        assert not c_api.held, "bytes that were read from were never released"
     except BaseException as error:
         error.add_note(f"kind {kind}, seed {seed}")
         raise
     finally:
         cdata.FAULTS.clear()
+        c_api.held.clear()
     return kind
 
 
