@@ -14,6 +14,8 @@ enum {
   VALUE_SHOWN_BYTES = 120, /* of a value of metadata */
   NAME_SHOWN_BYTES = 100,
   TYPE_SHOWN_BYTES = 160,
+  TREE_COLUMNS = 4,
+  METADATA_COLUMNS = 3
 };
 
 static const char EXTENSION_NAME[] = "ARROW:extension:name";
@@ -70,9 +72,14 @@ static enum status add_cut(struct grid *grid, const char *data, size_t bytes, si
 }
 
 /* Appends a grid, and an empty line before it. */
-static enum status add_grid(const struct grid *grid, struct text *out, struct error *error) {
-  enum status status = text_add(out, "\n", error);
-  return status == STATUS_OK ? grid_print(grid, cli_terminal_width(), out, error) : status;
+static enum status add_grid(struct grid *grid, size_t columns, struct text *out,
+                            struct error *error) {
+  size_t shown = columns;
+  enum status status = grid_fit(grid, cli_terminal_width(), &shown, error);
+  if (status == STATUS_OK) status = text_add(out, "\n", error);
+  if (status == STATUS_OK) status = grid_print(grid, cli_terminal_width(), out, error);
+  if (status != STATUS_OK || shown == columns) return status;
+  return text_add_format(out, error, "(%zu more columns, for a wider terminal)\n", columns - shown);
 }
 
 /* Text of the input in a line of its own. */
@@ -83,10 +90,10 @@ static enum status add_line(struct text *out, const char *before, const char *li
   enum status status = grid_new(1, &grid, error);
   if (status == STATUS_OK) status = grid_add_text(grid, line, error);
   if (status == STATUS_OK) status = grid_print(grid, 0, &visible, error);
+  if (status == STATUS_OK) status = text_add(out, before, error);
   if (status == STATUS_OK) {
     size_t bytes = strcspn(text_get(&visible), "\n"); /* without the rule below a head */
-    status = text_add(out, before, error);
-    if (status == STATUS_OK) status = text_add_bytes(out, text_get(&visible), bytes, error);
+    status = text_add_bytes(out, text_get(&visible), bytes, error);
   }
   if (status == STATUS_OK) status = text_add(out, "\n", error);
   grid_free(grid);
@@ -230,18 +237,18 @@ static enum status add_field(struct tree *tree, const struct ArrowSchema *field,
 
 static enum status add_schema(struct text_report *report, const struct inspect *inspect,
                               struct text *out, struct error *error) {
-  static const char *const heads[] = {"field", "type", "nullable", "about"};
+  static const char *const heads[TREE_COLUMNS] = {"field", "type", "nullable", "about"};
   struct tree tree = {.report = report,
                       .ids = inspect->schema.dictionary_ids,
                       .ids_left = inspect->schema.dictionary_count,
                       .shown_max = inspect->options.fields_max};
-  enum status status = grid_new(4, &tree.grid, error);
-  for (size_t i = 0; i < 4 && status == STATUS_OK; i++)
+  enum status status = grid_new(TREE_COLUMNS, &tree.grid, error);
+  for (size_t i = 0; i < TREE_COLUMNS && status == STATUS_OK; i++)
     status = grid_add_text(tree.grid, heads[i], error);
   if (status == STATUS_OK)
     status = add_metadata(report, "(schema)", inspect->schema.schema.metadata, error);
   if (status == STATUS_OK) status = add_fields(&tree, &inspect->schema.schema, 0, "", error);
-  if (status == STATUS_OK) status = add_grid(tree.grid, out, error);
+  if (status == STATUS_OK) status = add_grid(tree.grid, TREE_COLUMNS, out, error);
   if (status == STATUS_OK && tree.skipped > 0)
     status =
         text_add_format(out, error, "(%" PRId64 " more fields; --all lists them)\n", tree.skipped);
@@ -285,9 +292,10 @@ static enum status print_schema(struct text_report *report, const struct inspect
 
 /* ---- messages --------------------------------------------------------------------------- */
 
-static const char *const message_heads[] = {"#",       "message", "at byte",      "metadata",
-                                            "body",    "codec",   "uncompressed", "rows",
-                                            "buffers", "aligned", "checked"};
+/* What matters most comes first: a narrow terminal leaves the last ones out. */
+static const char *const message_heads[] = {"#",        "message", "checked", "at byte",
+                                            "metadata", "body",    "rows",    "uncompressed",
+                                            "codec",    "buffers", "aligned"};
 enum { MESSAGE_COLUMNS = sizeof message_heads / sizeof message_heads[0] };
 
 static enum status add_kind(struct grid *grid, const struct inspect_message *message,
@@ -302,6 +310,11 @@ static enum status add_kind(struct grid *grid, const struct inspect_message *mes
   return grid_add_text(grid, kind, error);
 }
 
+/* A number, or nothing for a message that has none. */
+static enum status add_if(struct grid *grid, bool has, int64_t number, struct error *error) {
+  return has ? add_number(grid, number, error) : grid_add_text(grid, "", error);
+}
+
 static enum status add_message(struct grid *grid, const struct inspect_message *message,
                                struct error *error) {
   static const char *const verdicts[] = {
@@ -312,24 +325,17 @@ static enum status add_message(struct grid *grid, const struct inspect_message *
   bool compressed = description->compression != IPC_COMPRESSION_NONE;
   enum status status = add_number(grid, message->index, error);
   if (status == STATUS_OK) status = add_kind(grid, message, error);
+  if (status == STATUS_OK) status = grid_add_text(grid, verdicts[message->verdict], error);
   if (status == STATUS_OK) status = add_number(grid, message->offset_bytes, error);
   if (status == STATUS_OK) status = add_number(grid, description->metadata_bytes, error);
   if (status == STATUS_OK) status = add_number(grid, description->body_bytes, error);
+  if (status == STATUS_OK) status = add_if(grid, has_body, description->rows, error);
+  if (status == STATUS_OK) status = add_if(grid, compressed, description->expanded_bytes, error);
   if (status == STATUS_OK)
     status =
         grid_add_text(grid, compressed ? inspect_codec_name(description->compression) : "", error);
-  if (status == STATUS_OK)
-    status = compressed ? add_number(grid, description->expanded_bytes, error)
-                        : grid_add_text(grid, "", error);
-  if (status == STATUS_OK)
-    status = has_body ? add_number(grid, description->rows, error) : grid_add_text(grid, "", error);
-  if (status == STATUS_OK)
-    status = has_body ? add_number(grid, description->buffer_count, error)
-                      : grid_add_text(grid, "", error);
-  if (status == STATUS_OK)
-    status = has_body ? add_number(grid, description->alignment_bytes, error)
-                      : grid_add_text(grid, "", error);
-  return status == STATUS_OK ? grid_add_text(grid, verdicts[message->verdict], error) : status;
+  if (status == STATUS_OK) status = add_if(grid, has_body, description->buffer_count, error);
+  return status == STATUS_OK ? add_if(grid, has_body, description->alignment_bytes, error) : status;
 }
 
 static enum status text_message(struct inspect_report *base, const struct inspect *inspect,
@@ -445,12 +451,12 @@ static enum status text_end(struct inspect_report *base, const struct inspect *i
   enum status status = STATUS_OK;
   if (!report->has_schema) status = print_schema(report, inspect, error);
   if (status == STATUS_OK && grid_rows(report->messages) > 0)
-    status = add_grid(report->messages, &out, error);
+    status = add_grid(report->messages, MESSAGE_COLUMNS, &out, error);
   if (status == STATUS_OK && left > 0)
     status = text_add_format(&out, error, "(%" PRId64 " more messages; --all lists them)\n", left);
   if (status == STATUS_OK) status = add_metadata(report, "(footer)", inspect->file.metadata, error);
   if (status == STATUS_OK && grid_rows(report->metadata) > 0)
-    status = add_grid(report->metadata, &out, error);
+    status = add_grid(report->metadata, METADATA_COLUMNS, &out, error);
   if (status == STATUS_OK) status = add_totals(inspect, &out, error);
   if (status == STATUS_OK && inspect->note[0] != '\0')
     status = add_line(&out, "\nNote: ", inspect->note, error);
@@ -471,16 +477,16 @@ static const struct inspect_report_type type = {
     .message = text_message, .end = text_end, .free = text_free};
 
 enum status inspect_text_new(struct inspect_report **report, struct error *error) {
-  static const char *const metadata_heads[] = {"metadata of", "key", "value"};
-  static const size_t numbers[] = {0, 2, 3, 4, 6, 7, 8, 9};
+  static const char *const metadata_heads[METADATA_COLUMNS] = {"metadata of", "key", "value"};
+  static const size_t numbers[] = {0, 3, 4, 5, 6, 7, 9, 10};
   struct text_report *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a report");
   made->report.type = &type;
   enum status status = grid_new(MESSAGE_COLUMNS, &made->messages, error);
   for (size_t i = 0; i < MESSAGE_COLUMNS && status == STATUS_OK; i++)
     status = grid_add_text(made->messages, message_heads[i], error);
-  if (status == STATUS_OK) status = grid_new(3, &made->metadata, error);
-  for (size_t i = 0; i < 3 && status == STATUS_OK; i++)
+  if (status == STATUS_OK) status = grid_new(METADATA_COLUMNS, &made->metadata, error);
+  for (size_t i = 0; i < METADATA_COLUMNS && status == STATUS_OK; i++)
     status = grid_add_text(made->metadata, metadata_heads[i], error);
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == STATUS_OK; i++)
     grid_align_right(made->messages, numbers[i]);

@@ -11,6 +11,7 @@ import subprocess
 import pyarrow as pa
 import pytest
 from arrow_tools import GOLDEN
+from test_cli import on_terminal
 
 from server import ROOT, binary, environment, run
 
@@ -353,6 +354,15 @@ def test_many_messages_and_fields_are_listed_in_part(tmp_path):
     assert whole(path, tmp_path)["messages_listed"] == 41
     few = whole(path, tmp_path, "--messages", 3)
     assert len(few["messages"]) == few["messages_listed"] == 3 and few["totals"]["batches"] == 40
+
+
+def test_a_report_fits_the_terminal(tmp_path):
+    path = write(tmp_path / "a", [batch_of(10)], SCHEMA, "stream", [{"k": "v" * 5000}])
+    code, text = on_terminal("inspect", path, cwd=tmp_path, columns=70)
+    assert code == 0 and "more columns, for a wider terminal)" in text
+    tables = [line for line in text.splitlines() if " | " in line or "-+-" in line]
+    assert len(tables) > 10 and max(map(len, tables)) <= 70
+    assert any(line.startswith("2 | batch ") and "| good " in line for line in tables), text
 
 
 def test_nothing_of_the_input_reaches_the_terminal_as_a_control(tmp_path):
