@@ -413,7 +413,8 @@ static bool same_slot(const json_t *column, const struct arrow_type *type,
   if (!layout_is_bytes(type->kind)) return same_value(wanted, type, array, row);
   int64_t from = layout_offset(array->buffers[1], offset_bytes, row);
   int64_t to = layout_offset(array->buffers[1], offset_bytes, row + 1);
-  return same_bytes(wanted, type, (const uint8_t *)array->buffers[2] + from, to - from);
+  const uint8_t *data = array->buffers[2]; /* NULL where all values are empty */
+  return same_bytes(wanted, type, from == to ? NULL : data + from, to - from);
 }
 
 static void check_values(struct place place, const json_t *column, const struct arrow_type *type,
