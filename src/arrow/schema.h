@@ -111,7 +111,8 @@ enum status arrow_shared_slice(struct arrow_shared *shared, int64_t offset, int6
                                struct ArrowArray *out, struct error *error) WARN_UNUSED;
 void arrow_shared_release(struct arrow_shared *shared);
 
-/* Bytes that the array's values take (buffers as far as its rows use them). */
+/* Bytes that the array's values take: buffers as far as its rows use them; the children of
+ * list views, dense unions and runs, whose slots lie anywhere, as a whole. */
 int64_t arrow_array_bytes(const struct ArrowSchema *schema, const struct ArrowArray *array);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "arrow/bitmap.h"
 #include "arrow/layout.h"
 #include "arrow/schema.h"
 #include "arrow/tree.h"
@@ -69,39 +70,53 @@ enum status arrow_shared_slice(struct arrow_shared *shared, int64_t offset, int6
 
 /* ---- sizes ---------------------------------------------------------------------------- */
 
-static int64_t bits_to_bytes(int64_t bits) { return (bits + 7) / 8; }
+/* What the slots [first, first + length) have in the node's own buffers. */
+static int64_t own_bytes(const struct arrow_type *type, const struct ArrowArray *array,
+                         int64_t first, int64_t length) {
+  enum arrow_kind kind = type->kind;
+  int64_t bytes = layout_has_validity(kind) && array->buffers[0] != NULL ? bitmap_bytes(length) : 0;
+  int64_t offset_bytes = layout_offset_bytes(kind);
+  if (offset_bytes > 0) bytes += (length + 1) * offset_bytes;
+  if (layout_is_bytes(kind))
+    bytes += layout_offset(array->buffers[1], offset_bytes, first + length) -
+             layout_offset(array->buffers[1], offset_bytes, first);
+  if (kind == ARROW_BOOL) bytes += bitmap_bytes(length);
+  if (layout_is_fixed(type)) bytes += length * layout_value_bytes(type);
+  if (layout_is_list_view(kind)) bytes += 2 * length * layout_list_view_bytes(kind);
+  if (layout_is_union(kind)) bytes += length * (kind == ARROW_DENSE_UNION ? 5 : 1);
+  if (!layout_is_view(kind)) return bytes;
+  const int32_t *views = array->buffers[1];
+  for (int64_t i = first; i < first + length; i++) {
+    int32_t view_bytes = views[i * (VIEW_BYTES / 4)];
+    bytes += VIEW_BYTES + (view_bytes > VIEW_INLINE_BYTES ? view_bytes : 0);
+  }
+  return bytes;
+}
 
 static int64_t node_bytes(const struct ArrowSchema *schema, const struct ArrowArray *array,
                           int64_t start, int64_t length) {
   struct arrow_type type;
   if (length == 0 || arrow_type_parse(schema->format, &type, NULL) != STATUS_OK) return 0;
   int64_t first = array->offset + start;
-  int64_t bytes = array->n_buffers > 0 && array->buffers[0] != NULL ? bits_to_bytes(length) : 0;
-  int64_t offset_bytes = layout_offset_bytes(type.kind);
-  int64_t item_start = start;
+  int64_t bytes = own_bytes(&type, array, first, length);
+  /* Slots of list views, dense unions and runs are anywhere in their children. */
+  bool is_whole = layout_is_list_view(type.kind) || type.kind == ARROW_DENSE_UNION ||
+                  type.kind == ARROW_RUN_END_ENCODED;
+  int64_t item_start = first;
   int64_t item_length = length;
-  if (offset_bytes > 0) {
-    const void *offsets = array->buffers[1];
-    item_start = layout_offset(offsets, offset_bytes, first);
-    item_length = layout_offset(offsets, offset_bytes, first + length) - item_start;
-    bytes += (length + 1) * offset_bytes;
-    if (layout_is_bytes(type.kind)) bytes += item_length;
+  if (layout_is_list(type.kind)) {
+    int64_t offset_bytes = layout_offset_bytes(type.kind);
+    item_start = layout_offset(array->buffers[1], offset_bytes, first);
+    item_length = layout_offset(array->buffers[1], offset_bytes, first + length) - item_start;
   } else if (type.kind == ARROW_FIXED_SIZE_LIST) {
     item_start = first * type.fixed_size;
     item_length = length * type.fixed_size;
-  } else if (type.kind == ARROW_STRUCT) {
-    item_start = first;
-  } else if (layout_is_view(type.kind)) {
-    const int32_t *views = array->buffers[1];
-    for (int64_t i = first; i < first + length; i++) {
-      int32_t view_bytes = views[i * (VIEW_BYTES / 4)];
-      bytes += VIEW_BYTES + (view_bytes > VIEW_INLINE_BYTES ? view_bytes : 0);
-    }
-  } else {
-    bytes += type.kind == ARROW_BOOL ? bits_to_bytes(length) : length * layout_value_bytes(&type);
   }
-  for (int64_t i = 0; i < array->n_children; i++)
-    bytes += node_bytes(schema->children[i], array->children[i], item_start, item_length);
+  for (int64_t i = 0; i < array->n_children; i++) {
+    const struct ArrowArray *child = array->children[i];
+    bytes += is_whole ? node_bytes(schema->children[i], child, 0, child->length)
+                      : node_bytes(schema->children[i], child, item_start, item_length);
+  }
   if (array->dictionary != NULL)
     bytes += node_bytes(schema->dictionary, array->dictionary, 0, array->dictionary->length);
   return bytes;

@@ -345,6 +345,48 @@ static void the_bytes_of_views_are_views_and_what_they_point_to(void **state) {
   arrow_schema_release(&schema);
 }
 
+/* Their slots lie anywhere in their children, which may be shorter than they are. */
+static void the_bytes_of_what_points_anywhere_are_those_of_whole_children(void **state) {
+  (void)state;
+  struct ArrowSchema item = {.format = "u", .name = "item"};
+  struct ArrowSchema ends_schema = {.format = "i", .name = "run_ends"};
+  struct ArrowSchema *items[] = {&item};
+  struct ArrowSchema *runs[] = {&ends_schema, &item};
+  static const int32_t offsets[] = {0, 2};
+  static const int32_t zeros[3];
+  static const int32_t run_ends[] = {3};
+  static const int8_t type_ids[3];
+  const void *text[] = {NULL, offsets, "ab"};
+  const void *none[] = {NULL, NULL, NULL};
+  const void *lists[] = {NULL, zeros, zeros};
+  const void *slots[] = {type_ids, zeros};
+  const void *ends[] = {NULL, run_ends};
+  struct ArrowArray empty = {.n_buffers = 3, .buffers = none};
+  struct ArrowArray one = {.length = 1, .n_buffers = 3, .buffers = text};
+  struct ArrowArray end = {.length = 1, .n_buffers = 2, .buffers = ends};
+  struct ArrowArray *of_empty[] = {&empty};
+  struct ArrowArray *of_one[] = {&one};
+  struct ArrowArray *of_runs[] = {&end, &one};
+  int64_t one_bytes = 2 * 4 + 2;
+  const struct {
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    int64_t bytes;
+  } cases[] = {
+      {{.format = "+vl", .n_children = 1, .children = items},
+       {.length = 3, .n_buffers = 3, .buffers = lists, .n_children = 1, .children = of_empty},
+       3 * 2 * 4},
+      {{.format = "+ud:0", .n_children = 1, .children = items},
+       {.length = 3, .n_buffers = 2, .buffers = slots, .n_children = 1, .children = of_one},
+       3 * 5 + one_bytes},
+      {{.format = "+r", .n_children = 2, .children = runs},
+       {.length = 3, .n_children = 2, .children = of_runs},
+       4 + one_bytes},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    assert_int_equal(arrow_array_bytes(&cases[i].schema, &cases[i].array), cases[i].bytes);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(formats_are_printed_as_people_write_types),
@@ -359,6 +401,7 @@ int main(void) {
       cmocka_unit_test(a_child_of_a_slice_keeps_the_array_alive),
       cmocka_unit_test(the_bytes_of_an_array_are_those_that_its_rows_use),
       cmocka_unit_test(the_bytes_of_views_are_views_and_what_they_point_to),
+      cmocka_unit_test(the_bytes_of_what_points_anywhere_are_those_of_whole_children),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
