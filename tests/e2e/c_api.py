@@ -114,9 +114,7 @@ def _function(name, *arguments, result=ctypes.c_int):
 _status_name = _function("status_name", ctypes.c_int, result=ctypes.c_char_p)
 _reader_open = _function("reader_open", _READ, *[_POINTER] * 4)
 _reader_open_path = _function("reader_open_path", ctypes.c_char_p, *[_POINTER] * 3)
-_reader_open_memory = _function(
-    "reader_open_memory", _POINTER, _INT64, _RELEASE, *[_POINTER] * 4
-)
+_reader_open_memory = _function("reader_open_memory", _POINTER, _INT64, _RELEASE, *[_POINTER] * 4)
 _reader_schema = _function("reader_schema", *[_POINTER] * 3)
 _reader_next = _function("reader_next", *[_POINTER] * 3)
 _reader_metadata = _function("reader_metadata", _POINTER, result=_POINTER)
@@ -442,9 +440,7 @@ def check(value, full=True):
     """Raises ArrowportError when the batch or array is not what its schema says."""
     error = _Error()
     array, schema = _export(value)
-    status = _array_check(
-        ctypes.byref(schema), ctypes.byref(array), full, ctypes.byref(error)
-    )
+    status = _array_check(ctypes.byref(schema), ctypes.byref(array), full, ctypes.byref(error))
     _release(array)
     _release(schema)
     _must(status, error)
