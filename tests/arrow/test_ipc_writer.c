@@ -12,6 +12,7 @@
 #include "arrow/build.h"
 #include "arrow/ipc.h"
 #include "arrow/read_all.h"
+#include "arrow/written.h"
 
 enum { MEMORY_BYTES = 64 << 20 };
 
@@ -62,52 +63,6 @@ static struct ipc_writer *new_writer(const struct ArrowSchema *schema,
   return writer;
 }
 
-/* ---- looking at a stream ----------------------------------------------------------- */
-
-static int64_t little_endian(const uint8_t *at, int bytes) {
-  int64_t value = 0;
-  memcpy(&value, at, (size_t)bytes);
-  return value;
-}
-
-/* Field `field` of the flatbuffer table at `table`, or NULL. */
-static const uint8_t *table_field(const uint8_t *table, int field) {
-  int32_t back;
-  memcpy(&back, table, sizeof back);
-  const uint8_t *vtable = table - back;
-  int64_t offset = little_endian(vtable + 4 + 2 * (int64_t)field, 2);
-  return 4 + 2 * field >= little_endian(vtable, 2) || offset == 0 ? NULL : table + offset;
-}
-
-enum { MESSAGE_HEADER_TYPE = 1, MESSAGE_BODY_LENGTH = 3, MESSAGES_MAX = 16 };
-
-/* The messages' header types (1 schema, 2 dictionary, 3 batch), one a character; "." at
- * the end-of-stream marker. Every message takes a multiple of 64 bytes. */
-static const char *message_types(const struct buffer *stream) {
-  static char types[MESSAGES_MAX + 1];
-  int count = 0;
-  int64_t at = 0;
-  while (at < stream->size_bytes && count < MESSAGES_MAX) {
-    const uint8_t *prefix = stream->data + at;
-    assert_int_equal(little_endian(prefix, 4), UINT32_MAX);
-    int64_t metadata_bytes = little_endian(prefix + 4, 4);
-    if (metadata_bytes == 0) {
-      types[count++] = '.';
-      at += 8;
-      continue;
-    }
-    const uint8_t *message = prefix + 8 + little_endian(prefix + 8, 4);
-    types[count++] = (char)('0' + *table_field(message, MESSAGE_HEADER_TYPE));
-    int64_t body_bytes = little_endian(table_field(message, MESSAGE_BODY_LENGTH), 8);
-    assert_int_equal((8 + metadata_bytes) % 64, 0);
-    assert_int_equal(body_bytes % 64, 0);
-    at += 8 + metadata_bytes + body_bytes;
-  }
-  assert_int_equal(at, stream->size_bytes);
-  types[count] = '\0';
-  return types;
-}
-
 /* ---- tests ------------------------------------------------------------------------- */
 
 static void a_stream_reads_back_as_it_was(void **state) {
@@ -122,7 +77,7 @@ static void a_stream_reads_back_as_it_was(void **state) {
     assert_int_equal(ipc_writer_schema(writer, &stream, NULL), STATUS_OK);
     assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
     assert_int_equal(ipc_writer_end(writer, &stream, NULL), STATUS_OK);
-    assert_string_equal(message_types(&stream), "123.");
+    assert_string_equal(written_messages(&stream), "sdb.");
 
     struct read_all_options options = {0};
     struct read_all all = {0};
@@ -159,7 +114,7 @@ static void dictionaries_are_sent_when_they_change(void **state) {
     arrow_array_release(&batch);
   }
   assert_int_equal(ipc_writer_end(writer, &stream, NULL), STATUS_OK);
-  assert_string_equal(message_types(&stream), "123323323.");
+  assert_string_equal(written_messages(&stream), "sdbbdbbdb.");
   buffer_release(&stream);
   ipc_writer_free(writer);
   arrow_schema_release(&schema);
@@ -189,7 +144,7 @@ static void a_refused_batch_can_be_repeated(void **state) {
         assert_int_equal(stream.size_bytes, before_bytes);
         assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
       }
-      assert_string_equal(message_types(&stream), "123");
+      assert_string_equal(written_messages(&stream), "sdb");
       buffer_release(&stream);
       ipc_writer_free(writer);
       assert_int_equal(budget.used_bytes, held_bytes);
@@ -212,7 +167,7 @@ static void output_is_reserved_once_and_exactly(void **state) {
   assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
   buffer_release(&stream); /* the dictionary went with it */
   assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
-  assert_string_equal(message_types(&stream), "3");
+  assert_string_equal(written_messages(&stream), "b");
   assert_int_equal(stream.capacity_bytes, stream.size_bytes);
   buffer_release(&stream);
   ipc_writer_free(writer);
@@ -233,7 +188,7 @@ static void appending_keeps_what_was_there(void **state) {
   assert_int_equal(ipc_writer_batch(writer, &batch, &out, NULL), STATUS_OK);
   assert_memory_equal(out.data, "odd", 3);
   struct buffer stream = buffer_slice(&out, 3, out.size_bytes - 3);
-  assert_string_equal(message_types(&stream), "123");
+  assert_string_equal(written_messages(&stream), "sdb");
   buffer_release(&stream);
   buffer_release(&out);
   arrow_array_release(&batch);
@@ -282,22 +237,86 @@ static void broken_arrays_are_refused(void **state) {
   assert_int_equal(budget.used_bytes, 0);
 }
 
-static void levels_that_zstd_lacks_are_refused(void **state) {
+/* ---- custom metadata ------------------------------------------------------------------- */
+
+/* What the decoder says came with each batch of the stream, "" for nothing: the first value. */
+static void read_values(const struct buffer *stream, char values[][8], int count) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_decoder *decoder = NULL;
+  int64_t at = 0;
+  int batch_count = 0;
+  assert_int_equal(ipc_decoder_new(&limits, &budget, &decoder, NULL), STATUS_OK);
+  for (;;) {
+    struct ipc_message message = {.offset_bytes = 0};
+    struct ArrowArray batch = {.release = NULL};
+    enum ipc_frame frame;
+    enum ipc_event event;
+    assert_int_equal(ipc_cut(stream, &limits, false, &at, &message, &frame, NULL), STATUS_OK);
+    if (frame == IPC_FRAME_END) break;
+    assert_int_equal(ipc_decoder_decode(decoder, &message, &event, &batch, NULL), STATUS_OK);
+    const char *metadata = ipc_decoder_metadata(decoder);
+    if (event != IPC_EVENT_BATCH) {
+      assert_null(metadata);
+      continue;
+    }
+    assert_true(batch_count < count);
+    strcpy(values[batch_count], "");
+    if (metadata != NULL) { /* one pair, the key of one character */
+      assert_memory_equal(metadata, "\1\0\0\0\1\0\0\0k", 9);
+      memcpy(values[batch_count], metadata + 13, (size_t)metadata[9]);
+      values[batch_count][(int)metadata[9]] = '\0';
+    }
+    batch_count++;
+    arrow_array_release(&batch);
+  }
+  assert_int_equal(batch_count, count);
+  ipc_decoder_free(decoder);
+}
+
+static void metadata_comes_with_the_next_batch_only(void **state) {
+  (void)state;
+  char given[] = "\1\0\0\0\1\0\0\0k\5\0\0\0value";
+  struct ArrowSchema schema = make_schema();
+  struct ArrowArray batch = make_batch(&schema, 10, "red");
+  struct ipc_writer *writer = new_writer(&schema, IPC_COMPRESSION_NONE);
+  struct buffer stream = BUFFER_EMPTY;
+  assert_int_equal(ipc_writer_schema(writer, &stream, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_metadata(writer, "\0\0\0\0", NULL), STATUS_OK); /* no pairs */
+  assert_int_equal(ipc_writer_metadata(writer, given, NULL), STATUS_OK);
+  memset(given, 'x', sizeof given - 1); /* it has been copied */
+  budget.limit_bytes = budget.used_bytes;
+  assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_BUDGET);
+  budget.limit_bytes = MEMORY_BYTES;
+  assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_metadata(writer, "\1\0\0\0\1\0\0\0k\3\0\0\0one", NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_metadata(writer, "\1\0\0\0\1\0\0\0k\3\0\0\0two", NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_metadata(writer, "\1\0\0\0\1\0\0\0k\3\0\0\0not", NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_metadata(writer, NULL, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_batch(writer, &batch, &stream, NULL), STATUS_OK);
+  assert_int_equal(ipc_writer_end(writer, &stream, NULL), STATUS_OK);
+  assert_string_equal(written_messages(&stream), "sdbbbb.");
+  static const char *const want[] = {"value", "", "two", ""};
+  char values[4][8];
+  read_values(&stream, values, 4);
+  for (int i = 0; i < 4; i++) assert_string_equal(values[i], want[i]);
+  buffer_release(&stream);
+  ipc_writer_free(writer);
+  arrow_array_release(&batch);
+  arrow_schema_release(&schema);
+  assert_int_equal(budget.used_bytes, 0);
+}
+
+static void metadata_that_counts_below_zero_is_refused(void **state) {
   (void)state;
   struct ArrowSchema schema = make_schema();
-  static const struct {
-    int level;
-    enum status want;
-  } cases[] = {
-      {0, STATUS_OK}, {1, STATUS_OK}, {22, STATUS_OK}, {23, STATUS_INVALID}, {-1, STATUS_INVALID}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct ipc_writer_options options = {.compression = IPC_COMPRESSION_ZSTD,
-                                         .level = cases[i].level};
-    struct ipc_writer *writer = NULL;
-    assert_int_equal(ipc_writer_new(&schema, &options, &budget, &writer, NULL), cases[i].want);
-    ipc_writer_free(writer);
-  }
+  struct ipc_writer *writer = new_writer(&schema, IPC_COMPRESSION_NONE);
+  assert_int_equal(ipc_writer_metadata(writer, "\xFF\xFF\xFF\xFF", NULL), STATUS_INVALID);
+  assert_int_equal(ipc_writer_metadata(writer, "\1\0\0\0\xFE\xFF\xFF\xFF", NULL), STATUS_INVALID);
+  ipc_writer_free(writer);
   arrow_schema_release(&schema);
+  assert_int_equal(budget.used_bytes, 0);
 }
 
 int main(void) {
@@ -308,7 +327,8 @@ int main(void) {
       cmocka_unit_test(output_is_reserved_once_and_exactly),
       cmocka_unit_test(appending_keeps_what_was_there),
       cmocka_unit_test(broken_arrays_are_refused),
-      cmocka_unit_test(levels_that_zstd_lacks_are_refused),
+      cmocka_unit_test(metadata_comes_with_the_next_batch_only),
+      cmocka_unit_test(metadata_that_counts_below_zero_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
