@@ -17,6 +17,8 @@
 
 #include "arrow/array_walk.h"
 #include "arrow/ipc.h"
+#include "base/clock.h"
+#include "source/rows.h"
 #include "source/source.h"
 
 static const char flights[] = ARROWPORT_TEST_DATA "/flights/flights-200k.arrow";
@@ -93,10 +95,20 @@ static struct outcome read_path(const char *path) {
   return drain(status, source, error);
 }
 
+static struct outcome open_named(const char *name, const char *path) {
+  struct config *config = NULL;
+  struct source *source = NULL;
+  struct error error = {0};
+  assert_int_equal(config_new(source_find(name)->config, &config, NULL), STATUS_OK);
+  assert_int_equal(config_set(config, "path", path, CONFIG_FLAG, NULL), STATUS_OK);
+  enum status status = source_open(name, config, &budget, &source, &error);
+  config_free(config);
+  return drain(status, source, error);
+}
+
 static void expect_refusal(struct outcome outcome, enum status status, const char *said) {
   assert_int_equal(outcome.status, status);
-  if (strstr(outcome.error.text, said) == NULL)
-    fail_msg("\"%s\" does not say \"%s\"", outcome.error.text, said);
+  expect_said(outcome.error.text, said);
 }
 
 /* ---- the same rows --------------------------------------------------------------------------- */
@@ -259,10 +271,20 @@ static void a_truncated_file_is_refused_when_it_is_opened(void **state) {
   free(bytes.data);
 }
 
+/* Where the footer, which comes last, names a block. */
+static uint8_t *find_block(const struct bytes *bytes, const struct ipc_file_block *block) {
+  enum { BLOCK_BYTES = 24 };
+  uint8_t *found = NULL;
+  for (uint8_t *at = bytes->data; at + BLOCK_BYTES <= bytes->data + bytes->count; at++)
+    if (memcmp(at, &block->offset_bytes, 8) == 0 && memcmp(at + 16, &block->body_bytes, 8) == 0)
+      found = at;
+  assert_non_null(found);
+  return found;
+}
+
 /* Lets the footer name the first dictionary twice. */
 static void a_file_that_replaces_a_dictionary_is_refused(void **state) {
   (void)state;
-  enum { BLOCK_BYTES = 24 };
   struct bytes bytes =
       load(ARROWPORT_TEST_DATA "/arrow-ipc/1.0.0-littleendian/generated_dictionary.arrow_file");
   struct ipc_limits limits = IPC_LIMITS_DEFAULT;
@@ -270,20 +292,66 @@ static void a_file_that_replaces_a_dictionary_is_refused(void **state) {
   assert_int_equal(ipc_file_open(bytes.data, (int64_t)bytes.count, &limits, &file, NULL),
                    STATUS_OK);
   assert_true(file.dictionary_count >= 2);
-  uint8_t *second = NULL;
-  for (uint8_t *at = bytes.data; at + BLOCK_BYTES <= bytes.data + bytes.count; at++)
-    if (memcmp(at, &file.dictionaries[1].offset_bytes, 8) == 0 &&
-        memcmp(at + 16, &file.dictionaries[1].body_bytes, 8) == 0)
-      second = at;
-  assert_non_null(second);
-  memcpy(second, &file.dictionaries[0].offset_bytes, 8);
-  memcpy(second + 8, &file.dictionaries[0].metadata_bytes, 4);
-  memcpy(second + 16, &file.dictionaries[0].body_bytes, 8);
+  memcpy(find_block(&bytes, &file.dictionaries[1]), find_block(&bytes, &file.dictionaries[0]), 24);
   ipc_file_release(&file);
   const char *path = store(bytes.data, bytes.count);
   expect_refusal(read_path(path), STATUS_INVALID, "replaces a dictionary");
   remove_temporary();
   free(bytes.data);
+}
+
+/* The footer's list of dictionaries becomes that of batches, and the other way round: two
+ * entries of its table of fields (File.fbs). */
+static void swap_lists(const struct bytes *bytes) {
+  int32_t footer_bytes;
+  uint32_t root;
+  int32_t back;
+  memcpy(&footer_bytes, bytes->data + bytes->count - 10, 4);
+  uint8_t *footer = bytes->data + bytes->count - 10 - footer_bytes;
+  memcpy(&root, footer, 4);
+  memcpy(&back, footer + root, 4);
+  uint8_t *fields = footer + root - back + 4;
+  uint8_t dictionaries[2];
+  memcpy(dictionaries, fields + 4, 2);
+  memcpy(fields + 4, fields + 6, 2);
+  memcpy(fields + 6, dictionaries, 2);
+}
+
+/* The last dictionary is named as the first batch instead. */
+static void move_dictionary(const struct bytes *bytes) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_file file;
+  assert_int_equal(ipc_file_open(bytes->data, (int64_t)bytes->count, &limits, &file, NULL),
+                   STATUS_OK);
+  uint8_t *last = find_block(bytes, &file.dictionaries[file.dictionary_count - 1]);
+  memcpy(find_block(bytes, &file.batches[0]), last, 24);
+  find_block(bytes, &file.dictionaries[0])[-4]--; /* how many there are */
+  ipc_file_release(&file);
+}
+
+static void a_message_in_the_place_of_another_is_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *path;
+    void (*damage)(const struct bytes *bytes);
+    const char *said;
+  } cases[] = {
+      {ARROWPORT_TEST_DATA "/arrow-ipc/1.0.0-littleendian/generated_primitive.arrow_file",
+       swap_lists, "is not a dictionary"},
+      {ARROWPORT_TEST_DATA "/arrow-ipc/1.0.0-littleendian/generated_dictionary.arrow_file",
+       move_dictionary, "is not a record batch"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct bytes bytes = load(cases[i].path);
+    cases[i].damage(&bytes);
+    const char *broken = store(bytes.data, bytes.count);
+    struct outcome outcome = read_path(broken);
+    expect_refusal(outcome, STATUS_INVALID, cases[i].said);
+    expect_refusal(outcome, STATUS_INVALID, broken);
+    assert_int_equal(outcome.batches, 0);
+    remove_temporary();
+    free(bytes.data);
+  }
 }
 
 static void what_is_not_arrow_is_refused_with_its_name_and_place(void **state) {
@@ -300,13 +368,17 @@ static void what_is_not_arrow_is_refused_with_its_name_and_place(void **state) {
   }
   const char *path = store("", 0);
   expect_refusal(read_path(path), STATUS_INVALID, "empty");
+  expect_refusal(read_path(path), STATUS_INVALID, path);
+  expect_refusal(open_named("ipc_file", path), STATUS_INVALID, "it is empty");
   remove_temporary();
 }
 
 static void what_cannot_be_opened_is_refused_with_the_reason(void **state) {
   (void)state;
   expect_refusal(read_path("/nonexistent/rows.arrow"), STATUS_NOT_FOUND, "/nonexistent/rows.arrow");
-  expect_refusal(read_path("/tmp"), STATUS_IO, "/tmp");
+  expect_refusal(read_path("/tmp"), STATUS_IO, "'/tmp'");
+  expect_refusal(read_path("/tmp"), STATUS_IO, "directory");
+  expect_refusal(open_named("ipc_file", "/dev/null"), STATUS_INVALID, "regular file");
 }
 
 /* ---- lives of batches ---------------------------------------------------------------------------- */
@@ -329,16 +401,49 @@ static void a_batch_outlives_its_source(void **state) {
   arrow_schema_release(&schema);
 }
 
-static void a_mapped_file_takes_nothing_from_the_budget(void **state) {
+static void mapped_files_and_streams_take_nothing_from_the_budget(void **state) {
   (void)state;
-  struct source *source = NULL;
-  struct ArrowArray batch;
-  struct budget none = {.limit_bytes = 0};
-  assert_int_equal(source_open_path(flights, &none, &source, NULL), STATUS_OK);
-  assert_int_equal(source_next(source, &batch, NULL), STATUS_OK);
-  assert_int_equal(batch.length, 200000);
-  arrow_array_release(&batch);
-  source_close(source);
+  struct buffer bytes = as_stream(flights, IPC_COMPRESSION_NONE);
+  const char *stream = store(bytes.data, (size_t)bytes.size_bytes);
+  const char *const paths[] = {flights, stream};
+  buffer_release(&bytes);
+  for (size_t i = 0; i < 2; i++) {
+    struct source *source = NULL;
+    struct ArrowArray batch;
+    struct budget none = {.limit_bytes = 0};
+    assert_int_equal(source_open_path(paths[i], &none, &source, NULL), STATUS_OK);
+    assert_int_equal(source_next(source, &batch, NULL), STATUS_OK);
+    assert_int_equal(batch.length, 200000);
+    arrow_array_release(&batch);
+    source_close(source);
+  }
+  remove_temporary();
+}
+
+/* What is cut off a mapped file must not be touched any more. */
+static void a_file_that_is_cut_short_while_it_is_open_is_an_error(void **state) {
+  (void)state;
+  for (int format = IPC_FORMAT_STREAM; format <= IPC_FORMAT_FILE; format++) {
+    struct ipc_writer_options options = {.format = (enum ipc_format)format};
+    struct buffer bytes = rows_written(3, 10000, &options);
+    const char *path = store(bytes.data, (size_t)bytes.size_bytes);
+    buffer_release(&bytes);
+    struct source *source = NULL;
+    struct ArrowArray batch;
+    struct error error = {0};
+    assert_int_equal(source_open_path(path, &budget, &source, NULL), STATUS_OK);
+    assert_int_equal(source_next(source, &batch, NULL), STATUS_OK);
+    arrow_array_release(&batch);
+    assert_int_equal(truncate(path, 100), 0);
+    clock_sleep_ms(5);
+    for (int i = 0; i < 2; i++) {
+      assert_int_equal(source_next(source, &batch, &error), STATUS_IO);
+      expect_said(error.text, "cut short");
+      expect_said(error.text, path);
+    }
+    source_close(source);
+    remove_temporary();
+  }
 }
 
 /* ---- by name --------------------------------------------------------------------------------------- */
@@ -349,19 +454,15 @@ static void a_source_is_opened_by_its_name_and_settings(void **state) {
   const struct source_type *const *types = source_all(&count);
   assert_true(count >= 2);
   for (size_t i = 0; i < count; i++) assert_ptr_equal(source_find(types[i]->name), types[i]);
-  struct config *config = NULL;
-  struct source *source = NULL;
-  struct error error = {0};
-  assert_int_equal(config_new(source_find("ipc_file")->config, &config, NULL), STATUS_OK);
-  assert_int_equal(config_set(config, "path", flights, CONFIG_FLAG, NULL), STATUS_OK);
-  enum status status = source_open("ipc_file", config, &budget, &source, &error);
-  struct outcome outcome = drain(status, source, error);
+  struct outcome outcome = open_named("ipc_file", flights);
   assert_int_equal(outcome.status, STATUS_OK);
   assert_int_equal(outcome.rows, 200000);
+  expect_refusal(open_named("ipc_stream", flights), STATUS_INVALID, "ARROW1");
   assert_null(source_find("parchment"));
-  assert_int_equal(source_open("parchment", config, &budget, &source, &error), STATUS_NOT_FOUND);
-  assert_non_null(strstr(error.text, "parchment"));
-  config_free(config);
+  struct source *source = NULL;
+  struct error error = {0};
+  assert_int_equal(source_open("parchment", NULL, &budget, &source, &error), STATUS_NOT_FOUND);
+  expect_said(error.text, "parchment");
 }
 
 int main(void) {
@@ -374,10 +475,12 @@ int main(void) {
       cmocka_unit_test(a_truncated_stream_is_an_error_and_not_an_end),
       cmocka_unit_test(a_truncated_file_is_refused_when_it_is_opened),
       cmocka_unit_test(a_file_that_replaces_a_dictionary_is_refused),
+      cmocka_unit_test(a_message_in_the_place_of_another_is_refused),
       cmocka_unit_test(what_is_not_arrow_is_refused_with_its_name_and_place),
       cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_reason),
       cmocka_unit_test(a_batch_outlives_its_source),
-      cmocka_unit_test(a_mapped_file_takes_nothing_from_the_budget),
+      cmocka_unit_test(mapped_files_and_streams_take_nothing_from_the_budget),
+      cmocka_unit_test(a_file_that_is_cut_short_while_it_is_open_is_an_error),
       cmocka_unit_test(a_source_is_opened_by_its_name_and_settings),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
