@@ -61,22 +61,6 @@ size_t grid_rows(const struct grid *grid) {
   return rows < grid->heads ? 0 : rows - grid->heads;
 }
 
-/* The code point at `data` and its length; length 0: it is no UTF-8. */
-static size_t code_point(const uint8_t *data, size_t bytes, uint32_t *code) {
-  size_t length = data[0] < 0x80 ? 1 : data[0] < 0xE0 ? 2 : data[0] < 0xF0 ? 3 : 4;
-  if (length > bytes || utf8_valid_bytes(data, length) != length) return 0;
-  static const uint8_t masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-  *code = data[0] & masks[length];
-  for (size_t i = 1; i < length; i++) *code = *code << 6 | (data[i] & 0x3F);
-  return length;
-}
-
-/* What must not reach a terminal: controls, and the marks that reorder text. */
-static bool is_hidden(uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200B && code <= 0x200F) ||
-         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
-}
-
 /* Columns that a character takes: two for the wide scripts of East Asia and pictures,
  * none for combining marks. By ranges, not by wcwidth, which needs a locale. */
 static size_t code_width(uint32_t code) {
@@ -92,7 +76,7 @@ static size_t text_width(const char *string) {
   size_t width = 0;
   for (size_t left = strlen(string); left > 0;) {
     uint32_t code = 0;
-    size_t length = code_point((const uint8_t *)string, left, &code);
+    size_t length = utf8_code_point((const uint8_t *)string, left, &code);
     if (length == 0) return width; /* cannot be: cells are made of whole characters */
     width += code_width(code);
     string += length;
@@ -101,34 +85,10 @@ static size_t text_width(const char *string) {
   return width;
 }
 
-/* A cell's text: what would move the cursor or is no character is written as \n, \x1B. */
-static enum status add_visible(struct text *out, const uint8_t *data, size_t bytes,
-                               struct error *error) {
-  enum status status = STATUS_OK;
-  while (bytes > 0 && status == STATUS_OK) {
-    uint32_t code = 0;
-    size_t length = code_point(data, bytes, &code);
-    if (length == 0)
-      status = text_add_format(out, error, "\\x%02X", data[0]);
-    else if (code == '\n')
-      status = text_add(out, "\\n", error);
-    else if (code == '\t')
-      status = text_add(out, "\\t", error);
-    else if (is_hidden(code))
-      status = text_add_format(out, error, code < 0x100 ? "\\x%02X" : "\\u%04X", (unsigned)code);
-    else
-      status = text_add_bytes(out, data, length, error);
-    if (length == 0) length = 1;
-    data += length;
-    bytes -= length;
-  }
-  return status;
-}
-
 enum status grid_add(struct grid *grid, const char *data, size_t bytes, struct error *error) {
   struct text cell = TEXT_EMPTY;
   enum status status = text_add(&cell, "", error);
-  if (status == STATUS_OK) status = add_visible(&cell, (const uint8_t *)data, bytes, error);
+  if (status == STATUS_OK) status = text_add_visible(&cell, data, bytes, false, error);
   if (status == STATUS_OK && grid->count == grid->capacity) {
     size_t capacity = grid->capacity == 0 ? 64 : grid->capacity * 2;
     char **cells = realloc(grid->cells, capacity * sizeof cells[0]);
@@ -205,7 +165,7 @@ static enum status add_cut(struct text *out, const char *string, size_t width,
   size_t bytes = 0;
   for (size_t left = strlen(string); left > 0;) {
     uint32_t code = 0;
-    size_t length = code_point((const uint8_t *)string + bytes, left, &code);
+    size_t length = utf8_code_point((const uint8_t *)string + bytes, left, &code);
     if (length == 0 || used + code_width(code) > width - 1) break;
     used += code_width(code);
     bytes += length;

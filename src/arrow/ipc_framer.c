@@ -135,7 +135,7 @@ static enum status refuse_file(struct error *error) {
 
 static enum status refuse_empty(struct error *error) {
   return error_set(error, STATUS_INVALID,
-                   "the body is empty; an Arrow stream has at least a schema");
+                   "the input is empty; an Arrow stream has at least a schema");
 }
 
 static enum status refuse_cut(int64_t end_bytes, int64_t offset_bytes, struct error *error) {
@@ -149,7 +149,7 @@ static enum status refuse_no_end(int64_t end_bytes, struct error *error) {
   return error_set(error, STATUS_INVALID,
                    "the stream ends at byte %" PRId64
                    " without its end-of-stream marker, so it may be truncated; close the IPC "
-                   "writer, or send eos=optional if it is whole",
+                   "writer, or say that the marker is optional (eos=optional, --eos-optional)",
                    end_bytes);
 }
 

@@ -134,6 +134,39 @@ enum status text_add_json(struct text *text, const char *string, size_t bytes,
   return status;
 }
 
+/* Controls, and the marks that reorder text. */
+static bool is_hidden(uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x200B && code <= 0x200F) ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+}
+
+enum status text_add_visible(struct text *text, const char *data, size_t bytes, bool keep_lines,
+                             struct error *error) {
+  enum status status = STATUS_OK;
+  size_t before_bytes = text->size_bytes;
+  size_t length = 1;
+  for (size_t i = 0; i < bytes && status == STATUS_OK; i += length) {
+    uint32_t code = 0;
+    bool is_space = data[i] == '\n' || data[i] == '\t';
+    length = utf8_code_point((const uint8_t *)data + i, bytes - i, &code);
+    if (length == 0) {
+      status = text_add_format(text, error, "\\x%02X", (uint8_t)data[i]);
+      length = 1;
+    } else if (is_space && !keep_lines) {
+      status = text_add(text, data[i] == '\n' ? "\\n" : "\\t", error);
+    } else if (is_hidden(code) && !is_space) {
+      status = text_add_format(text, error, code < 0x100 ? "\\x%02X" : "\\u%04X", (unsigned)code);
+    } else {
+      status = text_add_bytes(text, data + i, length, error);
+    }
+  }
+  if (status != STATUS_OK && text->data != NULL) {
+    text->size_bytes = before_bytes;
+    text->data[before_bytes] = '\0';
+  }
+  return status;
+}
+
 void text_clear(struct text *text) {
   text->size_bytes = 0;
   if (text->data != NULL) text->data[0] = '\0';

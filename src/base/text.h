@@ -38,6 +38,12 @@ enum status text_add_literal(struct text *text, const char *string,
 enum status text_add_json(struct text *text, const char *string, size_t bytes,
                           struct error *error) WARN_UNUSED;
 
+/* Text from elsewhere for a terminal: what would move the cursor, reorder what follows or is
+ * no character is written as \n, \x1B, \u202E. With `keep_lines` the ends of lines and tabs
+ * stay what they are. */
+enum status text_add_visible(struct text *text, const char *data, size_t bytes, bool keep_lines,
+                             struct error *error) WARN_UNUSED;
+
 /* Forgets what it says, keeps the memory. */
 void text_clear(struct text *text);
 void text_release(struct text *text);
@@ -52,5 +58,7 @@ const char *text_nearest(const char *word, const char *const *names, size_t coun
 size_t utf8_valid_bytes(const uint8_t *data, size_t bytes);
 /* True when no byte is past 0x7F: valid UTF-8 wherever it is cut. */
 bool utf8_is_ascii(const uint8_t *data, size_t bytes);
+/* The code point at the start of `bytes` >= 1, and its length; 0: it is no UTF-8. */
+size_t utf8_code_point(const uint8_t *data, size_t bytes, uint32_t *code);
 
 #endif

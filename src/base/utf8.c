@@ -58,3 +58,12 @@ bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
   for (; i < bytes; i++) seen |= data[i];
   return (seen & high_bits) == 0;
 }
+
+size_t utf8_code_point(const uint8_t *data, size_t bytes, uint32_t *code) {
+  static const uint8_t masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+  size_t length = data[0] < 0x80 ? 1 : sequence_bytes(data, bytes);
+  if (length == 0) return 0;
+  *code = data[0] & masks[length];
+  for (size_t i = 1; i < length; i++) *code = *code << 6 | (data[i] & 0x3F);
+  return length;
+}

@@ -58,7 +58,7 @@ struct cli {
 };
 
 extern const struct cli_command COMMAND_SERVE, COMMAND_INGEST, COMMAND_QUERY, COMMAND_STREAMS,
-    COMMAND_TABLES, COMMAND_SINKS, COMMAND_CONFIG, COMMAND_VERSION;
+    COMMAND_TABLES, COMMAND_SINKS, COMMAND_INSPECT, COMMAND_CONFIG, COMMAND_VERSION;
 
 /* Reads what follows the command's name. STATUS_INVALID suggests the nearest option and
  * says how the command is called. `cli` is released by cli_release whatever happens. */

@@ -24,8 +24,6 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-extern const struct cli_command COMMAND_INSPECT;
-
 /* ---- what is found --------------------------------------------------------------------- */
 
 enum inspect_verdict { INSPECT_UNCHECKED, INSPECT_GOOD, INSPECT_BROKEN };

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/inspect.h"
 
 static const struct cli_command *const commands[] = {
     &COMMAND_SERVE,  &COMMAND_INGEST, &COMMAND_QUERY,  &COMMAND_INSPECT, &COMMAND_STREAMS,
@@ -77,27 +76,14 @@ static enum status run(const char *program, int count, char **words, struct erro
   return status;
 }
 
-/* Names that come from the input may hold what moves a terminal's cursor: controls, but for
- * the ends of lines, are written as \x1B. */
-static void print_visible(const char *text) {
-  for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-    bool control = (at[0] < ' ' && at[0] != '\n' && at[0] != '\t') || at[0] == 0x7F;
-    if (at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0) { /* U+0080 to U+009F */
-      control = true;
-      at++;
-    }
-    if (control)
-      fprintf(stderr, "\\x%02X", at[0]);
-    else
-      fputc(at[0], stderr);
-  }
-}
-
+/* It may hold names that come from the input. */
 static void print_error(const struct error *error) {
   bool terminal = isatty(STDERR_FILENO) != 0;
-  fprintf(stderr, "%sarrowport:%s ", terminal ? "\033[31m" : "", terminal ? "\033[0m" : "");
-  print_visible(error->text);
-  fputc('\n', stderr);
+  struct text said = TEXT_EMPTY;
+  enum status status = text_add_visible(&said, error->text, strlen(error->text), true, NULL);
+  fprintf(stderr, "%sarrowport:%s %s\n", terminal ? "\033[31m" : "", terminal ? "\033[0m" : "",
+          status == STATUS_OK ? text_get(&said) : status_meaning(error->status));
+  text_release(&said);
 }
 
 int main(int count, char **words) {

@@ -92,6 +92,38 @@ static void only_bytes_up_to_127_are_ascii_wherever_they_stand(void **state) {
   }
 }
 
+static void text_for_a_terminal_shows_what_would_move_it(void **state) {
+  (void)state;
+  static const struct {
+    const char *given;
+    bool keep_lines;
+    const char *want;
+  } cases[] = {
+      {"plain \xC3\xA9 \xF0\x9F\x98\x80", false, "plain \xC3\xA9 \xF0\x9F\x98\x80"},
+      {"a\tb\nc", false, "a\\tb\\nc"},
+      {"a\tb\nc", true, "a\tb\nc"},
+      {"\x1B[2J\x7F\r", true, "\\x1B[2J\\x7F\\x0D"},
+      {"\xC2\x9B"
+       "1m",
+       false,
+       "\\x9B"
+       "1m"},
+      {"\xE2\x80\xAE"
+       "abc",
+       false, "\\u202Eabc"},
+      {"\xFF\xE2\x82", false, "\\xFF\\xE2\\x82"},
+      {"", false, ""},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct text text = TEXT_EMPTY;
+    assert_int_equal(
+        text_add_visible(&text, cases[i].given, strlen(cases[i].given), cases[i].keep_lines, NULL),
+        STATUS_OK);
+    assert_string_equal(text_get(&text), cases[i].want);
+    text_release(&text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(text_grows_and_stays_terminated),
@@ -99,6 +131,7 @@ int main(void) {
       cmocka_unit_test(json_strings_are_escaped_and_always_valid),
       cmocka_unit_test(only_bytes_up_to_127_are_ascii_wherever_they_stand),
       cmocka_unit_test(a_misspelt_word_finds_the_one_that_was_meant),
+      cmocka_unit_test(text_for_a_terminal_shows_what_would_move_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
