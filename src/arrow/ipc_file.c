@@ -151,7 +151,7 @@ static int64_t announced_bytes(const uint8_t *at) {
 static enum status find_schema(const uint8_t *data, int64_t end_bytes,
                                const struct ipc_limits *limits, struct ipc_file_block *block,
                                struct error *error) {
-  if (end_bytes < 2 * IPC_FILE_HEAD_BYTES)
+  if (end_bytes < IPC_FILE_HEAD_BYTES + (int64_t)IPC_FILE_HEAD_BYTES)
     return error_set(error, STATUS_INVALID, "the Arrow file has no schema behind its magic");
   *block = (struct ipc_file_block){.offset_bytes = IPC_FILE_HEAD_BYTES,
                                    .metadata_bytes = announced_bytes(data + IPC_FILE_HEAD_BYTES)};
