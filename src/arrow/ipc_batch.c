@@ -335,27 +335,6 @@ static enum status take_node(struct batch_reading *reading, const struct layout 
 
 /* ---- a batch ---------------------------------------------------------------------------- */
 
-static enum status read_compression(const struct fb_table *batch, struct ipc_body *body,
-                                    struct error *error) {
-  struct fb_table compression;
-  bool present = false;
-  int64_t codec = 0;
-  int64_t method = 0;
-  enum status status = fb_table_field(batch, BATCH_COMPRESSION, &compression, &present, error);
-  if (status != STATUS_OK || !present) return status;
-  status = fb_integer_field(&compression, COMPRESSION_CODEC, 1, 0, &codec, error);
-  if (status == STATUS_OK)
-    status = fb_integer_field(&compression, COMPRESSION_METHOD, 1, 0, &method, error);
-  if (status != STATUS_OK) return status;
-  if (codec < CODEC_LZ4_FRAME || codec > CODEC_ZSTD || method != 0)
-    return error_set(error, STATUS_UNSUPPORTED,
-                     "its compression (codec %" PRId64 ", method %" PRId64
-                     ") is not supported; LZ4 frames and ZSTD are",
-                     codec, method);
-  body->compression = codec == CODEC_LZ4_FRAME ? IPC_COMPRESSION_LZ4 : IPC_COMPRESSION_ZSTD;
-  return STATUS_OK;
-}
-
 static enum status read_batch(const struct fb_table *batch, struct batch_reading *reading,
                               struct error *error) {
   enum status status = fb_integer_field(batch, BATCH_LENGTH, 8, 0, &reading->length, error);
@@ -366,7 +345,7 @@ static enum status read_batch(const struct fb_table *batch, struct batch_reading
         fb_vector_field(batch, BATCH_BUFFERS, BUFFER_STRUCT_BYTES, &reading->body.buffers, error);
   if (status == STATUS_OK)
     status = fb_vector_field(batch, BATCH_VARIADIC, 8, &reading->variadic_counts, error);
-  if (status == STATUS_OK) status = read_compression(batch, &reading->body, error);
+  if (status == STATUS_OK) status = ipc_body_compression(batch, &reading->body.compression, error);
   if (status == STATUS_OK && (reading->length < 0 || reading->length > BATCH_ROWS_MAX))
     status =
         error_set(error, STATUS_INVALID, "the batch says it has %" PRId64 " rows", reading->length);

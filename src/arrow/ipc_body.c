@@ -44,6 +44,27 @@ void ipc_expander_free(struct ipc_expander *expander) {
   free(expander);
 }
 
+enum status ipc_body_compression(const struct fb_table *batch, enum ipc_compression *compression,
+                                 struct error *error) {
+  struct fb_table table;
+  bool present = false;
+  int64_t codec = 0;
+  int64_t method = 0;
+  enum status status = fb_table_field(batch, BATCH_COMPRESSION, &table, &present, error);
+  if (status != STATUS_OK || !present) return status;
+  status = fb_integer_field(&table, COMPRESSION_CODEC, 1, 0, &codec, error);
+  if (status == STATUS_OK)
+    status = fb_integer_field(&table, COMPRESSION_METHOD, 1, 0, &method, error);
+  if (status != STATUS_OK) return status;
+  if (codec < CODEC_LZ4_FRAME || codec > CODEC_ZSTD || method != 0)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "its compression (codec %" PRId64 ", method %" PRId64
+                     ") is not supported; LZ4 frames and ZSTD are",
+                     codec, method);
+  *compression = codec == CODEC_LZ4_FRAME ? IPC_COMPRESSION_LZ4 : IPC_COMPRESSION_ZSTD;
+  return STATUS_OK;
+}
+
 /* ---- expanding ------------------------------------------------------------------------- */
 
 /* One step of a decompressor into the `to_bytes` at `to`: moves `*used` and `*made` on; `*ended`

@@ -31,6 +31,11 @@ struct ipc_body {
   struct buffer *expanded; /* ahead of time, by buffer, on several threads; or NULL */
 };
 
+/* The compression that a RecordBatch names; not changed when it names none.
+ * STATUS_UNSUPPORTED when it is not one of ours. */
+enum status ipc_body_compression(const struct fb_table *batch, enum ipc_compression *compression,
+                                 struct error *error) WARN_UNUSED;
+
 struct ipc_span {
   const uint8_t *data; /* NULL when it is empty; otherwise aligned to 8 bytes */
   int64_t size_bytes;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arrow/flatbuf_read.h"
+#include "arrow/ipc_body.h"
 #include "arrow/ipc_file.h"
 #include "arrow/ipc_header.h"
 #include "arrow/ipc_numbers.h"
@@ -33,27 +34,6 @@ static enum status describe_schema(const struct ipc_header *header,
 }
 
 /* ---- bodies ---------------------------------------------------------------------------- */
-
-static enum status read_compression(const struct fb_table *batch, enum ipc_compression *compression,
-                                    struct error *error) {
-  struct fb_table table;
-  bool present = false;
-  int64_t codec = 0;
-  int64_t method = 0;
-  enum status status = fb_table_field(batch, BATCH_COMPRESSION, &table, &present, error);
-  if (status != STATUS_OK || !present) return status;
-  status = fb_integer_field(&table, COMPRESSION_CODEC, 1, 0, &codec, error);
-  if (status == STATUS_OK)
-    status = fb_integer_field(&table, COMPRESSION_METHOD, 1, 0, &method, error);
-  if (status != STATUS_OK) return status;
-  if (codec < CODEC_LZ4_FRAME || codec > CODEC_ZSTD || method != 0)
-    return error_set(error, STATUS_UNSUPPORTED,
-                     "its compression (codec %" PRId64 ", method %" PRId64
-                     ") is not supported; LZ4 frames and ZSTD are",
-                     codec, method);
-  *compression = codec == CODEC_LZ4_FRAME ? IPC_COMPRESSION_LZ4 : IPC_COMPRESSION_ZSTD;
-  return STATUS_OK;
-}
 
 /* What a compressed buffer says of its size. -1: it did not shrink and came as it is. */
 static enum status read_expanded(const uint8_t *data, int64_t index,
@@ -116,7 +96,7 @@ static enum status describe_buffers(const struct fb_table *batch, const struct b
                                     struct ipc_description *description, struct error *error) {
   struct fb_vector vector;
   enum status status = fb_vector_field(batch, BATCH_BUFFERS, BUFFER_STRUCT_BYTES, &vector, error);
-  if (status == STATUS_OK) status = read_compression(batch, &description->compression, error);
+  if (status == STATUS_OK) status = ipc_body_compression(batch, &description->compression, error);
   description->alignment_bytes = ALIGNMENT_BYTES_MAX;
   if (status != STATUS_OK || vector.count == 0) return status;
   description->buffers = calloc((size_t)vector.count, sizeof description->buffers[0]);

@@ -6,7 +6,9 @@
 enum { STRING_COPIES_MAX = 4 };
 
 struct ipc_copies ipc_copies_of(const struct fb_table *table) {
-  return (struct ipc_copies){.bytes_max = STRING_COPIES_MAX * table->size_bytes};
+  int64_t bytes_max = STRING_COPIES_MAX * table->size_bytes;
+  if (bytes_max > INT32_MAX) bytes_max = INT32_MAX; /* their lengths have 32 bits */
+  return (struct ipc_copies){.bytes_max = bytes_max};
 }
 
 enum status ipc_copies_count(struct ipc_copies *copies, size_t bytes, struct error *error) {
@@ -20,7 +22,7 @@ enum status ipc_copies_count(struct ipc_copies *copies, size_t bytes, struct err
 
 static enum status add_sized(struct text *out, const struct fb_string *string,
                              struct error *error) {
-  int32_t length = (int32_t)string->size_bytes; /* a metadata message is far below 2 GiB */
+  int32_t length = (int32_t)string->size_bytes; /* it was counted */
   enum status status = text_add_bytes(out, &length, sizeof length, error);
   return status == STATUS_OK ? text_add_bytes(out, string->data, (size_t)string->size_bytes, error)
                              : status;
