@@ -225,6 +225,24 @@ def _options(kind, options, **codes):
     return ctypes.byref(own)
 
 
+_capsule = ctypes.pythonapi.PyCapsule_New
+_capsule.argtypes = [_POINTER, ctypes.c_char_p, _POINTER]
+_capsule.restype = ctypes.py_object
+
+
+class Exported:
+    """A C stream for the PyCapsule interface, to be consumed while this lives."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return _capsule(ctypes.addressof(self.stream), b"arrow_array_stream", None)
+
+    def __del__(self):
+        _release(self.stream)
+
+
 class Reader:
     """A reader's handle; made by memory, path or callback, whose options are those of
     arrowport_reader_options."""
@@ -308,6 +326,10 @@ class Reader:
         if hasattr(self, "_keep"):
             _exported.append(self._keep)
         return stream
+
+    def capsule(self):
+        """The rest as an object that consumers of C streams take as it is."""
+        return Exported(self.export_c())
 
     def export(self):
         stream = self.export_c()
