@@ -5,7 +5,10 @@ import re
 import subprocess
 import sys
 
+import c_api
+import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from server import ROOT
 
@@ -49,3 +52,51 @@ def test_the_python_example_counts_late_flights_by_distance(server, flights):
     near = flights.filter(pc.less(flights["distance"], 500))
     late = pc.sum(pc.greater(near["delay"], 15)).as_py()
     assert rows[0] == ("0", f"{near.num_rows:,}", str(round(100 * late / near.num_rows, 1)))
+
+
+@pytest.fixture
+def ipc_example(tmp_path):
+    """examples/ipc.c, compiled against the library under test."""
+    library = c_api.library_path()
+    command = [os.environ.get("CC", "cc"), "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+    command += ["-I", ROOT / "include", ROOT / "examples" / "ipc.c", "-o", tmp_path / "ipc"]
+    subprocess.run([*command, library, f"-Wl,-rpath,{library.parent}"], check=True, timeout=60)
+
+    def run(*arguments):
+        return subprocess.run(
+            [tmp_path / "ipc", *arguments], capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def test_the_c_example_says_what_is_in_a_stream_and_writes_it_as_a_file(ipc_example, tmp_path):
+    batches = [pa.record_batch({"id": [1, 2, 3], "word": ["a", None, "c" * 10_000]}) for _ in "ab"]
+    with pa.ipc.new_stream(tmp_path / "from.arrows", batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    done = ipc_example(tmp_path / "from.arrows", tmp_path / "to.arrow")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "id: l\nword: u\n3 rows\n3 rows\n"
+    written = pa.ipc.open_file(tmp_path / "to.arrow")
+    assert written.read_all() == pa.Table.from_batches(batches)
+    assert (tmp_path / "to.arrow").stat().st_size < (tmp_path / "from.arrows").stat().st_size / 5
+
+
+def test_the_c_example_copies_flights(ipc_example, flights_path, flights, tmp_path):
+    done = ipc_example(flights_path, tmp_path / "flights.arrow")
+    assert done.stdout == "delay: s\ndistance: s\ntime: f\n200000 rows\n"
+    assert pa.ipc.open_file(tmp_path / "flights.arrow").read_all() == flights
+
+
+def test_the_c_example_says_what_is_wrong(ipc_example, flights_path, tmp_path):
+    (tmp_path / "cut.arrow").write_bytes(flights_path.read_bytes()[:1000])
+    for arguments, said in (
+        ([], "FROM TO"),
+        ([tmp_path / "none", tmp_path / "to"], "none"),
+        ([tmp_path / "cut.arrow", tmp_path / "to"], "truncated"),
+        ([flights_path, tmp_path / "no" / "folder"], "folder"),
+    ):
+        done = ipc_example(*arguments)
+        assert done.returncode == 1
+        assert said in done.stderr
