@@ -16,12 +16,16 @@
 
 enum { HELD_MAX = 1 << 18, LZ4F_NO_MEMORY = 9 /* LZ4F_ERROR_allocation_failed */ };
 
-enum mode { COUNT, ONE, ALL_FROM, ONE_REPEATED, MODES };
+enum mode { COUNT, ONE, ALL_FROM, ONE_REPEATED, BUDGETED, MODES };
 
 static const char *const mode_names[MODES] = {"none fails", "it alone fails", "all from it on fail",
-                                              "it fails and the step is repeated"};
+                                              "it fails and the step is repeated",
+                                              "the budget has little room"};
 
-struct budget nomem_budget = {.limit_bytes = (int64_t)1 << 40};
+/* A buffer's charge is a multiple of 64 bytes; steps grow, or large batches would take hours. */
+enum { ROOM_STEP_BYTES = 64, ROOM_STEPS = 16, ROOM_BYTES_MAX = 64 << 20 };
+
+struct budget nomem_budget = {.limit_bytes = ROOM_BYTES_MAX};
 
 static struct {
   pthread_mutex_t lock;
@@ -30,7 +34,8 @@ static struct {
   int64_t count;   /* allocations so far */
   int64_t fail_at; /* the first that fails */
   bool has_failed;
-  bool is_repeatable; /* nomem_again was asked */
+  bool is_repeatable;    /* nomem_again was asked */
+  int64_t charged_bytes; /* before the run */
   bool is_forgiven;
   int64_t held_count;
   struct held {
@@ -97,8 +102,9 @@ static bool is_refused(int64_t *number) {
   bool fails = false;
   if (run.is_armed) {
     *number = ++run.count;
-    fails = run.mode == ALL_FROM ? run.count >= run.fail_at : run.count == run.fail_at;
-    if (fails && run.mode != COUNT) refuse();
+    fails =
+        run.mode == ALL_FROM ? run.count >= run.fail_at : run.count == run.fail_at; /* 0: none */
+    if (fails) refuse();
   }
   pthread_mutex_unlock(&run.lock);
   return fails;
@@ -253,8 +259,18 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- runs ------------------------------------------------------------------------------------- */
 
-bool nomem_again(enum status status) {
+bool nomem_again_budget(enum status status) {
   run.is_repeatable = true;
+  if (run.mode != BUDGETED || status != STATUS_BUDGET || nomem_budget.limit_bytes > ROOM_BYTES_MAX)
+    return false;
+  int64_t room_bytes = nomem_budget.limit_bytes - run.charged_bytes;
+  nomem_budget.limit_bytes +=
+      ROOM_STEP_BYTES + room_bytes / ROOM_STEPS / ROOM_STEP_BYTES * ROOM_STEP_BYTES;
+  return true;
+}
+
+bool nomem_again(enum status status) {
+  if (nomem_again_budget(status)) return true;
   if (run.mode != ONE_REPEATED || status != STATUS_NOMEM || !run.has_failed || run.is_forgiven)
     return false;
   run.is_forgiven = true;
@@ -282,14 +298,14 @@ static int64_t first_held(void) {
   return 0;
 }
 
-static void expect_nothing_held(const char *what, int64_t fail_at, int64_t charged_bytes) {
+static void expect_nothing_held(const char *what, int64_t fail_at) {
   if (run.held_count != 0)
     fail_msg("%s, allocation %" PRId64 ", %s: %" PRId64
              " are not given back, one is number %" PRId64,
              what, fail_at, mode_names[run.mode], run.held_count, first_held());
-  if (nomem_budget.used_bytes != charged_bytes)
+  if (nomem_budget.used_bytes != run.charged_bytes)
     fail_msg("%s, allocation %" PRId64 ", %s: %" PRId64 " bytes are still charged", what, fail_at,
-             mode_names[run.mode], nomem_budget.used_bytes - charged_bytes);
+             mode_names[run.mode], nomem_budget.used_bytes - run.charged_bytes);
 }
 
 /* Whether the operation could do without what failed, and with what status it ended. */
@@ -309,24 +325,40 @@ static bool expect_refusal(const char *what, int64_t fail_at, enum status status
   return false;
 }
 
+/* What cannot be repeated in itself is repeated from its beginning. */
+static void run_budgeted(const char *what, nomem_operation operation, void *context) {
+  struct error error;
+  int64_t limit_bytes = nomem_budget.limit_bytes;
+  enum status status;
+  nomem_budget.limit_bytes = run.charged_bytes;
+  do {
+    status = run_once(BUDGETED, 0, operation, context, &error);
+    expect_nothing_held(what, 0);
+  } while (nomem_again_budget(status));
+  nomem_budget.limit_bytes = limit_bytes;
+  if (status != STATUS_OK)
+    fail_msg("%s, %s: %s: %s", what, mode_names[BUDGETED], status_name(status), error.text);
+}
+
 int64_t nomem_run(const char *what, nomem_operation operation, void *context, int64_t spared_max) {
   struct error error;
-  int64_t charged_bytes = nomem_budget.used_bytes;
+  run.charged_bytes = nomem_budget.used_bytes;
   run.is_repeatable = false;
   run.held_count = 0; /* of a test that failed before */
   memset(run.held, 0, sizeof run.held);
   enum status status = run_once(COUNT, 0, operation, context, &error);
   if (status != STATUS_OK) fail_msg("%s: %s: %s", what, status_name(status), error.text);
   int64_t count = run.count;
-  expect_nothing_held(what, 0, charged_bytes);
+  expect_nothing_held(what, 0);
   enum mode last = run.is_repeatable ? ONE_REPEATED : ALL_FROM;
   for (enum mode mode = ONE; mode <= last; mode++) {
     int64_t spared = 0;
     for (int64_t i = 1; i <= count; i++) {
       status = run_once(mode, i, operation, context, &error);
       spared += expect_refusal(what, i, status, spared < spared_max, &error);
-      expect_nothing_held(what, i, charged_bytes);
+      expect_nothing_held(what, i);
     }
   }
+  if (run.is_repeatable) run_budgeted(what, operation, context);
   return count;
 }

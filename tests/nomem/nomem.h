@@ -38,7 +38,10 @@ int64_t nomem_run(const char *what, nomem_operation operation, void *context, in
  *   while (nomem_again(status));
  *
  * Operations that say so are run once more for each allocation, with one failure only; after
- * the step has been repeated the run must end with STATUS_OK. */
+ * the step has been repeated the run must end with STATUS_OK. And they are run with a budget
+ * that refuses every charge, and has a little more room each time it has, until they end with
+ * STATUS_OK. nomem_again_budget is for steps that may be repeated after STATUS_BUDGET alone. */
 bool nomem_again(enum status status);
+bool nomem_again_budget(enum status status);
 
 #endif

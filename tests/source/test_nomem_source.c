@@ -38,7 +38,8 @@ struct input {
   int64_t bytes;
   int64_t position_bytes; /* of the callbacks */
   int releases;
-  bool is_known; /* the sum is: of a run that nothing disturbed */
+  bool is_foreign; /* a C stream, which cannot say that it may be asked again */
+  bool is_known;   /* the sum is: of a run that nothing disturbed */
   uint64_t sum;
 };
 
@@ -92,7 +93,8 @@ static enum status drain(struct input *input, struct source *source, struct erro
   enum status status = STATUS_OK;
   for (;;) {
     struct ArrowArray batch;
-    status = source_next(source, &batch, error);
+    do status = source_next(source, &batch, error);
+    while (!input->is_foreign && nomem_again_budget(status));
     if (status != STATUS_OK) {
       struct error again = {.status = STATUS_OK};
       assert_null(batch.release);
@@ -162,6 +164,7 @@ static enum status read_exported(void *context, struct error *error) {
   enum status status = source_open_path(input->path, &nomem_budget, &inner, error);
   if (status != STATUS_OK) return status;
   source_export(inner, &stream);
+  input->is_foreign = true;
   status = source_open_c_stream(&stream, &outer, error);
   if (status == STATUS_OK) status = drain(input, outer, error);
   stream.release(&stream);
