@@ -35,6 +35,8 @@ def read_schema(address, is_value=False):
     flags, metadata = fields[cdata.FLAGS], cdata.decode_metadata(fields[cdata.METADATA])
     if is_value:
         name, flags, metadata = b"", flags & cdata.SORTED, ()
+    if format.startswith(b"d:"):
+        format = format.removesuffix(b",128")  # which need not be said
     if not fields[cdata.S_DICTIONARY]:
         flags &= ~cdata.ORDERED
     return (

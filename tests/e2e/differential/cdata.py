@@ -27,7 +27,7 @@ Release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 EXTENSION = b"ARROW:extension:name"
 EXTENSIONS = (b"arrow.uuid", b"arrow.bool8", b"arrow.json")  # those that pyarrow knows too
 
-LIVE = {}  # private_data -> what the struct points to
+LIVE = {}  # private_data -> (the structs below it, what else it points to)
 FAULTS = []
 
 _keys = itertools.count(1)
@@ -37,30 +37,26 @@ def words(address, count):
     return (ctypes.c_int64 * count).from_address(address)[:] if count else []
 
 
-def _released(address, layout, n_children, children, dictionary, release):
+def _released(address, layout, release):
     fields = layout.from_address(address)
-    key = fields[len(fields) - 1]
-    held = LIVE.pop(key, None)  # until the children are done with
+    held = LIVE.pop(fields[len(fields) - 1], None)
     if not fields[release] or held is None:
-        FAULTS.append(f"struct {key} was released again")
+        FAULTS.append("a struct was released again")
         return
-    below = words(fields[children], fields[n_children])
-    if fields[dictionary]:
-        below.append(fields[dictionary])
-    for child in below:
-        if layout.from_address(child)[release]:  # else it was moved out
-            _released(child, layout, n_children, children, dictionary, release)
     fields[release] = 0
+    for child in held[0]:
+        if child[release]:  # else it was moved out
+            _released(ctypes.addressof(child), layout, release)
 
 
 @Release
 def _release_schema(address):
-    _released(address, Schema, S_N_CHILDREN, S_CHILDREN, S_DICTIONARY, S_RELEASE)
+    _released(address, Schema, S_RELEASE)
 
 
 @Release
 def _release_array(address):
-    _released(address, Array, N_CHILDREN, CHILDREN, DICTIONARY, RELEASE)
+    _released(address, Array, RELEASE)
 
 
 _RELEASE_SCHEMA = ctypes.cast(_release_schema, ctypes.c_void_p).value
@@ -148,7 +144,6 @@ def export_schema(field, into=None):
     flags = (NULLABLE if field.nullable else 0) | kind.flags
     children = [export_schema(child) for child in kind.fields]
     dictionary = export_schema(kind.value) if kind.value else None
-    keep += [children, dictionary]
     key = next(_keys)
     out[:] = [
         _text(kind.format, keep),
@@ -161,7 +156,7 @@ def export_schema(field, into=None):
         _RELEASE_SCHEMA,
         key,
     ]
-    LIVE[key] = keep
+    LIVE[key] = [*children, dictionary] if dictionary else children, keep
     return out
 
 
@@ -179,7 +174,6 @@ def export_array(node, into=None):
     keep = [node]
     children = [export_array(child) for child in node.children]
     dictionary = export_array(node.dictionary) if node.dictionary else None
-    keep += [children, dictionary]
     key = next(_keys)
     out[:] = [
         node.length,
@@ -193,5 +187,5 @@ def export_array(node, into=None):
         _RELEASE_ARRAY,
         key,
     ]
-    LIVE[key] = keep
+    LIVE[key] = [*children, dictionary] if dictionary else children, keep
     return out

@@ -19,6 +19,8 @@ import tempfile
 import time
 import traceback
 
+from . import sanitizer
+
 # Of a hundred cases, how many are of which kind: cases.case_<kind>.
 WEIGHTS = {
     "read": 30,
@@ -30,7 +32,6 @@ WEIGHTS = {
     "damaged": 15,
 }
 FAILURES_MAX = 10  # of one process; after that many it ends
-E2E = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Outcome:
@@ -105,20 +106,6 @@ def _work(args):
     return 0
 
 
-def _start(seed, cases, kind, progress, failures_max):
-    command = [sys.executable, "-m", "differential.run", "--progress", progress]
-    command += ["--failures-max", str(failures_max)]
-    command += ["--seed", str(seed), "--cases", str(cases)] + (["--kind", kind] if kind else [])
-    path = os.pathsep.join([str(E2E), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def run_many(seed, cases, processes=1, kind=None, timeout_s=None, failures_max=FAILURES_MAX):
     """Runs the cases, a share in each process; an Outcome."""
     outcome, began = Outcome(), time.monotonic()
@@ -129,7 +116,9 @@ def run_many(seed, cases, processes=1, kind=None, timeout_s=None, failures_max=F
             count = seed + cases * (number + 1) // processes - first
             progress = os.path.join(directory, str(number))
             pathlib.Path(progress).write_bytes(b"%20d" % first)
-            children.append((_start(first, count, kind, progress, failures_max), progress))
+            args = ["--progress", progress, "--seed", first, "--cases", count]
+            args += ["--failures-max", failures_max] + (["--kind", kind] if kind else [])
+            children.append((sanitizer.start("run", *args), progress))
         for child, progress in children:
             try:
                 stdout, stderr = child.communicate(timeout=timeout_s)
@@ -137,7 +126,8 @@ def run_many(seed, cases, processes=1, kind=None, timeout_s=None, failures_max=F
                 child.kill()
                 stdout, stderr = child.communicate()
                 stderr += "\nit took too long"
-            if child.returncode == 0:
+            reported = sanitizer.findings(stderr)
+            if child.returncode == 0 and not reported:
                 found = json.loads(stdout)
                 outcome.counts.update(found["counts"])
                 outcome.failures += found["failures"]
@@ -145,7 +135,7 @@ def run_many(seed, cases, processes=1, kind=None, timeout_s=None, failures_max=F
                 at = pathlib.Path(progress).read_text().strip()
                 outcome.counts["failed"] += 1
                 outcome.failures.append(
-                    f"seed {at}: the process ended with {child.returncode}\n{stderr[-4000:]}"
+                    f"seed {at}: the process ended with {child.returncode}\n{stderr[-9000:]}"
                 )
     outcome.seconds = time.monotonic() - began
     return outcome
