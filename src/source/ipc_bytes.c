@@ -46,17 +46,16 @@ enum status source_open_bytes(const struct source_bytes *bytes, const char *name
                               const struct source_options *options, struct source **source,
                               struct error *error) {
   *source = NULL;
-  struct ipc_framer *framer = NULL;
   struct ipc_bytes_source *made = calloc(1, sizeof *made);
-  enum status status = made == NULL
-                           ? error_set(error, STATUS_NOMEM, "no memory for a source")
-                           : ipc_framer_new(&options->limits, options->budget, &framer, error);
-  if (status != STATUS_OK) {
+  if (made == NULL) {
     if (bytes->close != NULL) bytes->close(bytes->context);
-    free(made);
-    return status;
+    return error_set(error, STATUS_NOMEM, "no memory for a source");
   }
   made->bytes = *bytes;
-  made->framer = framer;
-  return ipc_source_start(&made->ipc, &SOURCE_IPC_STREAM, &origin, name, options, source, error);
+  enum status status = ipc_framer_new(&options->limits, options->budget, &made->framer, error);
+  if (status == STATUS_OK)
+    return ipc_source_start(&made->ipc, &SOURCE_IPC_STREAM, &origin, name, options, source, error);
+  bytes_close(&made->ipc);
+  free(made);
+  return status;
 }

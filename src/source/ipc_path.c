@@ -76,6 +76,7 @@ static enum status open_bytes(int file, const char *name, const struct source_op
 static bool is_standard_input(const char *path) { return strcmp(path, "-") == 0; }
 
 static enum status open_file(const char *path, int *file, struct stat *stat, struct error *error) {
+  *stat = (struct stat){.st_size = 0};
   *file = is_standard_input(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                                   : open(path, O_RDONLY | O_CLOEXEC);
   int failed = *file < 0 || fstat(*file, stat) != 0 ? errno : 0;

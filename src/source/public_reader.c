@@ -132,7 +132,7 @@ enum arrowport_status arrowport_reader_open(arrowport_read read, void *context,
   enum status status = public_need(reader, "reader", &why);
   if (status == STATUS_OK && read == NULL) status = error_set(&why, STATUS_INVALID, "read is NULL");
   if (status == STATUS_OK) status = reader_new(options, &made, &own, &why);
-  if (status == STATUS_OK) {
+  if (made != NULL) {
     made->read = read;
     made->context = context;
     struct source_bytes bytes = {.read = read_callback, .context = made};

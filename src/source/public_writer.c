@@ -97,12 +97,12 @@ enum arrowport_status arrowport_writer_open(const struct ArrowSchema *schema, ar
     status = public_options(options, "arrowport_writer_open", &own, sizeof own, &why);
   if (status == STATUS_OK && (made = calloc(1, sizeof *made)) == NULL)
     status = error_set(&why, STATUS_NOMEM, "no memory for a writer");
-  if (status == STATUS_OK) {
+  if (made != NULL) {
     made->write = write;
     made->context = context;
     status = start(made, schema, &own, &why);
+    if (status == STATUS_OK) status = flush(made, &why);
   }
-  if (status == STATUS_OK) status = flush(made, &why);
   if (status != STATUS_OK) {
     arrowport_writer_close(made);
     made = NULL;
