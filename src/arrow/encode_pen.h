@@ -34,7 +34,8 @@ static inline void pen_put(struct pen *pen, char byte) {
   *pen->at++ = byte;
 }
 static inline void pen_put_bytes(struct pen *pen, const char *bytes, int64_t count) {
-  if (count > 0) memcpy(pen->at, bytes, (size_t)count);
+  if (count == 0) return; /* there may be no memory yet */
+  memcpy(pen->at, bytes, (size_t)count);
   pen->at += count;
 }
 

@@ -84,6 +84,7 @@ enum status validate_list_views(const void *offsets, const void *sizes, int64_t 
 enum status validate_union(const int8_t *type_ids, const int32_t *offsets, int64_t length,
                            const int8_t *child_of_code, struct ArrowArray *const *children,
                            struct error *error) {
+  int32_t least[UNION_CODES] = {0}; /* by child: what its next offset may not be below */
   for (int64_t row = 0; row < length; row++) {
     int8_t code = type_ids[row];
     int8_t child = code < 0 ? -1 : child_of_code[code];
@@ -91,11 +92,18 @@ enum status validate_union(const int8_t *type_ids, const int32_t *offsets, int64
       return error_set(error, STATUS_INVALID,
                        "the type id in row %" PRId64 " is %d, which stands for no member", row,
                        code);
-    if (offsets == NULL || (offsets[row] >= 0 && offsets[row] < children[child]->length)) continue;
-    return error_set(error, STATUS_INVALID,
-                     "the offset in row %" PRId64 " is %" PRId32 "; its member %d has %" PRId64
-                     " slots",
-                     row, offsets[row], child, children[child]->length);
+    if (offsets == NULL) continue;
+    if (offsets[row] < 0 || offsets[row] >= children[child]->length)
+      return error_set(error, STATUS_INVALID,
+                       "the offset in row %" PRId64 " is %" PRId32 "; its member %d has %" PRId64
+                       " slots",
+                       row, offsets[row], child, children[child]->length);
+    if (offsets[row] < least[child])
+      return error_set(error, STATUS_INVALID,
+                       "the offset in row %" PRId64 " is %" PRId32
+                       ", before the one of its member %d that came last, %" PRId32,
+                       row, offsets[row], child, least[child]);
+    least[child] = offsets[row];
   }
   return STATUS_OK;
 }

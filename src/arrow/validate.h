@@ -33,7 +33,8 @@ enum status validate_list_views(const void *offsets, const void *sizes, int64_t 
                                 int64_t length, int64_t limit, struct error *error) WARN_UNUSED;
 
 /* Each type id stands for a child (`child_of_code`, see layout.h), and with `offsets`, as a
- * dense union has them, the slot that it names is one of that child's. */
+ * dense union has them, the slot that it names is one of that child's, and not before the one
+ * that was named last ("Dense Union": offsets of each child are in order). */
 enum status validate_union(const int8_t *type_ids, const int32_t *offsets, int64_t length,
                            const int8_t *child_of_code, struct ArrowArray *const *children,
                            struct error *error) WARN_UNUSED;

@@ -77,7 +77,7 @@ static const struct {
           .children = {NODE{"c", "key", .length = 2, .null_count = 1, .buffers = {U8(2), I8(1, 2)}},
                        NODE{"c", "value", .length = 2, .buffers = {NONE, I8(1, 2)}}}}}}},
     {"dense union",
-     {"+ud:5,0", "a", .length = 3, .offset = 1, .buffers = {I8(99, 5, 0, 5), I32(99, 2, 0, 1)},
+     {"+ud:5,0", "a", .length = 3, .offset = 1, .buffers = {I8(99, 5, 0, 5), I32(99, 1, 0, 2)},
       .children = {ITEMS3, NODE{"b", "flag", .length = 1, .buffers = {NONE, U8(1)}}}}},
     {"sparse union",
      {"+us:5,127", "a", .length = 2, .offset = 1, .buffers = {I8(99, 5, 127)},

@@ -134,6 +134,21 @@ static void a_union_names_members_and_their_slots(void **state) {
   }
 }
 
+static void offsets_of_a_dense_union_are_in_order_for_each_member(void **state) {
+  (void)state;
+  struct ArrowArray members[] = {{.length = 3}, {.length = 3}};
+  struct ArrowArray *children[] = {&members[0], &members[1]};
+  int8_t child_of_code[UNION_CODES] = {0, 1};
+  static const int8_t codes[] = {0, 1, 0, 1};
+  static const int32_t good[] = {1, 0, 1, 2}; /* one slot may be named twice */
+  static const int32_t falls[] = {1, 0, 0, 2};
+  struct error error = {0};
+  assert_int_equal(validate_union(codes, good, 4, child_of_code, children, NULL), STATUS_OK);
+  assert_int_equal(validate_union(codes, falls, 4, child_of_code, children, &error),
+                   STATUS_INVALID);
+  assert_non_null(strstr(error.text, "row 2"));
+}
+
 static void runs_rise_and_reach_the_end(void **state) {
   (void)state;
   static const struct {
@@ -164,6 +179,7 @@ int main(void) {
       cmocka_unit_test(indices_are_within_their_dictionary),
       cmocka_unit_test(list_views_lie_inside_their_items),
       cmocka_unit_test(a_union_names_members_and_their_slots),
+      cmocka_unit_test(offsets_of_a_dense_union_are_in_order_for_each_member),
       cmocka_unit_test(runs_rise_and_reach_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
