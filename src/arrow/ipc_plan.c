@@ -342,8 +342,9 @@ static enum status plan_slots(struct ipc_plan *plan, const struct layout *layout
   if (status != STATUS_OK) return status;
   int64_t begin = array->offset + start;
   bool has_validity = layout_has_validity(layout->type.kind);
-  /* A reader compares; what the array says of itself is not taken for it. */
-  if (has_validity && nulls > 0) nulls = length - bitmap_count(array->buffers[0], begin, length);
+  /* A reader compares: what the array says of itself is not taken for it. */
+  if (has_validity && nulls > 0 && nulls == array->null_count)
+    nulls = length - bitmap_count(array->buffers[0], begin, length);
   status = ipc_plan_add_node(plan, length, nulls, error);
   if (status == STATUS_OK && has_validity)
     status = nulls > 0 ? ipc_plan_add_bits(plan, array->buffers[0], begin, length, error)

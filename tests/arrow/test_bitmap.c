@@ -32,6 +32,21 @@ static void any_range_is_counted(void **state) {
   }
 }
 
+/* Words are counted in blocks: as many bits as there can be, and no more than asked for. */
+static void long_ranges_are_counted(void **state) {
+  (void)state;
+  enum { LONG_BYTES = 3000 };
+  uint8_t *ones = malloc(LONG_BYTES);
+  assert_non_null(ones);
+  memset(ones, 0xFF, LONG_BYTES);
+  for (int64_t start = 0; start < 70; start++)
+    for (int64_t count = 1800; count <= 8 * LONG_BYTES - start; count += 61)
+      assert_int_equal(bitmap_count(ones, start, count), count);
+  for (int i = 0; i < LONG_BYTES; i++) ones[i] = i % 2 == 0 ? 0x80 : 0x13;
+  assert_int_equal(bitmap_count(ones, 0, 8 * LONG_BYTES), 2 * LONG_BYTES);
+  free(ones);
+}
+
 /* From memory that ends with the last bit, so that a sanitizer sees a step past it. */
 static void any_range_is_copied_and_zeros_follow(void **state) {
   (void)state;
@@ -58,6 +73,7 @@ static void any_range_is_copied_and_zeros_follow(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(any_range_is_counted),
+      cmocka_unit_test(long_ranges_are_counted),
       cmocka_unit_test(any_range_is_copied_and_zeros_follow),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
