@@ -35,6 +35,10 @@ static enum status load(struct ArrowArrayStream *stream,
                         struct error *error) {
   if (options->sink == NULL || options->table == NULL)
     return error_set(error, STATUS_INVALID, "sink and table must be set in arrowport_load_options");
+  for (size_t i = 0; i < options->setting_count; i++)
+    if (options->settings == NULL || options->settings[i].name == NULL ||
+        options->settings[i].value == NULL)
+      return error_set(error, STATUS_INVALID, "setting %zu lacks its name or value", i);
   struct source *source = NULL;
   struct sink *sink = NULL;
   struct pipeline_target target = {.mode = SINK_APPEND, .create_table = !options->must_exist};

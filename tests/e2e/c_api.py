@@ -94,6 +94,25 @@ class CWriterOptions(ctypes.Structure):
     ]
 
 
+class CLoadOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("sink", ctypes.c_char_p),
+        ("table", ctypes.c_char_p),
+        ("settings", ctypes.c_void_p),
+        ("setting_count", ctypes.c_size_t),
+        ("must_exist", ctypes.c_bool),
+    ]
+
+
+class CLoadResult(ctypes.Structure):
+    _fields_ = [
+        ("rows", ctypes.c_int64),
+        ("batches", ctypes.c_int64),
+        ("version", ctypes.c_int64),
+    ]
+
+
 FORMATS = {"stream": 0, "file": 1}
 COMPRESSIONS = {None: 0, "lz4": 1, "zstd": 2}
 
@@ -112,6 +131,7 @@ def _function(name, *arguments, result=ctypes.c_int):
 
 
 _status_name = _function("status_name", ctypes.c_int, result=ctypes.c_char_p)
+_load = _function("load", *[_POINTER] * 4)
 _reader_open = _function("reader_open", _READ, *[_POINTER] * 4)
 _reader_open_path = _function("reader_open_path", ctypes.c_char_p, *[_POINTER] * 3)
 _reader_open_memory = _function("reader_open_memory", _POINTER, _INT64, _RELEASE, *[_POINTER] * 4)
@@ -519,3 +539,22 @@ def print_table(value, rows_max=10, width=100):
     said = ctypes.string_at(text.value).decode()
     _libc.free(text)
     return said
+
+
+# ---- loading -------------------------------------------------------------------------------
+
+
+def load(stream, **options):
+    """arrowport_load of a CStream (None: NULL), which is released; (rows, batches)."""
+    error, result = _Error(), CLoadResult()
+    own = CLoadOptions(struct_size=ctypes.sizeof(CLoadOptions))
+    for name, value in options.items():
+        setattr(own, name, value)
+    status = _load(
+        stream and ctypes.byref(stream),
+        ctypes.byref(own) if options else None,
+        ctypes.byref(result),
+        ctypes.byref(error),
+    )
+    _must(status, error)
+    return result.rows, result.batches

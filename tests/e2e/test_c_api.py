@@ -586,3 +586,41 @@ def test_a_batch_is_printed_within_its_width(table, batches):
     text = c_api.print_table(pa.record_batch({"id": [17, None], "word": ["x", "日本語"]}), 10, 80)
     for said in ("id", "word", "17", "日本語"):
         assert said in text
+
+
+# ---- loading ---------------------------------------------------------------------------------
+
+
+def test_what_a_reader_exports_is_loaded():
+    schema, batches = _numbers(1000)
+    data = c_api.write(schema, batches, compression="lz4")
+    stream = c_api.Reader.memory(data).export_c()
+    assert c_api.load(stream, sink=b"null", table=b"numbers") == (4000, 4)
+    assert not stream.release
+    assert c_api.held == {}
+
+
+def test_a_load_that_is_not_told_enough_is_refused_and_its_stream_released():
+    schema, batches = _numbers(10)
+    data = c_api.write(schema, batches)
+    for options, said in (
+        ({}, "sink and table"),
+        ({"sink": b"null"}, "sink and table"),
+        ({"sink": b"null", "table": b"t", "struct_size": 1}, "struct_size"),
+        ({"sink": b"null", "table": b"t", "setting_count": 1}, "setting 0"),
+    ):
+        stream = c_api.Reader.memory(data).export_c()
+        with _refused("INVALID", said):
+            c_api.load(stream, **options)
+        assert not stream.release
+        assert c_api.held == {}
+    with _refused("INVALID", "stream is NULL"):
+        c_api.load(None, sink=b"null", table=b"t")
+
+
+def test_a_load_of_a_broken_stream_says_where_it_breaks():
+    schema, batches = _numbers(1000)
+    stream = c_api.Reader.memory(c_api.write(schema, batches)[:-100]).export_c()
+    with _refused("INVALID", "truncated"):
+        c_api.load(stream, sink=b"null", table=b"numbers")
+    assert c_api.held == {}
