@@ -15,7 +15,7 @@ import pytest
 
 from server import ROOT, binary, environment, ipc, run
 
-COMMANDS = ["serve", "ingest", "query", "streams", "tables", "sinks", "inspect", "config", "version"]
+COMMANDS = "serve ingest query inspect streams tables sinks config version".split()
 INVALID, NOT_FOUND, CONFLICT, UNAVAILABLE, UNSUPPORTED, IO = 2, 4, 6, 8, 10, 12
 
 
