@@ -386,15 +386,6 @@ static enum status join_runs(struct joining *joining, const struct layout *layou
 
 /* ---- dictionaries -------------------------------------------------------------------- */
 
-static bool same_memory(const struct ArrowArray *left, const struct ArrowArray *right) {
-  if (left->length != right->length || left->n_buffers != right->n_buffers) return false;
-  for (int64_t i = 0; i < left->n_buffers; i++)
-    if (left->buffers[i] != right->buffers[i]) return false;
-  for (int64_t i = 0; i < left->n_children; i++)
-    if (!same_memory(left->children[i], right->children[i])) return false;
-  return left->dictionary == NULL || same_memory(left->dictionary, right->dictionary);
-}
-
 static int64_t read_index(const uint8_t *indices, int64_t width_bytes, int64_t at) {
   int64_t index = 0; /* in its dictionary, so not negative */
   memcpy(&index, indices + at * width_bytes, (size_t)width_bytes);
@@ -436,7 +427,7 @@ static enum status join_dictionary(struct joining *joining, const struct layout 
                                    struct ArrowArray *out, struct error *error) {
   bool same = true;
   for (int64_t i = 1; i < joining->count && same; i++)
-    same = same_memory(runs[0].array->dictionary, runs[i].array->dictionary);
+    same = array_same_memory(runs[0].array->dictionary, runs[i].array->dictionary);
   if (same) {
     out->dictionary = array_tree_copy(joining->tree, runs[0].array->dictionary);
     return STATUS_OK;

@@ -2,6 +2,10 @@
  * pieces one behind the other. As a rule what a batch brings has the same bytes, and comparing
  * them is all that happens.
  *
+ * An array of our own is not copied but held: a share of it keeps its memory, so that the next
+ * batch's dictionary is the same when it lies there too. Its content is copied out when another
+ * one is to be compared with it.
+ *
  * Where deltas are sent, bytes that differ may still be the same values: views reach into
  * other buffers, what lies under a null is anything. Then the values are compared.
  *
@@ -15,6 +19,7 @@
 
 #include "arrow/array.h"
 #include "arrow/ipc_kept.h"
+#include "arrow/tree.h"
 
 enum change { SAME, GROWN, OTHER };
 
@@ -22,6 +27,10 @@ struct dictionary {
   const struct layout *values;
   struct ipc_kept sent; /* `is_there` when something was */
   struct ipc_kept pending;
+  /* Arrays that have the values of `sent` and `pending`, which may then lack content; NULL
+   * when they are not ours to hold. */
+  struct arrow_shared *sent_from;
+  struct arrow_shared *pending_from;
 };
 
 /* Of a node of the layout. */
@@ -46,6 +55,12 @@ struct update {
   ipc_dictionary_send send;
   void *context;
 };
+
+static void hold(struct arrow_shared **place, struct arrow_shared *shared) {
+  struct arrow_shared *before = *place;
+  *place = shared == NULL ? NULL : arrow_shared_share(shared);
+  arrow_shared_release(before);
+}
 
 /* ---- making and freeing -------------------------------------------------------------- */
 
@@ -96,11 +111,57 @@ void ipc_dictionaries_free(struct ipc_dictionaries *dictionaries) {
   for (int64_t i = 0; i < dictionaries->count; i++) {
     ipc_kept_release(&dictionaries->list[i].sent);
     ipc_kept_release(&dictionaries->list[i].pending);
+    arrow_shared_release(dictionaries->list[i].sent_from);
+    arrow_shared_release(dictionaries->list[i].pending_from);
   }
   buffer_release(&dictionaries->scratch);
   free(dictionaries->list);
   free(dictionaries->places);
   free(dictionaries);
+}
+
+/* ---- keeping --------------------------------------------------------------------------- */
+
+/* Copies what `array` holds, unless a share of it can be held instead. */
+static enum status keep(struct update *update, struct dictionary *dictionary,
+                        const struct ArrowArray *array, struct error *error) {
+  struct arrow_shared *from = array_tree_shared(array);
+  hold(&dictionary->pending_from, from);
+  if (from == NULL)
+    return ipc_kept_take(&dictionary->pending, update->plan, update->dictionaries->budget, error);
+  ipc_kept_release(&dictionary->pending);
+  dictionary->pending.is_there = true;
+  dictionary->pending.length = array->length;
+  return STATUS_OK;
+}
+
+/* Copies the content of what is only held. */
+static enum status copy_content(struct update *update, const struct dictionary *dictionary,
+                                struct ipc_kept *kept, const struct arrow_shared *from,
+                                struct error *error) {
+  if (!kept->is_there || kept->values.data != NULL) return STATUS_OK;
+  const struct ArrowArray *array = arrow_shared_array(from);
+  struct ipc_kept content = {.is_there = false};
+  enum status status =
+      ipc_plan_column(update->plan, dictionary->values, array, 0, array->length, error);
+  if (status == STATUS_OK)
+    status = ipc_kept_take(&content, update->plan, update->dictionaries->budget, error);
+  if (status == STATUS_OK) *kept = content;
+  return status;
+}
+
+/* All dictionaries': one may have others in its values. */
+static enum status copy_all(struct update *update, struct error *error) {
+  struct ipc_dictionaries *dictionaries = update->dictionaries;
+  enum status status = STATUS_OK;
+  for (int64_t i = 0; i < dictionaries->count && status == STATUS_OK; i++) {
+    struct dictionary *dictionary = &dictionaries->list[i];
+    status = copy_content(update, dictionary, &dictionary->sent, dictionary->sent_from, error);
+    if (status == STATUS_OK)
+      status =
+          copy_content(update, dictionary, &dictionary->pending, dictionary->pending_from, error);
+  }
+  return status;
 }
 
 /* ---- comparing ------------------------------------------------------------------------- */
@@ -145,9 +206,9 @@ static enum status compare_values(const struct ipc_dictionaries *dictionaries,
 }
 
 /* The plan may hold anything afterwards. */
-static enum status compare(struct update *update, const struct dictionary *dictionary,
-                           const struct ArrowArray *array, enum change *change,
-                           struct error *error) {
+static enum status compare_content(struct update *update, const struct dictionary *dictionary,
+                                   const struct ArrowArray *array, enum change *change,
+                                   struct error *error) {
   struct ipc_dictionaries *dictionaries = update->dictionaries;
   const struct ipc_kept *kept = &dictionary->sent;
   bool same = false;
@@ -164,8 +225,22 @@ static enum status compare(struct update *update, const struct dictionary *dicti
       status = ipc_kept_same(kept, update->plan, &dictionaries->scratch, &same, error);
     if (same) *change = GROWN;
   }
+  if (status == STATUS_OK && !same) status = copy_all(update, error);
   if (status != STATUS_OK || same) return status;
   return compare_values(dictionaries, dictionary->values, kept, array, change, error);
+}
+
+static enum status compare(struct update *update, struct dictionary *dictionary,
+                           const struct ArrowArray *array, enum change *change,
+                           struct error *error) {
+  struct arrow_shared *from = array_tree_shared(array);
+  *change = SAME;
+  if (from != NULL && from == dictionary->sent_from) return STATUS_OK;
+  enum status status =
+      copy_content(update, dictionary, &dictionary->sent, dictionary->sent_from, error);
+  if (status == STATUS_OK) status = compare_content(update, dictionary, array, change, error);
+  if (status == STATUS_OK && *change == SAME) hold(&dictionary->sent_from, from);
+  return status;
 }
 
 /* ---- sending --------------------------------------------------------------------------- */
@@ -185,8 +260,7 @@ static enum status send(struct update *update, struct dictionary *dictionary,
   const struct layout *values = dictionary->values;
   int64_t sent = dictionary->sent.length;
   enum status status = ipc_plan_column(update->plan, values, array, 0, array->length, error);
-  if (status == STATUS_OK)
-    status = ipc_kept_take(&dictionary->pending, update->plan, update->dictionaries->budget, error);
+  if (status == STATUS_OK) status = keep(update, dictionary, array, error);
   if (status == STATUS_OK && is_delta)
     status = ipc_plan_column(update->plan, values, array, sent, array->length - sent, error);
   return status == STATUS_OK ? update->send(update->context, values->index, is_delta, error)
@@ -248,7 +322,9 @@ void ipc_dictionaries_settle(struct ipc_dictionaries *dictionaries, bool went_we
       ipc_kept_release(&dictionary->sent);
       dictionary->sent = dictionary->pending;
       dictionary->pending = (struct ipc_kept){.is_there = false};
+      hold(&dictionary->sent_from, dictionary->pending_from);
     }
     ipc_kept_release(&dictionary->pending);
+    hold(&dictionary->pending_from, NULL);
   }
 }

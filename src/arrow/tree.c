@@ -105,3 +105,25 @@ struct ArrowArray *array_tree_copy(struct array_tree *tree, const struct ArrowAr
   if (array->dictionary != NULL) node->dictionary = array_tree_copy(tree, array->dictionary);
   return node;
 }
+
+bool array_same_memory(const struct ArrowArray *left, const struct ArrowArray *right) {
+  if (left->length != right->length || left->offset != right->offset ||
+      left->n_buffers != right->n_buffers || left->n_children != right->n_children ||
+      (left->dictionary == NULL) != (right->dictionary == NULL))
+    return false;
+  for (int64_t i = 0; i < left->n_buffers; i++)
+    if (left->buffers[i] != right->buffers[i]) return false;
+  for (int64_t i = 0; i < left->n_children; i++)
+    if (!array_same_memory(left->children[i], right->children[i])) return false;
+  return left->dictionary == NULL || array_same_memory(left->dictionary, right->dictionary);
+}
+
+struct arrow_shared *array_tree_shared(const struct ArrowArray *node) {
+  if (node->release != release_node) return NULL;
+  const struct array_tree *tree = node->private_data;
+  for (int64_t i = 0; i < tree->used.holds; i++) {
+    struct arrow_shared *shared = tree->holds[i].shared;
+    if (shared != NULL && array_same_memory(arrow_shared_array(shared), node)) return shared;
+  }
+  return NULL;
+}

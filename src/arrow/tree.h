@@ -7,6 +7,7 @@
 #ifndef ARROWPORT_ARROW_TREE_H
 #define ARROWPORT_ARROW_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arrow/abi.h"
@@ -43,6 +44,14 @@ void array_tree_finish(struct array_tree *tree, struct ArrowArray *out);
 void array_tree_measure(const struct ArrowArray *array, struct array_tree_size *size);
 /* Copies the nodes, not the values: `array` must be held by the tree. */
 struct ArrowArray *array_tree_copy(struct array_tree *tree, const struct ArrowArray *array);
+
+/* Whether two arrays are the same slots of the same memory, all the way down; who holds one
+ * of them may then take the other for it. */
+bool array_same_memory(const struct ArrowArray *left, const struct ArrowArray *right);
+
+/* The shared array that a node of some tree was copied from, as a dictionary's are; it lives
+ * as long as the node. NULL when the node is none of a tree, or not such a copy. */
+struct arrow_shared *array_tree_shared(const struct ArrowArray *node);
 
 /* One owner more. */
 struct arrow_shared *arrow_shared_share(struct arrow_shared *shared);
