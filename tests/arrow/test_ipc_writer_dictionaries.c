@@ -71,6 +71,46 @@ static void what_a_dictionary_has_grown_by_is_sent(void **state) {
   arrow_schema_release(&schema);
 }
 
+static void expect_messages(const struct ArrowSchema *schema,
+                            const struct ArrowArray *const *batches, int count,
+                            const struct ipc_writer_options *options, const char *messages) {
+  struct buffer bytes = written(schema, batches, count, options);
+  assert_string_equal(written_messages(&bytes), messages);
+  buffer_release(&bytes);
+}
+
+/* Arrays that were decoded are held rather than compared; those of others come between. */
+static void what_was_read_is_written_as_what_was_made(void **state) {
+  (void)state;
+  enum { COUNT = 6 };
+  static const int counts[COUNT] = {2, 2, 4, 4, 3, 3};
+  static const char *const plain_messages = "sdbbdbbdbb.";
+  static const char *const delta_messages = "sdbb+bbbb.";
+  struct ArrowSchema schema = one_dictionary();
+  struct ArrowArray made[COUNT];
+  const struct ArrowArray *batches[COUNT];
+  for (int i = 0; i < COUNT; i++) make_batches(&schema, &counts[i], 1, &made[i], &batches[i]);
+  struct buffer stream = written(&schema, batches, COUNT, &plain);
+  struct read_all all;
+  struct read_all_options options = {.step_bytes = 0};
+  assert_int_equal(
+      read_all_stream(stream.data, stream.size_bytes, &options, &messages_budget, &all, NULL),
+      STATUS_OK);
+  buffer_release(&stream);
+  for (unsigned mask = 0; mask < 1U << COUNT; mask++) { /* whose batch is which */
+    const struct ArrowArray *mixed[COUNT];
+    for (int i = 0; i < COUNT; i++) mixed[i] = (mask >> i & 1) != 0 ? &made[i] : &all.batches[i];
+    expect_messages(&schema, mixed, COUNT, &plain, plain_messages);
+    expect_messages(&schema, mixed, COUNT, &deltas, delta_messages);
+    expect_messages(&schema, mixed, COUNT, &file, delta_messages);
+    if (mask % 21 == 0) expect_same(&schema, mixed, COUNT);
+  }
+  read_all_release(&all);
+  release_batches(made, COUNT);
+  arrow_schema_release(&schema);
+  assert_int_equal(written_budget.used_bytes, 0);
+}
+
 static void a_delta_has_only_what_is_new(void **state) {
   (void)state;
   struct ArrowSchema schema = one_dictionary();
@@ -435,6 +475,7 @@ static void a_refused_delta_can_be_repeated(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_a_dictionary_has_grown_by_is_sent),
+      cmocka_unit_test(what_was_read_is_written_as_what_was_made),
       cmocka_unit_test(a_delta_has_only_what_is_new),
       cmocka_unit_test(dictionaries_of_any_type_grow),
       cmocka_unit_test(the_same_values_laid_out_otherwise_are_the_same_dictionary),
