@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/vector.h"
+
 static uint64_t load64(const uint8_t *from) {
   uint64_t word;
   memcpy(&word, from, sizeof word);
@@ -28,7 +30,7 @@ static int64_t count_words(const uint8_t *from, int64_t words) {
   return (int64_t)(pairs * UINT64_C(0x0001000100010001) >> 48);
 }
 
-int64_t bitmap_count(const uint8_t *bits, int64_t start, int64_t count) {
+VECTOR_LOOP int64_t bitmap_count(const uint8_t *bits, int64_t start, int64_t count) {
   int64_t set = 0;
   int64_t index = start;
   int64_t end = start + count;

@@ -14,9 +14,10 @@ enum {
   LENGTH_PREFIX_BYTES = 8,
   VALUE_ALIGNMENT_BYTES = 8,
   /* A compressed buffer that says it is larger than this, and than so many times what
-   * came, gets its room as it expands: a lie of a few bytes must not take gigabytes. */
+   * came, gets its room as it expands: a lie of a few bytes must not take gigabytes. LZ4
+   * cannot expand further than 255 times, and ZSTD seldom does. */
   TRUSTED_BYTES = 1 << 20,
-  TRUSTED_RATIO = 32,
+  TRUSTED_RATIO = 255,
   /* A body is worth several threads when its buffers have this many bytes in all: waking
    * one takes some 20 us, in which a thread expands 40 KiB. */
   AHEAD_BYTES_MIN = 512 << 10,
@@ -120,6 +121,7 @@ static enum status prepare(struct expand_lane *lane, enum ipc_compression compre
 
 /* A compressed buffer without its prefix. */
 struct frame {
+  int64_t index; /* of the buffer */
   const uint8_t *from;
   int64_t from_bytes;
   int64_t size_bytes; /* that it says it expands to */
@@ -279,32 +281,43 @@ enum status ipc_body_next(struct ipc_body *body, enum ipc_order order, struct ip
 
 struct ahead {
   struct ipc_body *body;
-  struct frame *frames; /* of size 0 where there is nothing to expand */
+  struct frame *frames;
 };
 
 static void expand_one(void *context, int64_t index, int lane) {
   struct ahead *ahead = context;
   const struct frame *frame = &ahead->frames[index];
   struct ipc_body *body = ahead->body;
-  if (frame->size_bytes <= 0) return;
-  enum status status =
-      expand(body, &body->expander->lanes[lane], frame, &body->expanded[index], NULL);
+  struct buffer *expanded = &body->expanded[frame->index];
+  enum status status = expand(body, &body->expander->lanes[lane], frame, expanded, NULL);
   (void)status; /* what is missing is tried again, and then fails, when it is asked for */
 }
 
-/* The frames of the body, and how many bytes they expand to; 0 when something about them is
- * wrong, which is found again in its turn. */
-static int64_t read_frames(struct ipc_body *body, struct frame *frames) {
+/* The frames of the body that expand to something, `*count` of them, and how many bytes they
+ * expand to; 0 when something about them is wrong, which is found again in its turn. */
+static int64_t read_frames(struct ipc_body *body, struct frame *frames, int64_t *count) {
   int64_t total_bytes = 0;
+  *count = 0;
   for (int64_t i = 0; i < body->buffers.count; i++) {
     struct ipc_span span;
+    struct frame *frame = &frames[*count];
     if (locate(body, i, &span, NULL) != STATUS_OK) return 0;
     if (span.data == NULL) continue;
-    if (read_frame(body, &span, &frames[i], NULL) != STATUS_OK) return 0;
-    if (frames[i].size_bytes > body->limits->decoded_bytes_max - total_bytes) return 0;
-    if (frames[i].size_bytes > 0) total_bytes += frames[i].size_bytes;
+    if (read_frame(body, &span, frame, NULL) != STATUS_OK) return 0;
+    if (frame->size_bytes > body->limits->decoded_bytes_max - total_bytes) return 0;
+    if (frame->size_bytes <= 0) continue;
+    frame->index = i;
+    total_bytes += frame->size_bytes;
+    (*count)++;
   }
   return total_bytes;
+}
+
+/* The largest first, so that no thread begins with one when the others are done. */
+static int by_size(const void *left, const void *right) {
+  int64_t a = ((const struct frame *)left)->size_bytes;
+  int64_t b = ((const struct frame *)right)->size_bytes;
+  return (a < b) - (a > b);
 }
 
 void ipc_body_expand_ahead(struct ipc_body *body, struct workers *workers) {
@@ -312,8 +325,10 @@ void ipc_body_expand_ahead(struct ipc_body *body, struct workers *workers) {
   if (workers == NULL || body->compression == IPC_COMPRESSION_NONE || count < 2) return;
   struct frame *frames = calloc((size_t)count, sizeof *frames);
   body->expanded = calloc((size_t)count, sizeof *body->expanded);
-  if (frames != NULL && body->expanded != NULL && read_frames(body, frames) >= AHEAD_BYTES_MIN) {
+  if (frames != NULL && body->expanded != NULL &&
+      read_frames(body, frames, &count) >= AHEAD_BYTES_MIN) {
     struct ahead ahead = {body, frames};
+    qsort(frames, (size_t)count, sizeof *frames, by_size);
     workers_each(workers, count, expand_one, &ahead);
   }
   free(frames);

@@ -6,18 +6,19 @@
 #include "arrow/bitmap.h"
 #include "arrow/layout.h"
 #include "base/text.h"
+#include "base/vector.h"
 
 /* ---- offsets --------------------------------------------------------------------------- */
 
 /* The loops only collect what is wrong, so that they become vector instructions; the
  * place is looked for when there is something to tell. */
-static bool falls32(const int32_t *offsets, int64_t length) {
+VECTOR_LOOP static bool falls32(const int32_t *offsets, int64_t length) {
   int32_t wrong = 0;
   for (int64_t i = 0; i < length; i++) wrong |= offsets[i + 1] < offsets[i];
   return wrong != 0;
 }
 
-static bool falls64(const int64_t *offsets, int64_t length) {
+VECTOR_LOOP static bool falls64(const int64_t *offsets, int64_t length) {
   int64_t wrong = 0;
   for (int64_t i = 0; i < length; i++) wrong |= offsets[i + 1] < offsets[i];
   return wrong != 0;
@@ -42,16 +43,16 @@ enum status validate_offsets(const void *offsets, int64_t offset_bytes, int64_t 
 
 /* ---- list views ------------------------------------------------------------------------ */
 
-static bool reaches_out32(const int32_t *offsets, const int32_t *sizes, int64_t length,
-                          int64_t limit) {
+VECTOR_LOOP static bool reaches_out32(const int32_t *offsets, const int32_t *sizes, int64_t length,
+                                      int64_t limit) {
   int64_t wrong = 0; /* negative once anything was */
   for (int64_t i = 0; i < length; i++)
     wrong |= (int64_t)offsets[i] | sizes[i] | (limit - offsets[i] - sizes[i]);
   return wrong < 0;
 }
 
-static bool reaches_out64(const int64_t *offsets, const int64_t *sizes, int64_t length,
-                          int64_t limit) {
+VECTOR_LOOP static bool reaches_out64(const int64_t *offsets, const int64_t *sizes, int64_t length,
+                                      int64_t limit) {
   bool wrong = false;
   for (int64_t i = 0; i < length; i++)
     wrong |= offsets[i] < 0 || sizes[i] < 0 || offsets[i] > limit || sizes[i] > limit - offsets[i];
@@ -130,8 +131,8 @@ enum status validate_run_ends(const void *ends, int64_t width_bytes, int64_t cou
 /* ---- text ------------------------------------------------------------------------------- */
 
 /* Whether the offsets cut valid text only between characters. */
-static bool cuts_characters(const void *offsets, int64_t offset_bytes, const uint8_t *data,
-                            int64_t length) {
+VECTOR_LOOP static bool cuts_characters(const void *offsets, int64_t offset_bytes,
+                                        const uint8_t *data, int64_t length) {
   int64_t last = layout_offset(offsets, offset_bytes, length);
   int wrong = 0;
   for (int64_t row = 0; row < length; row++) {
@@ -218,50 +219,93 @@ struct view_check {
   const uint8_t *const *data;
   const int64_t *sizes;
   int64_t data_count;
-  bool text;          /* values are UTF-8 ... */
-  bool is_ascii_data; /* ... and those in the data buffers surely are */
+  bool text; /* values are to be UTF-8 */
 };
 
-/* NULL when all is well, or else what is wrong with the view. */
-static inline const char *inline_fault(const struct view_check *check, const struct view *view) {
-  size_t bytes = (size_t)view->size_bytes;
-  struct inlined value = load_inlined(view);
-  if (((value.low & padding[bytes].low) | (value.high & padding[bytes].high)) != 0)
-    return "is not padded with zeros";
-  if (!check->text || ((value.low | value.high) & high_bits) == 0) return NULL;
-  return utf8_valid_bytes(view->value.inlined, bytes) < bytes ? "is not UTF-8" : NULL;
-}
-
-static inline const char *away_fault(const struct view_check *check, const struct view *view) {
+/* Where the bytes of a view that is not inline are; NULL with `*fault` when they are nowhere,
+ * or begin otherwise than the view says. */
+static inline const uint8_t *find_away(const struct view_check *check, const struct view *view,
+                                       const char **fault) {
   int64_t bytes = view->size_bytes;
   int64_t buffer = view->value.away.buffer;
   int64_t offset = view->value.away.offset;
-  if (bytes < 0) return "has a negative length";
-  if (buffer < 0 || buffer >= check->data_count) return "points into a buffer that is not there";
-  if (offset < 0 || offset + bytes > check->sizes[buffer]) return "points outside its buffer";
-  const uint8_t *value = check->data[buffer] + offset;
-  if (memcmp(value, view->value.away.prefix, sizeof view->value.away.prefix) != 0)
-    return "has a prefix that is not what is there";
-  if (!check->text || check->is_ascii_data) return NULL;
-  return utf8_valid_bytes(value, (size_t)bytes) < (size_t)bytes ? "is not UTF-8" : NULL;
+  *fault = NULL;
+  if (bytes < 0)
+    *fault = "has a negative length";
+  else if (buffer < 0 || buffer >= check->data_count)
+    *fault = "points into a buffer that is not there";
+  else if (offset < 0 || offset + bytes > check->sizes[buffer])
+    *fault = "points outside its buffer";
+  else if (memcmp(check->data[buffer] + offset, view->value.away.prefix,
+                  sizeof view->value.away.prefix) != 0)
+    *fault = "has a prefix that is not what is there";
+  return *fault == NULL ? check->data[buffer] + offset : NULL;
 }
 
-static bool is_ascii_data(const uint8_t *const *data, const int64_t *sizes, int64_t data_count) {
-  for (int64_t i = 0; i < data_count; i++)
-    if (sizes[i] > 0 && !utf8_is_ascii(data[i], (size_t)sizes[i])) return false;
-  return true;
+static inline bool is_padded(struct inlined value, int32_t bytes) {
+  return ((value.low & padding[bytes].low) | (value.high & padding[bytes].high)) == 0;
+}
+
+/* NULL when all is well, or else what is wrong with the view. */
+static const char *view_fault(const struct view_check *check, const struct view *view) {
+  const char *fault = NULL;
+  const uint8_t *value = view->value.inlined;
+  if ((uint32_t)view->size_bytes > VIEW_INLINE_BYTES)
+    value = find_away(check, view, &fault);
+  else if (!is_padded(load_inlined(view), view->size_bytes))
+    fault = "is not padded with zeros";
+  if (fault != NULL || !check->text) return fault;
+  size_t bytes = (size_t)view->size_bytes;
+  return utf8_valid_bytes(value, bytes) < bytes ? "is not UTF-8" : NULL;
+}
+
+/* All bits that occur in `bytes` >= 8 bytes. */
+static inline uint64_t seen_bits(const uint8_t *data, size_t bytes) {
+  uint64_t words[4];
+  uint64_t seen;
+  size_t i = 0;
+  memcpy(&seen, data + bytes - sizeof seen, sizeof seen); /* the end, again or not */
+  for (; i + sizeof words <= bytes; i += sizeof words) {
+    memcpy(words, data + i, sizeof words);
+    seen |= words[0] | words[1] | words[2] | words[3];
+  }
+  for (; i + sizeof words[0] <= bytes; i += sizeof words[0]) {
+    memcpy(words, data + i, sizeof words[0]);
+    seen |= words[0];
+  }
+  return seen;
+}
+
+/* Whether all views are sound and, if they are text, ASCII: what can be said quickly. Each
+ * value is looked at once, where its prefix is compared. */
+VECTOR_LOOP static bool are_plain(const struct view_check *check, const struct view *views,
+                                  const uint8_t *validity, int64_t length) {
+  uint64_t seen = 0;
+  for (int64_t row = 0; row < length; row++) {
+    const struct view *view = &views[row];
+    if (validity != NULL && !bitmap_get(validity, row)) continue;
+    if ((uint32_t)view->size_bytes <= VIEW_INLINE_BYTES) {
+      struct inlined value = load_inlined(view);
+      if (!is_padded(value, view->size_bytes)) return false;
+      seen |= value.low | value.high;
+    } else {
+      const char *fault;
+      const uint8_t *value = find_away(check, view, &fault);
+      if (value == NULL) return false;
+      if (check->text) seen |= seen_bits(value, (size_t)view->size_bytes);
+    }
+  }
+  return !check->text || (seen & high_bits) == 0;
 }
 
 enum status validate_views(const void *views, const uint8_t *const *data, const int64_t *sizes,
                            int64_t data_count, const uint8_t *validity, int64_t length, bool text,
                            struct error *error) {
-  struct view_check check = {data, sizes, data_count, text, false};
-  check.is_ascii_data = text && is_ascii_data(data, sizes, data_count);
+  struct view_check check = {data, sizes, data_count, text};
+  if (are_plain(&check, views, validity, length)) return STATUS_OK;
   for (int64_t row = 0; row < length; row++) {
     if (validity != NULL && !bitmap_get(validity, row)) continue;
-    const struct view *view = (const struct view *)views + row;
-    const char *fault = (uint32_t)view->size_bytes <= VIEW_INLINE_BYTES ? inline_fault(&check, view)
-                                                                        : away_fault(&check, view);
+    const char *fault = view_fault(&check, (const struct view *)views + row);
     if (fault != NULL)
       return error_set(error, STATUS_INVALID, "the view in row %" PRId64 " %s", row, fault);
   }
@@ -274,7 +318,7 @@ enum status validate_views(const void *views, const uint8_t *const *data, const 
  * they become vector instructions; those of 32 and 64 bits look at the sign that an index has,
  * or the distance to `last`, for few processors compare vectors of such numbers. */
 #define ALL_WITHIN(type)                                                                           \
-  static bool all_within_##type(const void *indices, int64_t length, type last) {                  \
+  VECTOR_LOOP static bool all_within_##type(const void *indices, int64_t length, type last) {      \
     const type *values = indices;                                                                  \
     type most = 0;                                                                                 \
     for (int64_t i = 0; i < length; i++) most = values[i] > most ? values[i] : most;               \
@@ -284,14 +328,14 @@ ALL_WITHIN(uint8_t)
 ALL_WITHIN(uint16_t)
 ALL_WITHIN(uint32_t)
 
-static bool all_within_int32_t(const void *indices, int64_t length, uint32_t last) {
+VECTOR_LOOP static bool all_within_int32_t(const void *indices, int64_t length, uint32_t last) {
   const uint32_t *values = indices;
   uint32_t signs = 0;
   for (int64_t i = 0; i < length; i++) signs |= values[i] | (last - values[i]);
   return signs >> 31 == 0;
 }
 
-static bool all_within_int64_t(const void *indices, int64_t length, uint64_t last) {
+VECTOR_LOOP static bool all_within_int64_t(const void *indices, int64_t length, uint64_t last) {
   const uint64_t *values = indices;
   uint64_t signs = 0;
   for (int64_t i = 0; i < length; i++) signs |= values[i] | (last - values[i]);

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/vector.h"
 
 #include <string.h>
 
@@ -46,7 +47,7 @@ size_t utf8_valid_bytes(const uint8_t *data, size_t bytes) {
   return at;
 }
 
-bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
+VECTOR_LOOP bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
   uint64_t seen = 0;
   size_t i = 0;
   for (; i + 64 <= bytes; i += 64) {
