@@ -4,7 +4,11 @@
 
 #include "arrow/bitmap.h"
 #include "arrow/ipc_numbers.h"
-#include "arrow/validate.h"
+
+enum {
+  /* Values are looked at by several threads from here on: it takes one some 100 us. */
+  THREADED_BYTES_MIN = 4 << 20,
+};
 
 enum { BATCH_ROWS_MAX = INT32_MAX }; /* as Arrow recommends; rows of no bytes cost a peer nothing */
 
@@ -98,6 +102,14 @@ static enum status take_values(struct batch_reading *reading, enum ipc_order ord
                    needed_bytes);
 }
 
+/* The array is complete but for what its values say. */
+static enum status check_later(struct batch_reading *reading, const struct layout *node,
+                               const struct ArrowArray *array, int64_t data_bytes,
+                               struct error *error) {
+  return ipc_checks_add(&reading->context->checks, (struct ipc_check){node, array, data_bytes},
+                        error);
+}
+
 static enum status take_offsets(struct batch_reading *reading, struct ArrowArray *array,
                                 int64_t offset_bytes, struct error *error) {
   enum ipc_order order = (enum ipc_order)offset_bytes;
@@ -120,12 +132,7 @@ static enum status take_bytes(struct batch_reading *reading, const struct layout
   status = ipc_body_next(&reading->body, IPC_ORDER_NONE, &data, error);
   if (status != STATUS_OK) return status;
   array->buffers[2] = data.data;
-  status = validate_offsets(array->buffers[1], offset_bytes, array->length, data.size_bytes, error);
-  bool text = node->type.kind == ARROW_UTF8 || node->type.kind == ARROW_LARGE_UTF8;
-  if (status == STATUS_OK && text)
-    status = validate_utf8(array->buffers[1], offset_bytes, data.data, array->buffers[0],
-                           array->length, error);
-  return status;
+  return check_later(reading, node, array, data.size_bytes, error);
 }
 
 /* Views, their data buffers, and the buffer of those buffers' lengths, which the C data
@@ -144,17 +151,13 @@ static enum status take_views(struct batch_reading *reading, const struct layout
       status = buffer_append(&lengths, reading->context->budget, &data.size_bytes,
                              sizeof data.size_bytes, error);
   }
-  const int64_t *sizes = data_count > 0 ? (const int64_t *)(const void *)lengths.data : no_offsets;
-  array->buffers[2 + data_count] = sizes;
-  if (status == STATUS_OK)
-    status = validate_views(array->buffers[1], (const uint8_t *const *)(array->buffers + 2), sizes,
-                            data_count, array->buffers[0], array->length,
-                            node->type.kind == ARROW_UTF8_VIEW, error);
-  if (status == STATUS_OK && data_count > 0)
-    array_tree_hold_buffer(reading->body.tree, lengths);
-  else
+  if (status != STATUS_OK) {
     buffer_release(&lengths);
-  return status;
+    return status;
+  }
+  array->buffers[2 + data_count] = data_count > 0 ? (const void *)lengths.data : no_offsets;
+  if (data_count > 0) array_tree_hold_buffer(reading->body.tree, lengths);
+  return check_later(reading, node, array, 0, error);
 }
 
 static enum status take_node(struct batch_reading *reading, const struct layout *node,
@@ -174,11 +177,10 @@ static enum status take_list(struct batch_reading *reading, const struct layout 
   if (status == STATUS_OK) status = take_child(reading, node, array, 0, error);
   if (status != STATUS_OK) return status;
   const struct ArrowArray *items = array->children[0];
-  status = validate_offsets(array->buffers[1], offset_bytes, array->length, items->length, error);
-  if (status == STATUS_OK && node->type.kind == ARROW_MAP &&
+  if (node->type.kind == ARROW_MAP &&
       (items->null_count != 0 || items->children[0]->null_count != 0))
-    status = error_set(error, STATUS_INVALID, "a map has null entries or null keys");
-  return status;
+    return error_set(error, STATUS_INVALID, "a map has null entries or null keys");
+  return check_later(reading, node, array, 0, error);
 }
 
 static enum status take_children(struct batch_reading *reading, const struct layout *node,
@@ -208,8 +210,7 @@ static enum status take_list_views(struct batch_reading *reading, const struct l
     status = take_values(reading, order, needed_bytes, &array->buffers[2], error);
   if (status == STATUS_OK) status = take_child(reading, node, array, 0, error);
   if (status != STATUS_OK) return status;
-  return validate_list_views(array->buffers[1], array->buffers[2], width_bytes, array->length,
-                             array->children[0]->length, error);
+  return check_later(reading, node, array, 0, error);
 }
 
 /* Before V5 a union had a validity bitmap of its own; since then its members alone say what
@@ -243,8 +244,7 @@ static enum status take_union(struct batch_reading *reading, const struct layout
   }
   if (status != STATUS_OK) return status;
   array->null_count = 0;
-  return validate_union(array->buffers[0], is_dense ? array->buffers[1] : NULL, array->length,
-                        node->child_of_code, array->children, error);
+  return check_later(reading, node, array, 0, error);
 }
 
 static enum status take_runs(struct batch_reading *reading, const struct layout *node,
@@ -259,8 +259,7 @@ static enum status take_runs(struct batch_reading *reading, const struct layout 
   if (values->length < ends->length)
     return error_set(error, STATUS_INVALID, "it has %" PRId64 " runs and %" PRId64 " values",
                      ends->length, values->length);
-  return validate_run_ends(ends->buffers[1], layout_value_bytes(&node->children[RUN_ENDS].type),
-                           ends->length, array->length, error);
+  return check_later(reading, node, array, 0, error);
 }
 
 static enum status take_dictionary(struct batch_reading *reading, const struct layout *node,
@@ -275,11 +274,9 @@ static enum status take_dictionary(struct batch_reading *reading, const struct l
     return STATUS_OK;
   }
   struct arrow_shared *shared = dictionary->parts[0]; /* measuring has joined them */
-  const struct ArrowArray *values = arrow_shared_array(shared);
   array_tree_hold_shared(tree, arrow_shared_share(shared));
-  array->dictionary = array_tree_copy(tree, values);
-  return validate_indices(array->buffers[1], node->type.kind, array->buffers[0], array->length,
-                          values->length, error);
+  array->dictionary = array_tree_copy(tree, arrow_shared_array(shared));
+  return check_later(reading, node, array, 0, error);
 }
 
 static enum status take_content(struct batch_reading *reading, const struct layout *node,
@@ -416,9 +413,13 @@ enum status ipc_batch_read(struct ipc_batch_context *context, const struct layou
   if (status == STATUS_OK) status = array_tree_new(&size, tree, error);
   if (status != STATUS_OK) return status;
   reading.body.tree = *tree;
+  context->checks.count = 0;
   ipc_body_expand_ahead(&reading.body, context->workers);
   status = read_root(&reading, layout, is_dictionary, error);
   ipc_body_release(&reading.body);
+  bool is_large = message->body->size_bytes + reading.body.expanded_bytes >= THREADED_BYTES_MIN;
+  if (status == STATUS_OK)
+    status = ipc_checks_run(&context->checks, layout, is_large ? context->workers : NULL, error);
   *referred = reading.body.referred;
   if (status == STATUS_OK) return STATUS_OK;
   array_tree_abandon(*tree);

@@ -7,6 +7,7 @@
 
 #include "arrow/ipc.h"
 #include "arrow/ipc_body.h"
+#include "arrow/ipc_check.h"
 #include "arrow/ipc_memo.h"
 #include "arrow/layout.h"
 #include "arrow/tree.h"
@@ -18,6 +19,7 @@ struct ipc_batch_context {
   struct ipc_expander *expander;
   struct workers *workers; /* NULL: none */
   struct ipc_memo memo;
+  struct ipc_checks checks; /* of the batch that is being read */
   bool is_big_endian;
 };
 

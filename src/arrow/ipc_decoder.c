@@ -45,6 +45,7 @@ void ipc_decoder_use_workers(struct ipc_decoder *decoder, struct workers *worker
 void ipc_decoder_free(struct ipc_decoder *decoder) {
   if (decoder == NULL) return;
   ipc_memo_release(&decoder->context.memo);
+  ipc_checks_release(&decoder->context.checks);
   ipc_expander_free(decoder->context.expander);
   layout_free(decoder->layout);
   arrow_schema_release(&decoder->schema);
