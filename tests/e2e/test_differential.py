@@ -12,11 +12,15 @@ import os
 import random
 
 import pytest
-from differential import run, types
+from differential import run, sanitizer, types
 
 CASES = 10_000
 CHUNKS = 5
 SEED = 20_000_000
+
+pytestmark = pytest.mark.skipif(
+    bool(sanitizer.cannot_be_loaded()), reason=f"the library is {sanitizer.cannot_be_loaded()}"
+)
 
 
 @pytest.mark.asan
