@@ -113,10 +113,23 @@ def _reader(format):
     }[format], None
 
 
+ROWS_MAX = 10_000_000  # of an array; lists of nulls can have any number for nothing
+
+
+class TooLong(Exception):
+    """An array has more rows than can be looked at one by one."""
+
+
+def _bounded(rows):
+    if rows > ROWS_MAX:
+        raise TooLong(f"{rows} rows")
+    return rows
+
+
 def read(schema, address):
     """The pieces of the array at the address."""
     out = []
-    length = ctypes.c_int64.from_address(address).value
+    length = _bounded(ctypes.c_int64.from_address(address).value)
     _read(schema, address, np.arange(length, dtype=np.int64), out)
     return out
 
@@ -206,6 +219,7 @@ def _list(schema, width, buffers, children, rows, out):
     starts = offsets[rows].astype(np.int64)
     lengths = offsets[rows + 1].astype(np.int64) - starts
     out.append(lengths.tobytes())
+    _bounded(int(lengths.sum()))
     _read(schema[4][0], children[0], spans(starts, lengths), out)
 
 
@@ -214,10 +228,12 @@ def _list_view(schema, width, buffers, children, rows, out):
     starts = _memory(buffers[1], last, f"i{width}")[rows].astype(np.int64)
     lengths = _memory(buffers[2], last, f"i{width}")[rows].astype(np.int64)
     out.append(lengths.tobytes())
+    _bounded(int(lengths.sum()))
     _read(schema[4][0], children[0], spans(starts, lengths), out)
 
 
 def _fixed_list(schema, width, buffers, children, rows, out):
+    _bounded(len(rows) * width)
     below = (rows[:, None] * width + np.arange(width)).reshape(-1)
     _read(schema[4][0], children[0], below, out)
 

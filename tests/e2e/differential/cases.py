@@ -1,6 +1,7 @@
 """The cases. Each kind is a function of a random.Random; it returns when all held, and
 raises otherwise. What a peer cannot do is left out here, by name and nowhere else."""
 
+import contextlib
 import ctypes
 import io
 
@@ -145,7 +146,7 @@ def pyarrow_validates(received, full=True):
         pa.RecordBatch._import_from_c(address, schema).validate(full=full)
 
 
-def we_read(stream, who, steps=None, **options):
+def we_read(stream, steps=None, **options):
     """(fields, values, metadata), checked by ourselves and by pyarrow"""
     received = ours.read(stream, steps, **options)
     try:
@@ -196,7 +197,8 @@ def case_read(chance):
             alignment = chance.choice((8, 64))
             stream = rewrite.realigned(stream, alignment, chance.choice((0, alignment)))
         steps = None if file else _steps(chance)
-        fields, found, received = we_read(stream, "pyarrow's", steps)
+        threads = chance.choice((1, 1, 1, 2))
+        fields, found, received = we_read(stream, steps, threads=threads)
         same_schema(fields, canon.as_pyarrow(data.fields), "read from pyarrow")
         same_values(found, data.values, "read from pyarrow")
         assert received == metadata, f"metadata {received} instead of {metadata}"
@@ -318,7 +320,7 @@ def case_nanoarrow_writes(chance):
         schema, batches = data.to_pyarrow()
         with nanoarrow.ipc.StreamWriter.from_writable(out) as writer:
             writer.write_stream(pa.RecordBatchReader.from_batches(schema, batches))
-        fields, found, _ = we_read(out.getvalue(), "nanoarrow's", _steps(chance))
+        fields, found, _ = we_read(out.getvalue(), _steps(chance))
         same_schema(fields, canon.as_pyarrow(data.fields), "read from nanoarrow")
         same_values(found, data.values, "read from nanoarrow")
     finally:
@@ -331,7 +333,7 @@ def case_big_endian(chance):
     try:
         stream, _ = pyarrow_writes(data, chance, file=False, deltas=chance.random() < 0.5)
         stream = rewrite.big_endian(stream, data.fields)
-        fields, found, _ = we_read(stream, "big-endian", _steps(chance))
+        fields, found, _ = we_read(stream, _steps(chance))
         same_schema(fields, canon.as_pyarrow(data.fields), "read from big-endian")
         same_values(found, data.values, "read from big-endian")
     finally:
@@ -431,7 +433,8 @@ def case_damaged(chance):
         fields = canon.read_schema(received.schema)
         for address in received.batches:
             ours.check(received.schema, address)
-            canon.read(fields, address)
+            with contextlib.suppress(canon.TooLong):
+                canon.read(fields, address)
         _validates_but_for_ranges(received)
     finally:
         received.release()
