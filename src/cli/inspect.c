@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/file.h"
 #include "cli/cli.h"
 
-enum { HEAD_BYTES = 8, COPY_BYTES = 1 << 20, FIELDS_SHOWN = 200 };
+enum { HEAD_BYTES = 8, FIELDS_SHOWN = 200 };
 
 /* Of messages from a pipe and of what is expanded, together: a body and its expansion at
  * their limits. What is mapped does not count. */
@@ -82,105 +82,37 @@ static enum status find_options(const struct cli *cli, struct inspect_options *o
 
 /* ---- input ------------------------------------------------------------------------------- */
 
-struct mapping {
-  void *data;
-  size_t bytes;
-};
-
-static void unmap(void *context) {
-  struct mapping *mapping = context;
-  munmap(mapping->data, mapping->bytes);
-  free(mapping);
-}
-
-/* All of a file. Who truncates it meanwhile ends this process, as with every mapped file. */
-static enum status map(int file, size_t bytes, struct buffer *out, struct error *error) {
-  struct mapping *mapping = malloc(sizeof *mapping);
-  if (mapping == NULL) return error_set(error, STATUS_NOMEM, "no memory for a file");
-  mapping->bytes = bytes;
-  mapping->data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
-  if (mapping->data == MAP_FAILED) {
-    free(mapping);
-    return error_set(error, STATUS_IO, "it cannot be mapped: %s", strerror(errno));
-  }
-  enum status status = buffer_wrap(out, mapping->data, (int64_t)bytes, unmap, mapping, error);
-  if (status != STATUS_OK) unmap(mapping);
-  return status;
-}
-
 static enum status open_input(const char *path, int *file, struct error *error) {
   *file = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-  if (*file >= 0) return STATUS_OK;
-  enum status status = errno == ENOENT   ? STATUS_NOT_FOUND
-                       : errno == EACCES ? STATUS_DENIED
-                                         : STATUS_IO;
-  return error_set(error, status, "it cannot be read: %s", strerror(errno));
+  return *file >= 0 ? STATUS_OK : file_failed(errno, error);
 }
 
-/* At most `room` bytes; 0 at the end. */
-static enum status read_some(int file, uint8_t *data, size_t room, size_t *bytes,
-                             struct error *error) {
-  ssize_t got;
-  do got = read(file, data, room);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return error_set(error, STATUS_IO, "it cannot be read: %s", strerror(errno));
-  *bytes = (size_t)got;
-  return STATUS_OK;
-}
-
-static enum status temporary_failed(struct error *error) {
-  return error_set(error, STATUS_IO, "a temporary file in /tmp cannot be written: %s",
-                   strerror(errno));
-}
-
-/* A file that comes through a pipe, into a temporary one: its footer is at its end.
- * `buffer` has room for COPY_BYTES and holds the first `bytes`. */
-static enum status copy(int from, int to, uint8_t *buffer, size_t bytes, struct error *error) {
-  enum status status = STATUS_OK;
-  while (status == STATUS_OK && bytes > 0) {
-    for (size_t done = 0; done < bytes;) {
-      ssize_t written = write(to, buffer + done, bytes - done);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return temporary_failed(error);
-      done += (size_t)written;
-    }
-    status = read_some(from, buffer, COPY_BYTES, &bytes, error);
-  }
-  return status;
-}
-
-static enum status inspect_spooled(struct inspect *inspect, int file, uint8_t *buffer,
+/* A file that comes through a pipe goes into a temporary one: its footer is at its end. */
+static enum status inspect_spooled(struct inspect *inspect, int file, const uint8_t *head,
                                    size_t head_bytes, struct error *error) {
-  char path[] = "/tmp/arrowport-XXXXXX";
   struct stat stat = {.st_size = 0};
   struct buffer bytes = BUFFER_EMPTY;
-  int spooled = mkostemp(path, O_CLOEXEC);
-  if (spooled < 0) return temporary_failed(error);
-  unlink(path);
-  enum status status = copy(file, spooled, buffer, head_bytes, error);
-  if (status == STATUS_OK && fstat(spooled, &stat) != 0) status = temporary_failed(error);
-  if (status == STATUS_OK) status = map(spooled, (size_t)stat.st_size, &bytes, error);
+  int copy = -1;
+  enum status status = file_spool(file, head, head_bytes, &copy, error);
+  if (status == STATUS_OK && fstat(copy, &stat) != 0) status = file_failed(errno, error);
+  if (status == STATUS_OK) status = file_map(copy, stat.st_size, &bytes, error);
   if (status == STATUS_OK) status = inspect_mapped(inspect, &bytes, error);
   buffer_release(&bytes);
-  close(spooled);
+  if (copy >= 0) close(copy);
   return status;
 }
 
 static enum status inspect_pipe(struct inspect *inspect, int file, struct error *error) {
-  uint8_t *buffer = malloc(COPY_BYTES);
+  uint8_t head[HEAD_BYTES];
   size_t head_bytes = 0;
-  enum status status =
-      buffer == NULL ? error_set(error, STATUS_NOMEM, "no memory for a pipe") : STATUS_OK;
+  enum status status = STATUS_OK;
   for (size_t got = 1; status == STATUS_OK && got > 0 && head_bytes < HEAD_BYTES; head_bytes += got)
-    status = read_some(file, buffer + head_bytes, HEAD_BYTES - head_bytes, &got, error);
-  if (status == STATUS_OK && ipc_file_magic(buffer, (int64_t)head_bytes)) {
-    status = inspect_spooled(inspect, file, buffer, head_bytes, error);
-  } else if (status == STATUS_OK) {
-    inspect->piped = true;
-    status = inspect_piped(inspect, file, buffer, head_bytes, error);
-  }
-  free(buffer);
-  return status;
+    status = file_read(file, head + head_bytes, HEAD_BYTES - head_bytes, &got, error);
+  if (status != STATUS_OK) return status;
+  if (ipc_file_magic(head, (int64_t)head_bytes))
+    return inspect_spooled(inspect, file, head, head_bytes, error);
+  inspect->piped = true;
+  return inspect_piped(inspect, file, head, head_bytes, error);
 }
 
 static enum status inspect_path(struct inspect *inspect, const char *path, struct error *error) {
@@ -188,15 +120,14 @@ static enum status inspect_path(struct inspect *inspect, const char *path, struc
   struct stat stat = {.st_size = 0};
   struct buffer bytes = BUFFER_EMPTY;
   enum status status = open_input(path, &file, error);
-  if (status == STATUS_OK && fstat(file, &stat) != 0)
-    status = error_set(error, STATUS_IO, "it cannot be read: %s", strerror(errno));
+  if (status == STATUS_OK && fstat(file, &stat) != 0) status = file_failed(errno, error);
   if (status == STATUS_OK && S_ISDIR(stat.st_mode))
     status = error_set(error, STATUS_INVALID, "it is a folder");
   /* An input redirected from a file may stand somewhere inside it. */
   bool whole = S_ISREG(stat.st_mode) && stat.st_size > 0 && lseek(file, 0, SEEK_CUR) == 0;
   if (status == STATUS_OK && !whole) status = inspect_pipe(inspect, file, error);
   if (status == STATUS_OK && whole) {
-    status = map(file, (size_t)stat.st_size, &bytes, error);
+    status = file_map(file, stat.st_size, &bytes, error);
     if (status == STATUS_OK) status = inspect_mapped(inspect, &bytes, error);
   }
   buffer_release(&bytes);

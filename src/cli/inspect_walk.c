@@ -1,12 +1,11 @@
 /* Goes through the messages: each is described, decoded (which checks all of it) and
  * reported before the next one is looked at, so that what comes before a defect is told. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "arrow/schema.h"
+#include "base/file.h"
 #include "cli/inspect.h"
 
 enum {
@@ -521,7 +520,7 @@ static enum status pipe_some(struct piping *piping, int file, const uint8_t **he
                              size_t *head_bytes, bool *stop, struct error *error) {
   uint8_t *data = NULL;
   int64_t room = 0;
-  ssize_t got = 0;
+  size_t got = 0;
   enum status status = ipc_framer_window(piping->framer, &data, &room, error);
   if (is_defect(status)) {
     *stop = true;
@@ -529,16 +528,15 @@ static enum status pipe_some(struct piping *piping, int file, const uint8_t **he
   }
   if (status != STATUS_OK) return status;
   if (*head_bytes > 0) {
-    got = (ssize_t)*head_bytes < room ? (ssize_t)*head_bytes : (ssize_t)room;
-    memcpy(data, *head, (size_t)got);
+    got = (int64_t)*head_bytes < room ? *head_bytes : (size_t)room;
+    memcpy(data, *head, got);
     *head += got;
-    *head_bytes -= (size_t)got;
+    *head_bytes -= got;
   } else {
-    do got = read(file, data, (size_t)room);
-    while (got < 0 && errno == EINTR);
+    status = file_read(file, data, (size_t)room, &got, error);
   }
-  if (got < 0) return error_set(error, STATUS_IO, "it cannot be read: %s", strerror(errno));
-  if (got > 0) return pipe_filled(piping, got, stop, error);
+  if (status != STATUS_OK) return status;
+  if (got > 0) return pipe_filled(piping, (int64_t)got, stop, error);
   *stop = true;
   struct error why = {.status = STATUS_OK};
   status = ipc_framer_finish(piping->framer, piping->inspect->options.eos_optional, &why);

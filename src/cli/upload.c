@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "source/source.h"
 
 enum { RAW_BYTES = 1 << 20, MAGIC_BYTES = 6, MEMORY_KEPT_BYTES = 256 << 20 };
@@ -52,56 +53,13 @@ int64_t upload_bytes(const struct upload *upload) { return upload->bytes; }
 
 /* ---- opening ------------------------------------------------------------------------ */
 
-static enum status read_failed(const char *path, struct error *error) {
-  enum status status = errno == ENOENT   ? STATUS_NOT_FOUND
-                       : errno == EACCES ? STATUS_DENIED
-                                         : STATUS_IO;
-  return error_set(error, status, "'%.200s' cannot be read: %s", path, strerror(errno));
-}
-
-/* At most `room` bytes; 0 at the end. */
-static enum status read_some(int file, void *data, size_t room, size_t *bytes,
-                             struct error *error) {
-  ssize_t got;
-  do got = read(file, data, room);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return error_set(error, STATUS_IO, "cannot be read: %s", strerror(errno));
-  *bytes = (size_t)got;
-  return STATUS_OK;
-}
-
-static enum status write_all(int file, const uint8_t *data, size_t bytes, struct error *error) {
-  while (bytes > 0) {
-    ssize_t written = write(file, data, bytes);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0)
-      return error_set(error, STATUS_IO, "a temporary file in /tmp cannot be written: %s",
-                       strerror(errno));
-    data += written;
-    bytes -= (size_t)written;
-  }
-  return STATUS_OK;
-}
-
 /* An Arrow file is read from its end: one that comes through a pipe is put into a
  * temporary file first, which then takes the pipe's place as standard input. */
 static enum status spool(struct upload *upload, struct error *error) {
-  char path[] = "/tmp/arrowport-XXXXXX";
-  int copy = mkostemp(path, O_CLOEXEC);
-  if (copy < 0)
-    return error_set(error, STATUS_IO, "a temporary file in /tmp cannot be made: %s",
-                     strerror(errno));
-  unlink(path);
-  enum status status = STATUS_OK;
-  while (status == STATUS_OK && upload->raw_end > 0) {
-    status = write_all(copy, upload->raw, upload->raw_end, error);
-    if (status == STATUS_OK)
-      status = read_some(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
-  }
-  if (status == STATUS_OK && (lseek(copy, 0, SEEK_SET) != 0 || dup2(copy, STDIN_FILENO) < 0))
-    status =
-        error_set(error, STATUS_IO, "a temporary file in /tmp cannot be read: %s", strerror(errno));
-  close(copy);
+  int copy = -1;
+  enum status status = file_spool(upload->file, upload->raw, upload->raw_end, &copy, error);
+  if (status == STATUS_OK && dup2(copy, STDIN_FILENO) < 0) status = file_failed(errno, error);
+  if (copy >= 0) close(copy);
   return status;
 }
 
@@ -129,7 +87,7 @@ static enum status look(struct upload *upload, const char *path,
   enum status status = STATUS_OK;
   for (size_t got = 1; got > 0 && upload->raw_end < MAGIC_BYTES && status == STATUS_OK;
        upload->raw_end += got)
-    status = read_some(upload->file, upload->raw + upload->raw_end, RAW_BYTES - upload->raw_end,
+    status = file_read(upload->file, upload->raw + upload->raw_end, RAW_BYTES - upload->raw_end,
                        &got, error);
   if (status != STATUS_OK) return status;
   if (upload->raw_end == 0)
@@ -155,12 +113,12 @@ enum status upload_open(const char *path, const struct upload_options *options,
   made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
   made->raw = malloc(RAW_BYTES);
   if (made->file < 0)
-    status = read_failed(path, error);
+    status = file_failed(errno, error);
   else if (made->raw == NULL)
     status = error_set(error, STATUS_NOMEM, "no memory for an upload");
   else
     status = look(made, path, options, &rewrite, error);
-  if (status != STATUS_OK && made->file >= 0) error_at(error, "'%s'", made->name);
+  if (status != STATUS_OK) error_at(error, "'%s'", made->name);
   if (status == STATUS_OK)
     status = rewrite ? open_rewrite(made, path, options, error) : open_as_is(made, error);
   if (status == STATUS_OK)
@@ -214,7 +172,7 @@ static enum status read_as_is(struct upload *upload, void *room, size_t room_byt
   enum status status = STATUS_OK;
   if (upload->raw_begin == upload->raw_end && !upload->file_over) {
     upload->raw_begin = 0;
-    status = read_some(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
+    status = file_read(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
     upload->file_over = upload->raw_end == 0;
     if (status == STATUS_OK) status = check_raw(upload, error);
   } else if (upload->bytes == 0) {

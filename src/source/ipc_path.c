@@ -4,56 +4,23 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "source/private.h"
-
-/* ---- mapping --------------------------------------------------------------------------------- */
-
-struct mapping {
-  void *data;
-  size_t bytes;
-};
-
-static void unmap(void *context) {
-  struct mapping *mapping = context;
-  munmap(mapping->data, mapping->bytes);
-  free(mapping);
-}
-
-static enum status map(int file, int64_t size_bytes, struct buffer *out, struct error *error) {
-  struct mapping *mapping = calloc(1, sizeof *mapping);
-  if (mapping == NULL) return error_set(error, STATUS_NOMEM, "no memory for a source");
-  mapping->bytes = (size_t)size_bytes;
-  mapping->data = mmap(NULL, mapping->bytes, PROT_READ, MAP_PRIVATE, file, 0);
-  enum status status = STATUS_OK;
-  if (mapping->data == MAP_FAILED) {
-    status = error_set(error, errno == ENOMEM ? STATUS_NOMEM : STATUS_IO, "it cannot be mapped: %s",
-                       strerror(errno));
-    free(mapping);
-    return status;
-  }
-  status = buffer_wrap(out, mapping->data, size_bytes, unmap, mapping, error);
-  if (status != STATUS_OK) unmap(mapping);
-  return status;
-}
 
 /* ---- file descriptors ------------------------------------------------------------------------ */
 
-static enum status file_read(void *context, void *data, int64_t room_bytes, int64_t *bytes,
+static enum status read_file(void *context, void *data, int64_t room_bytes, int64_t *bytes,
                              struct error *error) {
-  const int *file = context;
-  ssize_t got;
-  do got = read(*file, data, (size_t)room_bytes);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return error_set(error, STATUS_IO, "reading failed: %s", strerror(errno));
-  *bytes = got;
-  return STATUS_OK;
+  size_t got = 0;
+  enum status status = file_read(*(const int *)context, data, (size_t)room_bytes, &got, error);
+  *bytes = (int64_t)got;
+  return status;
 }
 
-static void file_close(void *context) {
+static void close_file(void *context) {
   int *file = context;
   close(*file);
   free(file);
@@ -67,7 +34,7 @@ static enum status open_bytes(int file, const char *name, const struct source_op
     return error_set(error, STATUS_NOMEM, "no memory for a source");
   }
   *kept = file;
-  struct source_bytes bytes = {file_read, file_close, kept};
+  struct source_bytes bytes = {read_file, close_file, kept};
   return source_open_bytes(&bytes, name, options, source, error);
 }
 
@@ -83,10 +50,9 @@ static enum status open_file(const char *path, int *file, struct stat *stat, str
   if (failed == 0 && S_ISDIR(stat->st_mode)) failed = EISDIR;
   if (failed == 0) return STATUS_OK;
   if (*file >= 0) close(*file);
-  enum status status = failed == ENOENT || failed == ENOTDIR ? STATUS_NOT_FOUND
-                       : failed == EACCES || failed == EPERM ? STATUS_DENIED
-                                                             : STATUS_IO;
-  return error_set(error, status, "'%s' cannot be read: %s", path, strerror(failed));
+  enum status status = file_failed(failed, error);
+  error_at(error, "'%s'", path);
+  return status;
 }
 
 /* A pipe cannot be looked at without taking from it, and cannot hold a file, which is read
@@ -114,7 +80,7 @@ static enum status open_path(const char *path, const struct source_type *type,
     return open_bytes(file, name, options, source, error);
   struct buffer mapping = BUFFER_EMPTY;
   if (is_mappable)
-    status = map(file, stat.st_size, &mapping, error);
+    status = file_map(file, stat.st_size, &mapping, error);
   else
     status = error_set(error, STATUS_INVALID, "%s",
                        S_ISREG(stat.st_mode) ? "it is empty"
