@@ -147,7 +147,7 @@ def _read(schema, address, rows, out):
     if function not in (_null, _sparse, _dense, _runs) and buffers[0]:
         valid = _bits(buffers[0], rows)
         if not valid.all():
-            out.append(valid.tobytes())
+            out.append(("valid", valid.tobytes()))  # not to be taken for values
             rows = rows[valid]
             if not len(rows):
                 return
