@@ -31,8 +31,7 @@ static enum status measure(struct ipc_batch_context *context, const struct layou
   size->nodes++;
   size->buffers += layout_buffer_count(node->type.kind);
   size->children += node->child_count;
-  if (layout_is_union(node->type.kind))
-    size->holds++; /* a copy of what skip_union_validity skips */
+  if (!layout_has_validity(node->type.kind)) size->holds++; /* see skip_old_validity */
   for (int64_t i = 0; i < node->child_count && status == STATUS_OK; i++)
     status = measure(context, &node->children[i], size, error);
   if (status != STATUS_OK || node->dictionary == NULL) return status;
@@ -116,11 +115,10 @@ static enum status take_offsets(struct batch_reading *reading, struct ArrowArray
   if (array->length > 0)
     return take_values(reading, order, (array->length + 1) * offset_bytes, &array->buffers[1],
                        error);
-  /* Older writers leave the one offset of no slots out. */
+  /* Older writers leave the one offset of no slots out; that of a slice's may be any. */
   struct ipc_span span;
-  enum status status = ipc_body_next(&reading->body, order, &span, error);
-  array->buffers[1] = span.size_bytes < offset_bytes ? (const void *)no_offsets : span.data;
-  return status;
+  array->buffers[1] = no_offsets;
+  return ipc_body_next(&reading->body, order, &span, error);
 }
 
 static enum status take_bytes(struct batch_reading *reading, const struct layout *node,
@@ -213,10 +211,10 @@ static enum status take_list_views(struct batch_reading *reading, const struct l
   return check_later(reading, node, array, 0, error);
 }
 
-/* Before V5 a union had a validity bitmap of its own; since then its members alone say what
- * is null. */
-static enum status skip_union_validity(struct batch_reading *reading,
-                                       const struct ArrowArray *array, struct error *error) {
+/* Before V5 unions (and runs, which are younger, where somebody writes them so) had a validity
+ * bitmap of their own; since then their children alone say what is null. */
+static enum status skip_old_validity(struct batch_reading *reading, const struct ArrowArray *array,
+                                     struct error *error) {
   struct ipc_span span;
   if (reading->version >= IPC_METADATA_V5) return STATUS_OK;
   enum status status = ipc_body_next(&reading->body, IPC_ORDER_NONE, &span, error);
@@ -230,7 +228,7 @@ static enum status skip_union_validity(struct batch_reading *reading,
 static enum status take_union(struct batch_reading *reading, const struct layout *node,
                               struct ArrowArray *array, struct error *error) {
   bool is_dense = node->type.kind == ARROW_DENSE_UNION;
-  enum status status = skip_union_validity(reading, array, error);
+  enum status status = skip_old_validity(reading, array, error);
   if (status == STATUS_OK)
     status = take_values(reading, IPC_ORDER_NONE, array->length, &array->buffers[0], error);
   if (status == STATUS_OK && is_dense)
@@ -249,7 +247,8 @@ static enum status take_union(struct batch_reading *reading, const struct layout
 
 static enum status take_runs(struct batch_reading *reading, const struct layout *node,
                              struct ArrowArray *array, struct error *error) {
-  enum status status = take_child(reading, node, array, RUN_ENDS, error);
+  enum status status = skip_old_validity(reading, array, error);
+  if (status == STATUS_OK) status = take_child(reading, node, array, RUN_ENDS, error);
   if (status == STATUS_OK) status = take_child(reading, node, array, RUN_VALUES, error);
   if (status != STATUS_OK) return status;
   const struct ArrowArray *ends = array->children[RUN_ENDS];

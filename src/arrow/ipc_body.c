@@ -222,7 +222,7 @@ static enum status read_frame(const struct ipc_body *body, const struct ipc_span
 /* What a compressed buffer expands to; `*expanded` is the caller's. */
 static enum status take_expanded(struct ipc_body *body, int64_t index, struct ipc_span *span,
                                  struct buffer *expanded, struct error *error) {
-  struct frame frame;
+  struct frame frame = {.size_bytes = 0};
   enum status status = read_frame(body, span, &frame, error);
   if (status != STATUS_OK) return status;
   if (frame.size_bytes == -1) { /* it did not shrink and came as it is */

@@ -57,6 +57,7 @@ static enum status assign_one(struct ipc_memo *memo, const struct layout *node, 
 static enum status assign(struct ipc_memo *memo, const struct layout *node, const int64_t **ids,
                           struct error *error) {
   enum status status = STATUS_OK;
+  assert(memo->of_node != NULL);
   memo->of_node[node->index] = -1;
   if (node->dictionary != NULL) {
     status = assign_one(memo, node, *(*ids)++, error);

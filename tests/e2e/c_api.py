@@ -5,6 +5,7 @@ The library is ARROWPORT_LIBRARY, else the one beside ARROWPORT_BIN, else build/
 """
 
 import ctypes
+import functools
 import itertools
 import os
 import pathlib
@@ -23,7 +24,11 @@ def library_path():
     return pathlib.Path(program).parent / "libarrowport.so"
 
 
-_library = ctypes.CDLL(str(library_path()))
+@functools.cache
+def _library():
+    return ctypes.CDLL(str(library_path()))
+
+
 _libc = ctypes.CDLL(None)
 _libc.free.argtypes = [ctypes.c_void_p]
 _libc.free.restype = None
@@ -123,32 +128,40 @@ _POINTER = ctypes.c_void_p
 _INT64 = ctypes.c_int64
 
 
-def _function(name, *arguments, result=ctypes.c_int):
-    function = getattr(_library, "arrowport_" + name)
-    function.argtypes = arguments
-    function.restype = result
-    return function
+class _Function:
+    """One of the library's, which is loaded with the first call: a library with a sanitizer
+    in it cannot be loaded here, and tests that do not need it run all the same."""
+
+    def __init__(self, name, *arguments, result=ctypes.c_int):
+        self.name, self.arguments, self.result = "arrowport_" + name, arguments, result
+        self.bound = None
+
+    def __call__(self, *given):
+        if self.bound is None:
+            self.bound = getattr(_library(), self.name)
+            self.bound.argtypes, self.bound.restype = self.arguments, self.result
+        return self.bound(*given)
 
 
-_status_name = _function("status_name", ctypes.c_int, result=ctypes.c_char_p)
-_load = _function("load", *[_POINTER] * 4)
-_reader_open = _function("reader_open", _READ, *[_POINTER] * 4)
-_reader_open_path = _function("reader_open_path", ctypes.c_char_p, *[_POINTER] * 3)
-_reader_open_memory = _function("reader_open_memory", _POINTER, _INT64, _RELEASE, *[_POINTER] * 4)
-_reader_schema = _function("reader_schema", *[_POINTER] * 3)
-_reader_next = _function("reader_next", *[_POINTER] * 3)
-_reader_metadata = _function("reader_metadata", _POINTER, result=_POINTER)
-_reader_export = _function("reader_export", *[_POINTER] * 3)
-_reader_close = _function("reader_close", _POINTER, result=None)
-_writer_open = _function("writer_open", _POINTER, _WRITE, *[_POINTER] * 4)
-_writer_write = _function("writer_write", *[_POINTER] * 3)
-_writer_metadata = _function("writer_metadata", *[_POINTER] * 3)
-_writer_finish = _function("writer_finish", _POINTER, _POINTER)
-_writer_close = _function("writer_close", _POINTER, result=None)
-_array_check = _function("array_check", _POINTER, _POINTER, ctypes.c_bool, _POINTER)
-_array_equal = _function("array_equal", *[_POINTER] * 4, result=ctypes.c_bool)
-_array_slice = _function("array_slice", _POINTER, _POINTER, _INT64, _INT64, _POINTER, _POINTER)
-_array_print = _function(
+_status_name = _Function("status_name", ctypes.c_int, result=ctypes.c_char_p)
+_load = _Function("load", *[_POINTER] * 4)
+_reader_open = _Function("reader_open", _READ, *[_POINTER] * 4)
+_reader_open_path = _Function("reader_open_path", ctypes.c_char_p, *[_POINTER] * 3)
+_reader_open_memory = _Function("reader_open_memory", _POINTER, _INT64, _RELEASE, *[_POINTER] * 4)
+_reader_schema = _Function("reader_schema", *[_POINTER] * 3)
+_reader_next = _Function("reader_next", *[_POINTER] * 3)
+_reader_metadata = _Function("reader_metadata", _POINTER, result=_POINTER)
+_reader_export = _Function("reader_export", *[_POINTER] * 3)
+_reader_close = _Function("reader_close", _POINTER, result=None)
+_writer_open = _Function("writer_open", _POINTER, _WRITE, *[_POINTER] * 4)
+_writer_write = _Function("writer_write", *[_POINTER] * 3)
+_writer_metadata = _Function("writer_metadata", *[_POINTER] * 3)
+_writer_finish = _Function("writer_finish", _POINTER, _POINTER)
+_writer_close = _Function("writer_close", _POINTER, result=None)
+_array_check = _Function("array_check", _POINTER, _POINTER, ctypes.c_bool, _POINTER)
+_array_equal = _Function("array_equal", *[_POINTER] * 4, result=ctypes.c_bool)
+_array_slice = _Function("array_slice", _POINTER, _POINTER, _INT64, _INT64, _POINTER, _POINTER)
+_array_print = _Function(
     "array_print", _POINTER, _POINTER, _INT64, ctypes.c_size_t, _POINTER, _POINTER
 )
 

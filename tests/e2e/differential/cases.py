@@ -165,14 +165,6 @@ def _steps(chance):
     return chance.choice((None, None, None, None, 7, 100, 4096))
 
 
-# What pyarrow writes and the format does not know, so that we refuse it: runs in V4, which
-# are younger than that (pyarrow gives them the validity bitmap that unions had then); and
-# arrays without rows whose only offset is not 0 (it writes no values, but that offset): in
-# what it is to write, offsets begin at 0, as it writes them itself where there are rows.
-def v4_has(type):
-    return all(kind.kind != types.RUNS for kind in types.walk(type))
-
-
 # ---- the kinds ------------------------------------------------------------------------
 
 
@@ -184,9 +176,7 @@ def case_read(chance):
     # V4 had no compression; pyarrow writes it all the same, and then cannot read it.
     compression = None if v4 else chance.choice(COMPRESSIONS)
     legacy = not file and chance.random() < 0.2
-    schema = schema_for(v4_has, chance) if v4 else None
-    options = dict(replace=not file, grow=not file or deltas, from_zero=True)
-    data = Data(chance, schema, **options)
+    data = Data(chance, replace=not file, grow=not file or deltas)
     try:
         stream, metadata = pyarrow_writes(
             data,
@@ -329,7 +319,7 @@ def case_nanoarrow_writes(chance):
 
 def case_big_endian(chance):
     """A big-endian machine writes, we read."""
-    data = Data(chance, from_zero=True)
+    data = Data(chance)
     try:
         stream, _ = pyarrow_writes(data, chance, file=False, deltas=chance.random() < 0.5)
         stream = rewrite.big_endian(stream, data.fields)

@@ -117,7 +117,7 @@ class _LoadOptions(ctypes.Structure):
     ]
 
 
-_load = c_api._function("load", *[ctypes.c_void_p] * 4)
+_load = c_api._Function("load", *[ctypes.c_void_p] * 4)
 
 
 def load(producer, sink=b"null"):

@@ -77,12 +77,11 @@ def without_offset(batch):
 
 class Values:
     """Makes the batches of one stream. `replace` and `grow`: dictionaries may; `offsets`:
-    arrays may have one; `from_zero`: those of lists and texts all begin at 0."""
+    arrays may have one."""
 
-    def __init__(self, chance, replace=True, grow=True, offsets=True, from_zero=False):
+    def __init__(self, chance, replace=True, grow=True, offsets=True):
         self.chance = chance
         self.offsets = offsets
-        self.from_zero = from_zero
         self.changes = ["same"] * 2 + ["replace"] * replace + ["grow"] * 2 * grow
         self.dictionaries = {}  # id of the type -> [all values, how many are known]
         self.batch = 0
@@ -188,7 +187,7 @@ class Values:
     def _offsets(self, type, lengths):
         """Offsets of the lengths; the first need not be 0."""
         offsets = np.empty(len(lengths) + 1, f"i{type.width}")
-        first = 0 if self.from_zero else self.chance.choice((0, 0, 0, 1, 5))
+        first = self.chance.choice((0, 0, 0, 1, 5))
         offsets[0] = first
         np.cumsum(lengths, out=offsets[1:])
         offsets[1:] += first
