@@ -30,7 +30,7 @@ static int64_t count_words(const uint8_t *from, int64_t words) {
   return (int64_t)(pairs * UINT64_C(0x0001000100010001) >> 48);
 }
 
-VECTOR_LOOP int64_t bitmap_count(const uint8_t *bits, int64_t start, int64_t count) {
+VECTOR_LOOP static int64_t count_bits(const uint8_t *bits, int64_t start, int64_t count) {
   int64_t set = 0;
   int64_t index = start;
   int64_t end = start + count;
@@ -43,6 +43,10 @@ VECTOR_LOOP int64_t bitmap_count(const uint8_t *bits, int64_t start, int64_t cou
   }
   for (; index < end; index++) set += bitmap_get(bits, index);
   return set;
+}
+
+int64_t bitmap_count(const uint8_t *bits, int64_t start, int64_t count) {
+  return count_bits(bits, start, count);
 }
 
 /* `count` > 0 bits from a bit inside a byte: two neighbours make one. */

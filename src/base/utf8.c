@@ -47,7 +47,7 @@ size_t utf8_valid_bytes(const uint8_t *data, size_t bytes) {
   return at;
 }
 
-VECTOR_LOOP bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
+VECTOR_LOOP static bool is_ascii(const uint8_t *data, size_t bytes) {
   uint64_t seen = 0;
   size_t i = 0;
   for (; i + 64 <= bytes; i += 64) {
@@ -59,6 +59,8 @@ VECTOR_LOOP bool utf8_is_ascii(const uint8_t *data, size_t bytes) {
   for (; i < bytes; i++) seen |= data[i];
   return (seen & high_bits) == 0;
 }
+
+bool utf8_is_ascii(const uint8_t *data, size_t bytes) { return is_ascii(data, bytes); }
 
 size_t utf8_code_point(const uint8_t *data, size_t bytes, uint32_t *code) {
   static const uint8_t masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};

@@ -13,8 +13,9 @@
 #endif
 #endif
 
-/* Before a function: it is compiled twice, and the program takes the one that the processor
- * can run, which it finds out when it is loaded. Sanitizers are not there yet at that time. */
+/* Before a static function: it is compiled twice, and the program takes the one that the
+ * processor can run, which it finds out when it is loaded. Sanitizers are not there yet at
+ * that time; and were it not static, our library would export it. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(VECTOR_SANITIZED)
 #define VECTOR_LOOP __attribute__((target_clones("avx2", "default")))
 #else
