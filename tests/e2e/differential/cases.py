@@ -165,6 +165,18 @@ def _steps(chance):
     return chance.choice((None, None, None, None, 7, 100, 4096))
 
 
+def as_pyarrow_wrote(data, found, stream, file):
+    """What a stream of pyarrow's holds: `data`'s values, but where it took a dictionary for
+    the one before it. It compares them by ==, for which -0.0 is 0.0, so that a new dictionary
+    which differs in that alone is never sent. Then it is what pyarrow reads itself."""
+    if found == data.values or not any(
+        kind.kind == types.DICTIONARY and any(map(types.is_float, types.walk(kind.value.type)))
+        for kind in types.walk(data.schema.type)
+    ):
+        return data.values
+    return pyarrow_reads(stream, file, ranges=False)[1]
+
+
 # ---- the kinds ------------------------------------------------------------------------
 
 
@@ -190,7 +202,7 @@ def case_read(chance):
         threads = chance.choice((1, 1, 1, 2))
         fields, found, received = we_read(stream, steps, threads=threads)
         same_schema(fields, canon.as_pyarrow(data.fields), "read from pyarrow")
-        same_values(found, data.values, "read from pyarrow")
+        same_values(found, as_pyarrow_wrote(data, found, stream, file), "read from pyarrow")
         assert received == metadata, f"metadata {received} instead of {metadata}"
     finally:
         data.close()
@@ -322,10 +334,9 @@ def case_big_endian(chance):
     data = Data(chance)
     try:
         stream, _ = pyarrow_writes(data, chance, file=False, deltas=chance.random() < 0.5)
-        stream = rewrite.big_endian(stream, data.fields)
-        fields, found, _ = we_read(stream, _steps(chance))
+        fields, found, _ = we_read(rewrite.big_endian(stream, data.fields), _steps(chance))
         same_schema(fields, canon.as_pyarrow(data.fields), "read from big-endian")
-        same_values(found, data.values, "read from big-endian")
+        same_values(found, as_pyarrow_wrote(data, found, stream, False), "read from big-endian")
     finally:
         data.close()
 

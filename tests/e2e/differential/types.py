@@ -239,6 +239,10 @@ def random_schema(chance):
     return Field(b"", Type(STRUCT, b"+s", 0, columns), False, metadata)
 
 
+def is_float(type):
+    return type.format in FLOATS
+
+
 def walk(type):
     """The type and all below it, dictionaries' values too."""
     yield type
