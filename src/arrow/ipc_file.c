@@ -11,10 +11,7 @@
 #include "arrow/ipc.h"
 #include "arrow/ipc_file.h"
 #include "arrow/ipc_numbers.h"
-#include "base/text.h"
-
-/* Strings of a flatbuffer may be shared: their copies are limited to so many times its size. */
-enum { STRING_COPIES_MAX = 4 };
+#include "arrow/ipc_pairs.h"
 
 bool ipc_file_magic(const uint8_t *data, int64_t bytes) {
   return bytes >= IPC_FILE_MAGIC_BYTES && memcmp(data, IPC_FILE_MAGIC, IPC_FILE_MAGIC_BYTES) == 0;
@@ -94,42 +91,11 @@ static enum status read_blocks(const struct fb_table *footer, int field, int64_t
   return status;
 }
 
-static enum status add_sized(struct text *out, const struct fb_string *string, int64_t bytes_max,
-                             struct error *error) {
-  if ((int64_t)out->size_bytes > bytes_max - string->size_bytes)
-    return error_set(error, STATUS_TOO_LARGE,
-                     "the footer's metadata, written out, is more than %d times as large as it",
-                     STRING_COPIES_MAX);
-  int32_t length = (int32_t)string->size_bytes;
-  enum status status = text_add_bytes(out, &length, sizeof length, error);
-  return status == STATUS_OK ? text_add_bytes(out, string->data, (size_t)string->size_bytes, error)
-                             : status;
-}
-
 static enum status read_metadata(const struct fb_table *footer, char **metadata,
                                  struct error *error) {
-  struct fb_vector pairs;
-  struct text encoded = TEXT_EMPTY;
-  enum status status = fb_vector_field(footer, FOOTER_METADATA, 4, &pairs, error);
-  if (status != STATUS_OK || pairs.count == 0) return status;
-  int64_t bytes_max = STRING_COPIES_MAX * footer->size_bytes;
-  if (bytes_max > INT32_MAX) bytes_max = INT32_MAX; /* lengths have 32 bits */
-  int32_t count = (int32_t)pairs.count;
-  status = text_add_bytes(&encoded, &count, sizeof count, error);
-  for (int64_t i = 0; i < pairs.count && status == STATUS_OK; i++) {
-    struct fb_table pair;
-    struct fb_string key = {"", 0};
-    struct fb_string value = {"", 0};
-    status = fb_vector_table(&pairs, i, &pair, error);
-    if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_KEY, &key, error);
-    if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_VALUE, &value, error);
-    if (status == STATUS_OK) status = add_sized(&encoded, &key, bytes_max, error);
-    if (status == STATUS_OK) status = add_sized(&encoded, &value, bytes_max, error);
-  }
-  if (status == STATUS_OK)
-    *metadata = encoded.data; /* the file's from now on */
-  else
-    text_release(&encoded);
+  struct ipc_copies copies = ipc_copies_of(footer);
+  enum status status = ipc_pairs_read(footer, FOOTER_METADATA, &copies, metadata, error);
+  if (status != STATUS_OK) error_at(error, "the footer");
   return status;
 }
 

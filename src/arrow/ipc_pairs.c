@@ -36,8 +36,8 @@ static enum status add_pair(const struct fb_vector *pairs, int64_t index, struct
   enum status status = fb_vector_table(pairs, index, &pair, error);
   if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_KEY, &key, error);
   if (status == STATUS_OK) status = fb_string_field(&pair, KEY_VALUE_VALUE, &value, error);
-  if (status == STATUS_OK)
-    status = ipc_copies_count(copies, (size_t)(key.size_bytes + value.size_bytes), error);
+  size_t bytes = 2 * sizeof(int32_t) + (size_t)(key.size_bytes + value.size_bytes);
+  if (status == STATUS_OK) status = ipc_copies_count(copies, bytes, error);
   if (status == STATUS_OK) status = add_sized(out, &key, error);
   return status == STATUS_OK ? add_sized(out, &value, error) : status;
 }
