@@ -29,21 +29,22 @@ ARROWPORT_EXPORT const char *arrowport_version(void);
 
 enum arrowport_status {
   ARROWPORT_OK = 0,
-  ARROWPORT_INVALID = 1,     /* the input is broken */
-  ARROWPORT_SCHEMA = 2,      /* the data does not fit its destination */
-  ARROWPORT_NOT_FOUND = 3,   /* no such thing */
-  ARROWPORT_DENIED = 4,      /* not allowed */
-  ARROWPORT_CONFLICT = 5,    /* somebody else changed what was read */
-  ARROWPORT_BUDGET = 6,      /* memory limit reached, try again later */
-  ARROWPORT_UNAVAILABLE = 7, /* the other side does not answer, try again */
-  ARROWPORT_UNKNOWN = 8,     /* the outcome is not known and must be looked up */
-  ARROWPORT_UNSUPPORTED = 9, /* valid, but not supported here */
-  ARROWPORT_NOMEM = 10,      /* the system has no memory */
-  ARROWPORT_IO = 11,         /* reading or writing storage failed */
-  ARROWPORT_TOO_LARGE = 12,  /* larger than a limit allows */
-  ARROWPORT_TIMEOUT = 13,    /* not done within the time allowed */
-  ARROWPORT_CANCELLED = 14,  /* given up by the one who asked */
-  ARROWPORT_INTERNAL = 15    /* a defect of this program */
+  ARROWPORT_INVALID = 1,         /* the input is broken */
+  ARROWPORT_SCHEMA = 2,          /* the data does not fit its destination */
+  ARROWPORT_NOT_FOUND = 3,       /* no such thing */
+  ARROWPORT_DENIED = 4,          /* not allowed */
+  ARROWPORT_CONFLICT = 5,        /* somebody else changed what was read */
+  ARROWPORT_BUDGET = 6,          /* memory limit reached, try again later */
+  ARROWPORT_UNAVAILABLE = 7,     /* the other side does not answer, try again */
+  ARROWPORT_UNKNOWN = 8,         /* the outcome is not known and must be looked up */
+  ARROWPORT_UNSUPPORTED = 9,     /* valid, but not supported here */
+  ARROWPORT_NOMEM = 10,          /* the system has no memory */
+  ARROWPORT_IO = 11,             /* reading or writing storage failed */
+  ARROWPORT_TOO_LARGE = 12,      /* larger than a limit allows */
+  ARROWPORT_TIMEOUT = 13,        /* not done within the time allowed */
+  ARROWPORT_CANCELLED = 14,      /* given up by the one who asked */
+  ARROWPORT_INTERNAL = 15,       /* a defect of this program */
+  ARROWPORT_UNAUTHENTICATED = 16 /* it is not known who asks */
 };
 
 /* "INVALID"; "?" for a number that is no status. Never NULL. */

@@ -26,7 +26,8 @@
   X(TOO_LARGE, 413, 8, 13, "larger than a limit allows")                                           \
   X(TIMEOUT, 504, 4, 14, "not done within the time allowed")                                       \
   X(CANCELLED, 499, 1, 15, "given up by the one who asked")                                        \
-  X(INTERNAL, 500, 13, 16, "a defect of this program")
+  X(INTERNAL, 500, 13, 16, "a defect of this program")                                             \
+  X(UNAUTHENTICATED, 401, 16, 17, "it is not known who asks")
 
 enum status {
 #define X(name, http, grpc, exit, meaning) STATUS_##name,

@@ -29,6 +29,13 @@ struct engine_options {
   int64_t memory_limit_bytes; /* DuckDB's own; 0: its default */
   int threads;                /* 0: as many as the machine has */
   bool read_only;
+  /* Loaded before the engine is locked: names of those inside DuckDB, or paths of extension
+   * files; a missing one is STATUS_NOT_FOUND and named. */
+  const char *const *extensions;
+  size_t extension_count;
+  /* SQL may read and write files as the process may: for a program that works for the user who
+   * started it (the command line), never for a server. */
+  bool local_files;
 };
 
 /* Loads the library, opens the database and locks it down. STATUS_NOT_FOUND when
@@ -142,6 +149,12 @@ struct engine_query {
   bool read_only;        /* statements that write are refused (STATUS_DENIED) */
   int64_t batch_rows;    /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
+  /* Asked about every table that the statements name (views included), before they run; false
+   * refuses them (STATUS_DENIED, by name). Statements whose tables cannot be told, and the
+   * catalog's own tables and functions, are refused then too. NULL: everything is allowed. */
+  bool (*may_read)(void *context, const struct table_name *table);
+  bool (*may_write)(void *context, const struct table_name *table);
+  void *may_context;
 };
 
 /* Runs one statement, or several separated by semicolons (in one transaction, the

@@ -208,6 +208,8 @@ static enum status make_head(struct http_exchange *exchange, int code,
     status = text_add(out, "transfer-encoding: chunked\r\n", NULL);
   for (size_t i = 0; i < header_count && status == STATUS_OK; i++)
     status = add_header(out, &headers[i]);
+  exchange->code = code;
+  if (status == STATUS_OK) status = text_add(out, text_get(&exchange->extra), NULL);
   if (status == STATUS_OK) status = text_add(out, "\r\n", NULL);
   if (status != STATUS_OK) connection_lost(connection, STATUS_NOMEM, "no memory for an answer");
   return status;

@@ -85,6 +85,7 @@ static void connection_close(struct http_connection *connection) {
 static void exchange_free(struct http_exchange *exchange) {
   http_head_release(&exchange->head);
   text_release(&exchange->unsent);
+  text_release(&exchange->extra);
   free(exchange);
 }
 
@@ -778,4 +779,26 @@ void http_body_pause(struct http_exchange *exchange) {
 void http_body_resume(struct http_exchange *exchange) {
   exchange->paused = false;
   connection_soon(exchange->connection);
+}
+
+const struct http_peer *http_exchange_peer(const struct http_exchange *exchange) {
+  return &exchange->connection->peer;
+}
+
+const char *http_exchange_protocol(const struct http_exchange *exchange) {
+  (void)exchange;
+  return "HTTP/1.1";
+}
+
+void http_exchange_answer_header(struct http_exchange *exchange, const char *name,
+                                 const char *value) {
+  if (text_add_format(&exchange->extra, NULL, "%s: %s\r\n", name, value) != STATUS_OK) return;
+}
+
+int http_exchange_code(const struct http_exchange *exchange) { return exchange->code; }
+int64_t http_exchange_received_bytes(const struct http_exchange *exchange) {
+  return exchange->received_bytes;
+}
+int64_t http_exchange_sent_bytes(const struct http_exchange *exchange) {
+  return exchange->sent_bytes;
 }

@@ -79,6 +79,9 @@ struct http_exchange {
   void (*writable)(void *context);
   void *writable_context;
   struct error why; /* of `over` */
+  int code;
+  int64_t received_bytes, sent_bytes;
+  struct text extra; /* header lines of every answer */
 };
 
 enum timer_kind {
@@ -110,6 +113,7 @@ struct http_connection {
   bool straight; /* the read under way goes into the handler's window */
   int64_t dropped_bytes;
 
+  struct http_peer peer;
   bool running;        /* connection_run or a handler is on the stack */
   bool in_alloc;       /* libuv asks for memory: no handle may be closed */
   bool protocol_known; /* the first bytes were no HTTP/2 preface */
@@ -141,6 +145,7 @@ struct http_server {
   struct http_connection *first;
   int64_t connection_count;
   int64_t exchange_count;
+  struct http_server_stats stats;
   bool draining;
   void (*drained)(void *);
   void *drained_context;

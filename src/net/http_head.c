@@ -3,7 +3,7 @@
  * Everything by which two programs could come to see two different requests in the
  * same bytes is refused here: repeated or malformed lengths, a length beside a
  * transfer coding, codings that are not plain `chunked`, more than one host. */
-#include "net/http_parser.h"
+#include "net/http_head.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "net/http_head.h"
 #include "net/net.h"
 
 enum {
@@ -31,26 +32,7 @@ enum {
   HTTP_CHUNK_EXTENSION_BYTES_MAX = 4 * 1024,
   /* Endless trailers: they are read and dropped, and no limit on the head sees them. */
   HTTP_TRAILER_BYTES_MAX = 8 * 1024,
-  /* Content-Length that overflows when something is added to it: below 10^18. */
-  HTTP_LENGTH_DIGITS_MAX = 18,
 };
-
-/* A request's head, in memory of its own. */
-struct http_head {
-  char *text; /* method, target, name, value, name, value...: each with its NUL */
-  size_t text_bytes;
-  size_t text_capacity_bytes;
-  char *parts; /* path, query and host cut out of the target */
-  struct http_header *headers;
-  struct http_request request; /* set when the head is whole; points into the rest */
-  int minor_version;           /* 0 or 1 */
-  bool keep_alive;             /* the client's wish, by version and Connection */
-  bool expects_continue;
-  bool expects_unknown; /* an Expect that nobody here knows: 417 */
-};
-
-#define HTTP_HEAD_EMPTY ((struct http_head){0}) /* valid, and safe to release */
-void http_head_release(struct http_head *head);
 
 enum http_event {
   HTTP_EVENT_MORE, /* all bytes used, nothing happened: feed more */
@@ -129,18 +111,5 @@ void http_parser_body_took(struct http_parser *parser, int64_t bytes);
 bool http_parser_idle(const struct http_parser *parser);
 /* The HTTP status code for the failure that http_parser_feed returned. */
 int http_parser_code(const struct http_parser *parser);
-
-/* ---- http_head.c: what the collected text means -------------------------------- */
-
-/* Appends text to a head under construction. STATUS_NOMEM. */
-enum status http_head_add(struct http_head *head, const void *data, size_t bytes,
-                          struct error *error) WARN_UNUSED;
-/* Checks and reads the head once its text holds the method, the target and
- * `header_count` pairs. On failure `*code` is the HTTP status. */
-enum status http_head_finish(struct http_head *head, int64_t header_count, int *code,
-                             struct error *error) WARN_UNUSED;
-
-/* RFC 9110, section 5.6.2: tchar. */
-bool http_is_token_byte(uint8_t byte);
 
 #endif

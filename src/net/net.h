@@ -5,8 +5,8 @@
  * work to base/workers and are called back through net_loop_post. No function of
  * this header calls its caller back before it has returned, except http_server_free.
  *
- * An exchange is one request and its answer. The protocol below it may be HTTP/1.1
- * (now) or HTTP/2 (later); nothing in this header tells them apart.
+ * An exchange is one request and its answer. The protocol below it is HTTP/1.1 or HTTP/2,
+ * in the clear or through TLS, on one port; hardly anything in this header tells them apart.
  *
  *   request complete up to its headers -> service->request(exchange)
  *       the service either answers at once, or first says who takes the body
@@ -52,9 +52,37 @@ void net_timer_start(struct net_timer *timer, int64_t after_ms);
 void net_timer_stop(struct net_timer *timer);
 void net_timer_free(struct net_timer *timer); /* NULL is allowed */
 
-/* Calls `run` on the loop's thread when the process gets SIGINT or SIGTERM. */
+/* Calls `run` on the loop's thread when the process gets SIGINT, SIGTERM or SIGHUP. */
 enum status net_loop_on_signal(struct net_loop *loop, void (*run)(void *context, int signal_number),
                                void *context, struct error *error) WARN_UNUSED;
+
+/* Watches files by their paths: written in place, replaced by a rename, removed and made anew,
+ * reached through links that are turned elsewhere. `run` is called on the loop's thread within
+ * a second of a change, once for many changes together, when what the paths lead to differs
+ * (identity, size or time of change). A file that is not there yet may be watched. */
+struct net_watch;
+enum status net_watch_new(struct net_loop *loop, const char *const *paths, size_t count,
+                          void (*run)(void *context), void *context, struct net_watch **watch,
+                          struct error *error) WARN_UNUSED;
+void net_watch_free(struct net_watch *watch); /* NULL is allowed */
+
+/* ---- TLS -------------------------------------------------------------------- */
+
+struct tls_options {
+  const char *cert_path;      /* PEM: the server's certificate, then those that lead to its root */
+  const char *key_path;       /* PEM */
+  const char *client_ca_path; /* PEM: who signs clients' certificates; NULL: none are asked for */
+  bool client_required;       /* a client without a certificate is refused */
+};
+
+/* Certificates and rules, for many connections; shared by counting owners. */
+struct tls_context;
+/* STATUS_NOT_FOUND, STATUS_DENIED, STATUS_INVALID name the file and say what is wrong with it
+ * (no certificate in it, key of another certificate, expired: still loaded, but logged). */
+enum status tls_context_new(const struct tls_options *options, struct tls_context **context,
+                            struct error *error) WARN_UNUSED;
+struct tls_context *tls_context_share(struct tls_context *context);
+void tls_context_free(struct tls_context *context); /* one owner less; NULL is allowed */
 
 /* ---- HTTP server ------------------------------------------------------------ */
 
@@ -107,17 +135,61 @@ struct http_service {
   void (*finished)(void *context, struct http_exchange *exchange);
 };
 
+/* Who sent a request. Valid as long as its exchange. */
+struct http_peer {
+  char address[48];             /* "192.0.2.7", "2001:db8::1"; "" for a local socket */
+  bool loopback;                /* this machine, as far as addresses tell */
+  bool secure;                  /* through TLS */
+  const char *certificate_name; /* of a client certificate that was verified; NULL: none */
+};
+
+/* Limits. Each names the attack or the accident that it stops. */
 struct http_server_options {
-  const char *host;         /* numeric address; "127.0.0.1" */
-  int port;                 /* 0: any free one */
-  int64_t header_bytes_max; /* all header lines: floods of headers */
-  int64_t header_count_max;
-  int64_t connections_max;   /* more are answered 503 and closed */
-  int64_t idle_timeout_ms;   /* between requests on a kept-alive connection */
-  int64_t header_timeout_ms; /* from the first byte of a request to its last header: slow loris */
-  int64_t body_timeout_ms; /* between two pieces of a body: slow bodies. Not counted while paused */
-  int64_t write_timeout_ms; /* a client that does not read its answer */
-  int64_t write_bytes_high; /* http_write queues up to here before `http_writable` is false */
+  const char *host;        /* numeric address; "127.0.0.1" */
+  int port;                /* 0: any free one */
+  int listen_fd;           /* a listening socket that somebody else opened (systemd); -1: none */
+  struct tls_context *tls; /* shared; NULL: in the clear */
+  struct budget *budget;   /* what bytes that wait in between are charged to; NULL: nothing */
+
+  int64_t header_bytes_max; /* floods of headers, HPACK bombs: all header lines, decoded */
+  int64_t header_count_max; /* many tiny headers: time of those who look through them */
+  int64_t body_bytes_max;   /* endless bodies, compressed bombs: decoded bytes; 0: no limit */
+  int64_t connections_max;  /* floods of connections: more are answered 503 and closed */
+  int64_t connections_per_address_max; /* one client that takes them all; 0: no limit */
+  int64_t streams_max;                 /* HTTP/2: requests at a time on one connection */
+  int64_t window_bytes_max; /* HTTP/2: bytes on their way on one connection that no handler took */
+  int64_t resets_per_s;     /* HTTP/2 rapid reset (CVE-2023-44487): streams opened and reset */
+  int64_t settings_per_s;   /* HTTP/2 settings flood (CVE-2019-9515): each wants an answer */
+  int64_t pings_per_s;      /* HTTP/2 ping flood (CVE-2019-9512): likewise */
+  int64_t control_per_s;    /* HTTP/2 PRIORITY, WINDOW_UPDATE, unknown frames (CVE-2019-9511) */
+  int64_t empty_frames_per_s; /* HTTP/2 DATA frames of no bytes (CVE-2019-9518) */
+
+  int64_t idle_timeout_ms;   /* idle connections: between requests on a kept-alive one */
+  int64_t header_timeout_ms; /* slow loris: from the first byte (of the handshake, of a
+                                 * request) to the last header */
+  int64_t body_timeout_ms;   /* slow bodies: body_bytes_per_timeout must come in each such
+                                 * time. Not counted while paused */
+  int64_t body_bytes_per_timeout;
+  int64_t write_timeout_ms; /* slow readers: a client that does not read its answer */
+  int64_t write_bytes_high; /* answers that nobody reads: http_write queues up to here before
+                             * `http_writable` is false */
+};
+
+/* What has happened since the server began, for its metrics. Only the loop's thread. */
+struct http_server_stats {
+  int64_t connections_accepted;
+  int64_t connections_open;
+  int64_t http2_connections_open;
+  int64_t requests_open;
+  int64_t received_bytes; /* of bodies */
+  int64_t sent_bytes;     /* of bodies */
+  /* Refused, by reason. */
+  int64_t refused_connections; /* connections_max, connections_per_address_max */
+  int64_t refused_tls;         /* handshakes that failed */
+  int64_t refused_broken;      /* what is no HTTP */
+  int64_t refused_limits;      /* header or body limits */
+  int64_t refused_slow;        /* time-outs of heads and bodies, unread answers */
+  int64_t refused_floods;      /* HTTP/2 control frames, resets, empty frames */
 };
 
 extern const struct http_server_options HTTP_SERVER_DEFAULTS;
@@ -128,8 +200,14 @@ enum status http_server_new(struct net_loop *loop, const struct http_server_opti
                             const struct http_service *service, struct http_server **server,
                             struct error *error) WARN_UNUSED;
 int http_server_port(const struct http_server *server);
-/* Accepts no more and closes idle connections; `done` is called when the last
- * exchange has finished. */
+const struct http_server_stats *http_server_stats(const struct http_server *server);
+/* From now on new connections use these (shared); those there are keep theirs. */
+void http_server_set_tls(struct http_server *server, struct tls_context *context);
+/* Takes over limits that may change while it runs: all but host, port, listen_fd, tls, budget.
+ * Connections that are open keep what they have begun with. */
+void http_server_set_limits(struct http_server *server, const struct http_server_options *options);
+/* Accepts no more, closes idle connections, tells HTTP/2 clients (GOAWAY); `done` is called
+ * when the last exchange has finished. */
 void http_server_drain(struct http_server *server, void (*done)(void *), void *context);
 /* Closes everything at once: exchanges see `gone` and `finished`. NULL is allowed. */
 void http_server_free(struct http_server *server);
@@ -139,6 +217,16 @@ void http_server_free(struct http_server *server);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* Value of the first header of that name (lower case), or NULL. */
 const char *http_request_header(const struct http_request *request, const char *name);
+
+const struct http_peer *http_exchange_peer(const struct http_exchange *exchange);
+const char *http_exchange_protocol(const struct http_exchange *exchange); /* "HTTP/1.1", "HTTP/2" */
+/* A header of whatever answer is sent (a request id); copied. At most 4, before the answer
+ * begins. Without memory the answer goes without it. */
+void http_exchange_answer_header(struct http_exchange *exchange, const char *name,
+                                 const char *value);
+int http_exchange_code(const struct http_exchange *exchange); /* of the answer; 0: none yet */
+int64_t http_exchange_received_bytes(const struct http_exchange *exchange); /* of the body */
+int64_t http_exchange_sent_bytes(const struct http_exchange *exchange);     /* of the answer's */
 
 /* A pointer of the service's own. */
 void http_exchange_set_context(struct http_exchange *exchange, void *context);
@@ -154,7 +242,9 @@ void http_on_writable(struct http_exchange *exchange, void (*writable)(void *con
                       void *context);
 
 /* Takes the body; `handler` is copied. Only inside service->request. Sends
- * "100 Continue" when it was asked for. Without a body, `end` follows. */
+ * "100 Continue" when it was asked for. Without a body, `end` follows. A Content-Encoding of
+ * zstd or gzip is decoded on the way; another one is answered 415, and the handler hears
+ * `gone`. */
 void http_body_accept(struct http_exchange *exchange, const struct http_body_handler *handler);
 void http_body_pause(struct http_exchange *exchange); /* stop reading the socket */
 void http_body_resume(struct http_exchange *exchange);

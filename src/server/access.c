@@ -26,7 +26,9 @@ static long loopback_port(const char *authority, long fallback) {
   return -1;
 }
 
-enum status access_check(const struct http_request *request, int port, struct error *error) {
+enum status access_check(const struct http_request *request, const struct http_peer *peer,
+                         const struct server_config *config, int port, struct error *error) {
+  (void)peer, (void)config;
   /* HTTP/1.0 may leave Host out; nobody who speaks to this server needs to. */
   if (loopback_port(request->host, port) < 0)
     return error_set(error, STATUS_DENIED,

@@ -34,9 +34,8 @@ static enum status add_stream(struct text *body, const struct stream_config *str
   return status;
 }
 
-void catalog_streams(struct server *server, struct http_exchange *exchange, const char *name) {
-  (void)name;
-  const struct server_config *config = server->config;
+void catalog_streams(struct call *call) {
+  const struct server_config *config = call->config;
   struct text body = TEXT_EMPTY;
   struct error error;
   enum status status = text_add(&body, "{\"streams\":[", &error);
@@ -46,9 +45,9 @@ void catalog_streams(struct server *server, struct http_exchange *exchange, cons
   }
   if (status == STATUS_OK) status = text_add(&body, "]}\n", &error);
   if (status == STATUS_OK)
-    respond_json(exchange, &body);
+    respond_json(call->exchange, &body);
   else
-    respond_problem(exchange, status, &error);
+    respond_problem(call->exchange, status, &error);
   text_release(&body);
 }
 
@@ -86,10 +85,7 @@ static enum status work_tables(struct job *job, struct error *error) {
   return status;
 }
 
-void catalog_tables(struct server *server, struct http_exchange *exchange, const char *name) {
-  (void)name;
-  job_start(server, exchange, NULL, work_tables);
-}
+void catalog_tables(struct call *call) { job_start(call, NULL, work_tables); }
 
 static enum status add_column(struct text *body, const struct table_column *column,
                               struct error *error) {
@@ -123,24 +119,22 @@ static enum status work_table(struct job *job, struct error *error) {
   return status;
 }
 
-void catalog_table(struct server *server, struct http_exchange *exchange, const char *name) {
+void catalog_table(struct call *call) {
   struct error error;
   struct table_name table;
-  enum status status = table_name_parse(name, strlen(name), &table, &error);
+  enum status status = table_name_parse(call->name, strlen(call->name), &table, &error);
   if (status == STATUS_OK)
-    job_start(server, exchange, &table, work_table);
+    job_start(call, &table, work_table);
   else
-    respond_problem(exchange, status, &error);
+    respond_problem(call->exchange, status, &error);
 }
 
 /* ---- GET /healthz, /version --------------------------------------------------------- */
 
-void service_health(struct server *server, struct http_exchange *exchange, const char *name) {
-  (void)server;
-  (void)name;
+void service_health(struct call *call) {
   struct text body = TEXT_EMPTY;
   if (text_add(&body, "{\"status\":\"ok\"}\n", NULL) != STATUS_OK) text_clear(&body);
-  respond_json(exchange, &body);
+  respond_json(call->exchange, &body);
   text_release(&body);
 }
 
@@ -153,7 +147,4 @@ static enum status work_version(struct job *job, struct error *error) {
                          ARROWPORT_VERSION, duckdb);
 }
 
-void service_version(struct server *server, struct http_exchange *exchange, const char *name) {
-  (void)name;
-  job_start(server, exchange, NULL, work_version);
-}
+void service_version(struct call *call) { job_start(call, NULL, work_version); }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -143,14 +144,48 @@ static enum log_level log_level_of(const char *name) {
   return (enum log_level)i;
 }
 
+static enum log_format log_format_of(const char *name) {
+  if (strcmp(name, "text") == 0) return LOG_FORMAT_TEXT;
+  return strcmp(name, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_AUTO;
+}
+
+static struct query_limits query_of(const struct config *values) {
+  return (struct query_limits){
+      .rows_max = config_integer(values, "rows_max"),
+      .bytes_max = config_integer(values, "bytes_max"),
+      .memory_percent = (int)config_integer(values, "memory_percent"),
+      .concurrent_max = (int)config_integer(values, "concurrent_max"),
+  };
+}
+
+static struct tls_options tls_of(const struct config *values) {
+  return (struct tls_options){
+      .cert_path = config_string(values, "cert"),
+      .key_path = config_string(values, "key"),
+      .client_ca_path = config_string(values, "client_ca"),
+      .client_required = strcmp(config_string(values, "client_certificates"), "required") == 0,
+  };
+}
+
 static struct http_server_options http_of(const struct config *values) {
   return (struct http_server_options){
+      .listen_fd = -1,
       .header_bytes_max = config_integer(values, "header_bytes_max"),
       .header_count_max = config_integer(values, "header_count_max"),
+      .body_bytes_max = config_integer(values, "body_bytes_max"),
       .connections_max = config_integer(values, "connections_max"),
+      .connections_per_address_max = config_integer(values, "connections_per_address_max"),
+      .streams_max = config_integer(values, "streams_max"),
+      .window_bytes_max = config_integer(values, "window_bytes_max"),
+      .resets_per_s = config_integer(values, "resets_per_s"),
+      .settings_per_s = config_integer(values, "settings_per_s"),
+      .pings_per_s = config_integer(values, "pings_per_s"),
+      .control_per_s = config_integer(values, "control_per_s"),
+      .empty_frames_per_s = config_integer(values, "empty_frames_per_s"),
       .idle_timeout_ms = config_integer(values, "idle_timeout_ms"),
       .header_timeout_ms = config_integer(values, "header_timeout_ms"),
       .body_timeout_ms = config_integer(values, "body_timeout_ms"),
+      .body_bytes_per_timeout = config_integer(values, "body_bytes_per_timeout"),
       .write_timeout_ms = config_integer(values, "write_timeout_ms"),
       .write_bytes_high = config_integer(values, "write_bytes_high"),
   };
@@ -187,6 +222,26 @@ static enum status fill_streams(struct server_config *config, struct error *erro
   return status;
 }
 
+/* Where a client on this machine finds the server. */
+static enum status add_url(struct text *url, const struct server_config *config,
+                           struct error *error) {
+  const char *host = config->host;
+  if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) host = "127.0.0.1";
+  bool v6 = strchr(host, ':') != NULL;
+  return text_add_format(url, error, v6 ? "%s://[%s]:%d" : "%s://%s:%d",
+                         config->tls.cert_path != NULL ? "https" : "http", host, config->port);
+}
+
+static enum status check_tls(const struct tls_options *tls, struct error *error) {
+  if ((tls->cert_path == NULL) == (tls->key_path == NULL)) {
+    if (tls->client_ca_path == NULL || tls->cert_path != NULL) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "tls.client_ca needs tls.cert and tls.key");
+  }
+  return error_set(error, STATUS_INVALID, "tls.%s is set and tls.%s is not: TLS needs both",
+                   tls->cert_path != NULL ? "cert" : "key",
+                   tls->cert_path != NULL ? "key" : "cert");
+}
+
 static enum status fill(struct server_config *config, struct error *error) {
   struct settings *root = config->settings;
   struct config *values = root->values;
@@ -198,7 +253,13 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->memory_limit_bytes = config_integer(values, "memory_limit");
   config->threads = (int)config_integer(values, "threads");
   config->query_timeout_ms = config_integer(values, "query_timeout_s") * 1000;
+  config->drain_timeout_ms = config_integer(values, "drain_timeout_s") * 1000;
+  config->allowed_host_count = config_list(values, "allowed_hosts", &config->allowed_hosts);
+  config->allowed_origin_count = config_list(values, "allowed_origins", &config->allowed_origins);
+  config->query = query_of(settings_section(root, "query")->values);
   config->log_level = log_level_of(config_string(values, "log_level"));
+  config->log_format = log_format_of(config_string(values, "log_format"));
+  config->tls = tls_of(settings_section(root, "tls")->values);
   config->extension_count = config_list(values, "duckdb_extensions", &config->extensions);
   config->http = http_of(settings_section(root, "http")->values);
   config->http.host = config->host;
@@ -208,9 +269,9 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->chunk_rows = CHUNK_ROWS_DEFAULT;
 
   struct text url = TEXT_EMPTY;
-  enum status status = STATUS_OK;
-  if (!config_has(values, "url")) {
-    status = text_add_format(&url, error, "http://%s:%d", config->host, config->port);
+  enum status status = check_tls(&config->tls, error);
+  if (status == STATUS_OK && !config_has(values, "url")) {
+    status = add_url(&url, config, error);
     if (status == STATUS_OK)
       status = config_set(values, "url", text_get(&url), CONFIG_DEFAULT, error);
   }
@@ -225,13 +286,19 @@ static enum status fill(struct server_config *config, struct error *error) {
 static enum status new_config(struct server_config **config, struct error *error) {
   *config = calloc(1, sizeof **config);
   if (*config == NULL) return no_memory(error);
+  atomic_init(&(*config)->owners, 1);
   (*config)->settings = calloc(1, sizeof *(*config)->settings);
   if ((*config)->settings == NULL) return no_memory(error);
   return settings_init((*config)->settings, &SETTINGS_ROOT, error);
 }
 
+struct server_config *server_config_share(struct server_config *config) {
+  atomic_fetch_add(&config->owners, 1);
+  return config;
+}
+
 void server_config_free(struct server_config *config) {
-  if (config == NULL) return;
+  if (config == NULL || atomic_fetch_sub(&config->owners, 1) > 1) return;
   if (config->settings != NULL) settings_release(config->settings);
   free(config->settings);
   free((void *)config->streams);

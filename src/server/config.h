@@ -32,8 +32,9 @@ struct stream_config {
 
 /* All text lives as long as the config. */
 struct server_config {
+  _Atomic int owners;
   const char *path;    /* of the file that was read; NULL: none */
-  const char *host;    /* "127.0.0.1": a numeric loopback address */
+  const char *host;    /* "0.0.0.0": a numeric address */
   int port;            /* 0: any free one */
   const char *url;     /* where the command line looks for the server: "http://127.0.0.1:8888" */
   const char *db_path; /* of the DuckDB file; ":memory:": none */
@@ -41,7 +42,20 @@ struct server_config {
   int64_t memory_limit_bytes;
   int threads;              /* 0: as many as the machine has */
   int64_t query_timeout_ms; /* 0: none */
+  struct query_limits {
+    int64_t rows_max, bytes_max; /* of one answer; 0: no limit */
+    int memory_percent;          /* of memory_limit_bytes, for the SQL engine */
+    int concurrent_max;          /* 0: half of the workers */
+  } query;
+  int64_t drain_timeout_ms;
+  const char *const *allowed_hosts; /* besides loopback names and what is listened on */
+  size_t allowed_host_count;
+  const char *const *allowed_origins;
+  size_t allowed_origin_count;
+  struct tls_options tls; /* cert_path NULL: in the clear */
+  struct auth *auth;      /* tokens and users (server/auth.h) */
   enum log_level log_level;
+  enum log_format log_format;
   int64_t chunk_rows;              /* of unknown streams */
   struct http_server_options http; /* with host and port */
   struct ipc_writer_options compression;
@@ -72,7 +86,9 @@ struct server_config_options {
  * Blocks for the files. The config is freed by server_config_free. */
 enum status server_config_load(const struct server_config_options *options,
                                struct server_config **config, struct error *error) WARN_UNUSED;
-void server_config_free(struct server_config *config); /* NULL is allowed */
+/* Another owner of the same configuration: a request keeps the one that it began with. */
+struct server_config *server_config_share(struct server_config *config);
+void server_config_free(struct server_config *config); /* one owner less; NULL is allowed */
 
 /* As server_config_load, for the bytes of a file and nothing else: no environment,
  * no I/O. `file` is its name in messages. */

@@ -10,20 +10,44 @@
 /* ---- what a type cannot say ----------------------------------------------------- */
 
 static enum status check_host(const char *value, struct error *error) {
-  struct in_addr address;
+  struct in6_addr address;
   if (strcmp(value, "localhost") == 0) return STATUS_OK;
-  if (inet_pton(AF_INET, value, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127)
-    return STATUS_OK;
+  if (inet_pton(AF_INET, value, &address) == 1) return STATUS_OK;
+  if (inet_pton(AF_INET6, value, &address) == 1) return STATUS_OK;
   return error_set(error, STATUS_INVALID,
-                   "'%.100s' is not a loopback address. The server has no authentication, so it "
-                   "listens on 127.0.0.1 only; reach it from elsewhere through a tunnel (ssh -L)",
+                   "'%.100s' is not an address to listen on; write 0.0.0.0 (every one of IPv4), :: "
+                   "(every one), 127.0.0.1 or that of a network interface",
                    value);
 }
 
 static enum status check_url(const char *value, struct error *error) {
-  if (strncmp(value, "http://", 7) == 0 && value[7] != '\0' && value[7] != '/') return STATUS_OK;
+  size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
+                  : strncmp(value, "http://", 7) == 0 ? 7
+                                                      : 0;
+  if (scheme > 0 && value[scheme] != '\0' && value[scheme] != '/') return STATUS_OK;
   return error_set(error, STATUS_INVALID,
-                   "'%.100s' is not the address of a server; write http://HOST:PORT", value);
+                   "'%.100s' is not the address of a server; write http://HOST:PORT or "
+                   "https://HOST:PORT",
+                   value);
+}
+
+/* A host name or numeric address, perhaps with a port. */
+static enum status check_host_name(const char *value, struct error *error) {
+  size_t plain = strcspn(value, "/ \t@?#,\"'");
+  if (value[0] != '\0' && value[plain] == '\0') return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "'%.100s' is not the name of a host; write db.example.org or "
+                   "db.example.org:8888",
+                   value);
+}
+
+static enum status check_origin(const char *value, struct error *error) {
+  const char *host = strstr(value, "://");
+  bool scheme = strncmp(value, "http://", 7) == 0 || strncmp(value, "https://", 8) == 0;
+  if (scheme && host[3] != '\0' && strpbrk(host + 3, "/ ?#") == NULL) return STATUS_OK;
+  return error_set(error, STATUS_INVALID,
+                   "'%.100s' is not an origin; write https://app.example.org, without a path",
+                   value);
 }
 
 static enum status check_table(const char *value, struct error *error) {
@@ -67,10 +91,11 @@ static enum status compression_short_form(struct config *values, const char *tex
 static const struct config_field ROOT_FIELDS[] = {
     {.name = "host",
      .type = CONFIG_STRING,
-     .default_text = "127.0.0.1",
+     .default_text = "0.0.0.0",
      .environment = "ARROWPORT_HOST",
      .check = check_host,
-     .doc = "Address to listen on; loopback only, because there is no authentication."},
+     .doc = "Address to listen on. While no token or user is configured only clients on this "
+            "machine are served (docs/security.md)."},
     {.name = "port",
      .type = CONFIG_INTEGER,
      .default_text = "8888",
@@ -81,7 +106,8 @@ static const struct config_field ROOT_FIELDS[] = {
      .type = CONFIG_STRING,
      .environment = "ARROWPORT_URL",
      .check = check_url,
-     .doc = "Where the command line looks for the server; http:// with host and port when unset."},
+     .doc = "Where the command line looks for the server; this machine's address with `port` when "
+            "unset."},
     {.name = "db_path",
      .type = CONFIG_PATH,
      .default_text = "data/arrowport.duckdb",
@@ -126,12 +152,37 @@ static const struct config_field ROOT_FIELDS[] = {
      .choices = "error|warning|info|debug",
      .environment = "ARROWPORT_LOG_LEVEL",
      .doc = "How much is logged, on standard error."},
+    {.name = "log_format",
+     .type = CONFIG_CHOICE,
+     .default_text = "auto",
+     .choices = "auto|text|json",
+     .environment = "ARROWPORT_LOG_FORMAT",
+     .doc = "How the log is written; auto is text on a terminal and JSON elsewhere."},
+    {.name = "allowed_hosts",
+     .type = CONFIG_LIST,
+     .environment = "ARROWPORT_ALLOWED_HOSTS",
+     .check = check_host_name,
+     .doc = "Names that a request's Host may have besides this machine's loopback names and the "
+            "addresses listened on; without a port, any port. '*' takes every name: DNS rebinding "
+            "is then possible."},
+    {.name = "allowed_origins",
+     .type = CONFIG_LIST,
+     .environment = "ARROWPORT_ALLOWED_ORIGINS",
+     .check = check_origin,
+     .doc = "Web pages that may ask besides this server's own: scheme://host[:port]."},
+    {.name = "drain_timeout_s",
+     .type = CONFIG_INTEGER,
+     .unit = "seconds",
+     .default_text = "30",
+     .max = 3600,
+     .environment = "ARROWPORT_DRAIN_TIMEOUT_S",
+     .doc = "How long requests in flight may take to finish when the server is told to stop."},
     {.name = "duckdb_extensions",
      .type = CONFIG_LIST,
      .environment = "ARROWPORT_DUCKDB_EXTENSIONS",
-     .check = check_word,
-     .doc = "Extensions that are expected: those inside DuckDB (parquet, json, icu, arrow, "
-            "core_functions) are there; others are not loaded, and a warning says so."},
+     .check = check_path,
+     .doc = "DuckDB extensions, loaded at the start: a name for those inside DuckDB (parquet, "
+            "json, icu, arrow, core_functions), the path of an extension file for others."},
     CONFIG_FIELD_END};
 
 static const struct config_field NO_FIELDS[] = {CONFIG_FIELD_END};
@@ -234,21 +285,88 @@ static const struct config_field HTTP_FIELDS[] = {
      .min = 1024,
      .max = 16 << 20,
      .environment = "ARROWPORT_HTTP_HEADER_BYTES_MAX",
-     .doc = "All header lines of a request together."},
+     .doc = "All header lines of a request together (floods of headers, HPACK bombs)."},
     {.name = "header_count_max",
      .type = CONFIG_INTEGER,
      .default_text = "100",
      .min = 8,
      .max = 10000,
      .environment = "ARROWPORT_HTTP_HEADER_COUNT_MAX",
-     .doc = "Header lines of a request."},
+     .doc = "Header lines of a request (many tiny ones)."},
+    {.name = "body_bytes_max",
+     .type = CONFIG_BYTES,
+     .default_text = "0",
+     .max = (int64_t)1 << 60,
+     .environment = "ARROWPORT_HTTP_BODY_BYTES_MAX",
+     .doc = "A request's body, decompressed (endless bodies, compression bombs); 0: no limit."},
     {.name = "connections_max",
      .type = CONFIG_INTEGER,
+     .default_text = "20000",
+     .min = 1,
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_CONNECTIONS_MAX",
+     .doc = "Connections at a time; more are answered 503 (floods of connections)."},
+    {.name = "connections_per_address_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "0",
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_CONNECTIONS_PER_ADDRESS_MAX",
+     .doc =
+         "Connections at a time from one address (one client that takes them all); 0: no limit."},
+    {.name = "streams_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "100",
+     .min = 1,
+     .max = 10000,
+     .environment = "ARROWPORT_HTTP_STREAMS_MAX",
+     .doc = "HTTP/2: requests at a time on one connection."},
+    {.name = "window_bytes_max",
+     .type = CONFIG_BYTES,
+     .default_text = "16MiB",
+     .min = 65536,
+     .max = (int64_t)1 << 30,
+     .environment = "ARROWPORT_HTTP_WINDOW_BYTES_MAX",
+     .doc = "HTTP/2: bytes of bodies on their way on one connection."},
+    {.name = "resets_per_s",
+     .type = CONFIG_INTEGER,
+     .unit = "1/s",
+     .default_text = "100",
+     .min = 1,
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_RESETS_PER_S",
+     .doc = "HTTP/2: requests that are opened and reset again (rapid reset)."},
+    {.name = "settings_per_s",
+     .type = CONFIG_INTEGER,
+     .unit = "1/s",
+     .default_text = "20",
+     .min = 1,
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_SETTINGS_PER_S",
+     .doc = "HTTP/2: SETTINGS frames, each of which wants an answer (settings flood)."},
+    {.name = "pings_per_s",
+     .type = CONFIG_INTEGER,
+     .unit = "1/s",
+     .default_text = "20",
+     .min = 1,
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_PINGS_PER_S",
+     .doc = "HTTP/2: PING frames, likewise (ping flood)."},
+    {.name = "control_per_s",
+     .type = CONFIG_INTEGER,
+     .unit = "1/s",
      .default_text = "10000",
      .min = 1,
-     .max = 100000,
-     .environment = "ARROWPORT_HTTP_CONNECTIONS_MAX",
-     .doc = "Connections at a time; more are answered 503."},
+     .max = 10000000,
+     .environment = "ARROWPORT_HTTP_CONTROL_PER_S",
+     .doc = "HTTP/2: PRIORITY, WINDOW_UPDATE and unknown frames (floods that cost time)."},
+    {.name = "empty_frames_per_s",
+     .type = CONFIG_INTEGER,
+     .unit = "1/s",
+     .default_text = "100",
+     .min = 1,
+     .max = 1000000,
+     .environment = "ARROWPORT_HTTP_EMPTY_FRAMES_PER_S",
+     .doc = "HTTP/2: DATA frames without data (floods that cost time)."},
     {.name = "idle_timeout_ms",
      .type = CONFIG_INTEGER,
      .unit = "ms",
@@ -256,7 +374,7 @@ static const struct config_field HTTP_FIELDS[] = {
      .min = 1,
      .max = 86400000,
      .environment = "ARROWPORT_HTTP_IDLE_TIMEOUT_MS",
-     .doc = "How long a connection may stay open between two requests."},
+     .doc = "How long a connection may stay open between two requests (idle connections)."},
     {.name = "header_timeout_ms",
      .type = CONFIG_INTEGER,
      .unit = "ms",
@@ -264,7 +382,8 @@ static const struct config_field HTTP_FIELDS[] = {
      .min = 1,
      .max = 86400000,
      .environment = "ARROWPORT_HTTP_HEADER_TIMEOUT_MS",
-     .doc = "From the first byte of a request to its last header line."},
+     .doc = "From the first byte of a TLS handshake or a request to its last header line (slow "
+            "loris)."},
     {.name = "body_timeout_ms",
      .type = CONFIG_INTEGER,
      .unit = "ms",
@@ -272,7 +391,15 @@ static const struct config_field HTTP_FIELDS[] = {
      .min = 1,
      .max = 86400000,
      .environment = "ARROWPORT_HTTP_BODY_TIMEOUT_MS",
-     .doc = "Between two pieces of a body, while the server is ready to read."},
+     .doc = "So long may body_bytes_per_timeout bytes of a body take, while the server is ready to "
+            "read (slow bodies)."},
+    {.name = "body_bytes_per_timeout",
+     .type = CONFIG_BYTES,
+     .default_text = "1024",
+     .min = 1,
+     .max = 1 << 30,
+     .environment = "ARROWPORT_HTTP_BODY_BYTES_PER_TIMEOUT",
+     .doc = "Bytes of a body that must come in body_timeout_ms, unless it ends (slow bodies)."},
     {.name = "write_timeout_ms",
      .type = CONFIG_INTEGER,
      .unit = "ms",
@@ -280,14 +407,70 @@ static const struct config_field HTTP_FIELDS[] = {
      .min = 1,
      .max = 86400000,
      .environment = "ARROWPORT_HTTP_WRITE_TIMEOUT_MS",
-     .doc = "How long a client may leave its answer unread."},
+     .doc = "How long a client may leave its answer unread (slow readers)."},
     {.name = "write_bytes_high",
      .type = CONFIG_BYTES,
      .default_text = "4MiB",
-     .min = 1 << 16,
+     .min = 65536,
      .max = (int64_t)1 << 30,
      .environment = "ARROWPORT_HTTP_WRITE_BYTES_HIGH",
-     .doc = "Bytes of an answer that are held ready for one connection."},
+     .doc =
+         "Bytes of an answer that are held ready for one connection (answers that nobody reads)."},
+    CONFIG_FIELD_END};
+
+static const struct config_field TLS_FIELDS[] = {
+    {.name = "cert",
+     .type = CONFIG_PATH,
+     .environment = "ARROWPORT_TLS_CERT",
+     .check = check_path,
+     .doc = "PEM file: the server's certificate, then those that lead to its root. With it, the "
+            "port speaks TLS only. Read anew when it changes."},
+    {.name = "key",
+     .type = CONFIG_PATH,
+     .environment = "ARROWPORT_TLS_KEY",
+     .check = check_path,
+     .doc = "PEM file: its private key."},
+    {.name = "client_ca",
+     .type = CONFIG_PATH,
+     .environment = "ARROWPORT_TLS_CLIENT_CA",
+     .check = check_path,
+     .doc = "PEM file: who signs the certificates of clients; unset, none are asked for."},
+    {.name = "client_certificates",
+     .type = CONFIG_CHOICE,
+     .default_text = "required",
+     .choices = "required|optional",
+     .environment = "ARROWPORT_TLS_CLIENT_CERTIFICATES",
+     .doc = "With client_ca: whether a client without a certificate is refused."},
+    CONFIG_FIELD_END};
+
+static const struct config_field QUERY_FIELDS[] = {
+    {.name = "rows_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "0",
+     .max = (int64_t)1 << 60,
+     .environment = "ARROWPORT_QUERY_ROWS_MAX",
+     .doc = "Rows of one answer; a statement that gives more fails. 0: no limit."},
+    {.name = "bytes_max",
+     .type = CONFIG_BYTES,
+     .default_text = "0",
+     .max = (int64_t)1 << 60,
+     .environment = "ARROWPORT_QUERY_BYTES_MAX",
+     .doc = "Bytes of one answer as it is sent; a statement that gives more fails. 0: no limit."},
+    {.name = "memory_percent",
+     .type = CONFIG_INTEGER,
+     .unit = "%",
+     .default_text = "62",
+     .min = 10,
+     .max = 70,
+     .environment = "ARROWPORT_QUERY_MEMORY_PERCENT",
+     .doc = "The share of memory_limit that the SQL engine may use for statements; what does not "
+            "fit is put on disk or fails."},
+    {.name = "concurrent_max",
+     .type = CONFIG_INTEGER,
+     .default_text = "0",
+     .max = 10000,
+     .environment = "ARROWPORT_QUERY_CONCURRENT_MAX",
+     .doc = "Statements that run at a time; more wait. 0: half of the workers."},
     CONFIG_FIELD_END};
 
 /* ---- sections ------------------------------------------------------------------- */
@@ -319,6 +502,8 @@ static const struct settings_section ROOT_SECTIONS[] = {
     {.key = "http",
      .doc = "Limits of the HTTP server; each stops a client that takes too much.",
      .fields = HTTP_FIELDS},
+    {.key = "query", .doc = "Limits of `/query`.", .fields = QUERY_FIELDS},
+    {.key = "tls", .doc = "HTTPS, and certificates of clients.", .fields = TLS_FIELDS},
     {.key = "streams",
      .doc = "Streams by name. A stream that is not named here lands in the table of its name.",
      .fields = NO_FIELDS,

@@ -148,10 +148,9 @@ static void on_done(void *context) {
 
 static enum status open_sink(void *context, struct sink **sink, struct error *error) {
   struct ingest *ingest = context;
-  const struct server *server = ingest->request.server;
   const char *backend =
-      ingest->route != NULL ? ingest->route->backend : server->config->storage_backend;
-  return storage_sink(server->storage, backend, sink, error);
+      ingest->route != NULL ? ingest->route->backend : ingest->request.config->storage_backend;
+  return storage_sink(ingest->request.server->storage, backend, sink, error);
 }
 
 /* ---- the body -------------------------------------------------------------------- */
@@ -279,8 +278,8 @@ static bool check_headers(struct http_exchange *exchange, bool *eos_optional) {
 }
 
 /* Which table the stream lands in: the route's, or the one of its name. */
-static enum status find_route(struct ingest *ingest, struct server *server, struct error *error) {
-  ingest->route = server_config_stream(server->config, ingest->stream);
+static enum status find_route(struct ingest *ingest, struct error *error) {
+  ingest->route = server_config_stream(ingest->request.config, ingest->stream);
   if (ingest->route == NULL)
     return table_name_parse(ingest->stream, strlen(ingest->stream), &ingest->table, error);
   ingest->table = ingest->route->table;
@@ -291,7 +290,7 @@ static enum status ingest_prepare(struct ingest *ingest, struct server *server, 
                                   struct error *error) {
   ingest->stream = strdup(name);
   if (ingest->stream == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
-  enum status status = find_route(ingest, server, error);
+  enum status status = find_route(ingest, error);
   if (status != STATUS_OK) return status;
 
   struct intake_options options = {
@@ -306,7 +305,7 @@ static enum status ingest_prepare(struct ingest *ingest, struct server *server, 
       .context = ingest,
   };
   options.target.chunk_rows =
-      ingest->route != NULL ? ingest->route->chunk_rows : server->config->chunk_rows;
+      ingest->route != NULL ? ingest->route->chunk_rows : ingest->request.config->chunk_rows;
   /* One message may take half of what there is: while it is collected, grown and
    * decoded, others must go on. */
   int64_t message_bytes_max = server->budget.limit_bytes / 2;
@@ -322,7 +321,9 @@ static enum status ingest_prepare(struct ingest *ingest, struct server *server, 
   return status;
 }
 
-void ingest_start(struct server *server, struct http_exchange *exchange, const char *name) {
+void ingest_start(struct call *call) {
+  struct server *server = call->server;
+  struct http_exchange *exchange = call->exchange;
   bool eos_optional = false;
   if (!check_headers(exchange, &eos_optional)) return;
 
@@ -333,15 +334,15 @@ void ingest_start(struct server *server, struct http_exchange *exchange, const c
     respond_problem(exchange, STATUS_NOMEM, &error);
     return;
   }
-  request_begin(&ingest->request, server, exchange, ingest_finished);
+  request_begin(&ingest->request, call, ingest_finished);
   ingest->eos_optional = eos_optional;
   ingest->started_us = clock_now_us();
   ingest->space_post = (struct net_post){.run = on_space, .context = ingest};
   ingest->done_post = (struct net_post){.run = on_done, .context = ingest};
 
-  enum status status = ingest_prepare(ingest, server, name, &error);
+  enum status status = ingest_prepare(ingest, server, call->name, &error);
   if (status != STATUS_OK) {
-    http_exchange_set_context(exchange, NULL);
+    request_untie(&ingest->request);
     ingest_free(ingest);
     respond_problem(exchange, status, &error);
     return;

@@ -36,20 +36,20 @@ static void job_finished(struct request *request) {
   if (job->done) job_free(job);
 }
 
-void job_start(struct server *server, struct http_exchange *exchange, const struct table_name *name,
+void job_start(struct call *call, const struct table_name *name,
                enum status (*work)(struct job *job, struct error *error)) {
   struct job *job = calloc(1, sizeof *job);
   if (job == NULL) {
     struct error error;
     error_set(&error, STATUS_NOMEM, "no memory for a request");
-    respond_problem(exchange, STATUS_NOMEM, &error);
+    respond_problem(call->exchange, STATUS_NOMEM, &error);
     return;
   }
-  request_begin(&job->request, server, exchange, job_finished);
+  request_begin(&job->request, call, job_finished);
   job->work = work;
   if (name != NULL) job->name = *name;
   job->post.run = job_answer;
   job->post.context = job;
-  task_init(&job->task, server->workers, job_run, job);
+  task_init(&job->task, call->server->workers, job_run, job);
   task_wake(&job->task);
 }

@@ -9,46 +9,100 @@
 #include "base/text.h"
 #include "base/workers.h"
 #include "net/net.h"
+#include "server/auth.h"
 #include "server/config.h"
+#include "server/metrics.h"
 #include "server/storage.h"
 
 struct server {
-  const struct server_config *config;
+  struct server_config *config; /* of requests that begin now; replaced when it is read anew */
   struct net_loop *loop;
   struct workers *workers;
   struct http_server *http;
   struct net_timer *drain_timer;
   struct storage *storage;
-  struct budget budget;    /* for what is on its way between network and storage */
-  struct ingest *ingests;  /* those in flight */
-  int64_t active_requests; /* request structs that are alive, answered or not */
+  struct metrics *metrics;
+  struct throttle *throttle; /* addresses that gave wrong credentials (admission.c) */
+  struct reload *reload;     /* watches the configuration's files (reload.c) */
+  struct budget budget;      /* for what is on its way between network and storage */
+  struct ingest *ingests;    /* those in flight */
+  int64_t active_requests;   /* request structs that are alive, answered or not */
+  int64_t queries_running;
   bool draining;
 };
+
+/* ---- calls: a request from its headers to the end of its exchange ----------------- */
+
+enum { CALL_ID_BYTES = 33 };
+
+/* Lives as long as the exchange, whose context it is. Only the loop's thread. */
+struct call {
+  struct server *server;
+  struct http_exchange *exchange;
+  struct server_config *config;    /* the one that it began with */
+  const struct identity *who;      /* in `config`; never NULL in an endpoint */
+  const struct endpoint *endpoint; /* NULL: none was found */
+  char *name;                      /* what follows the endpoint's prefix, decoded */
+  char id[CALL_ID_BYTES];          /* of the log and of the header x-request-id */
+  int64_t started_us;
+  /* For the log and the metrics, filled in by the endpoint. */
+  char *stream;       /* malloc'd */
+  int64_t rows;       /* -1: not known */
+  enum status status; /* of the answer, where it is an error's */
+  /* Told when the exchange is over; `finished` NULL: nobody. */
+  void (*finished)(void *context);
+  void *context;
+};
+
+/* Makes the call of a new exchange; NULL without memory (answered). */
+struct call *call_new(struct server *server, struct http_exchange *exchange);
+/* The exchange is over: logs, counts, tells `finished`, frees. */
+void call_over(struct call *call);
+/* Names the stream in the log and the metrics. */
+void call_stream(struct call *call, const char *stream);
+
+/* Lets a call in, or answers it: protected mode, Host and Origin, credentials. `admitted` is
+ * called once `who` is known, at once or later on the loop; until then the body is not read. */
+void admission_start(struct call *call, void (*admitted)(struct call *call));
+enum status throttle_new(struct throttle **throttle, struct error *error) WARN_UNUSED;
+void throttle_free(struct throttle *throttle); /* NULL is allowed */
 
 /* Every request that takes more than one step is a struct that begins with this. */
 struct request {
   struct server *server;
-  struct http_exchange *exchange;            /* NULL once it has finished */
+  struct server_config *config;              /* the call's, held until request_end */
+  const struct identity *who;                /* in `config` */
+  struct call *call;                         /* NULL once the exchange has finished */
+  struct http_exchange *exchange;            /* likewise */
   void (*finished)(struct request *request); /* the exchange is over */
 };
 
-/* Counts a request in, and ties it to its exchange. */
-void request_begin(struct request *request, struct server *server, struct http_exchange *exchange,
+/* Counts a request in, and ties it to its call. */
+void request_begin(struct request *request, struct call *call,
                    void (*finished)(struct request *request));
+/* Unties it again: the exchange goes on without it. */
+void request_untie(struct request *request);
 /* Counts it out, just before its memory is freed. */
 void request_end(struct request *request);
 
 /* ---- endpoints: each answers the exchange now or later ------------------------- */
 
-/* `name` is what follows the prefix in the path, percent-decoded; the endpoint may
- * keep no pointer to it. */
-void ingest_start(struct server *server, struct http_exchange *exchange, const char *name);
-void query_start(struct server *server, struct http_exchange *exchange, const char *name);
-void catalog_streams(struct server *server, struct http_exchange *exchange, const char *name);
-void catalog_tables(struct server *server, struct http_exchange *exchange, const char *name);
-void catalog_table(struct server *server, struct http_exchange *exchange, const char *name);
-void service_health(struct server *server, struct http_exchange *exchange, const char *name);
-void service_version(struct server *server, struct http_exchange *exchange, const char *name);
+struct endpoint {
+  const char *path; /* ending in '/': a name follows */
+  const char *methods;
+  unsigned scope; /* that the caller must have; 0: everybody who is let in */
+  bool open;      /* credentials are not asked for: health checks */
+  void (*start)(struct call *call);
+};
+
+/* May keep no pointer to the call beyond `finished`. */
+void ingest_start(struct call *call);
+void query_start(struct call *call);
+void catalog_streams(struct call *call);
+void catalog_tables(struct call *call);
+void catalog_table(struct call *call);
+void service_health(struct call *call);
+void service_version(struct call *call);
 
 /* Asks every ingest in flight to give memory back. */
 void ingest_relieve_all(struct server *server);
@@ -68,7 +122,7 @@ struct job {
   bool done;
 };
 
-void job_start(struct server *server, struct http_exchange *exchange, const struct table_name *name,
+void job_start(struct call *call, const struct table_name *name,
                enum status (*work)(struct job *job, struct error *error));
 
 /* ---- answers ------------------------------------------------------------------- */
@@ -90,9 +144,10 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
 
 /* ---- who may ask ---------------------------------------------------------------- */
 
-/* STATUS_DENIED for a Host that is not this machine's loopback name, or an Origin
- * that is not this server: no web page may reach it through somebody's browser. */
-enum status access_check(const struct http_request *request, int port,
+/* STATUS_DENIED for a Host that is not this server's, or an Origin that is not: no web page
+ * may reach it through somebody's browser unless the configuration lists it. */
+enum status access_check(const struct http_request *request, const struct http_peer *peer,
+                         const struct server_config *config, int port,
                          struct error *error) WARN_UNUSED;
 
 /* True when the value of a Content-Type header is `type`, parameters aside. */

@@ -336,8 +336,8 @@ static void query_run(struct query *query) {
   task_init(&query->task, server->workers, query_task, query);
   query->post = (struct net_post){.run = on_queued, .context = query};
   query->done_post = (struct net_post){.run = on_done, .context = query};
-  if (server->config->query_timeout_ms > 0)
-    net_timer_start(query->timeout, server->config->query_timeout_ms);
+  int64_t timeout_ms = query->request.config->query_timeout_ms;
+  if (timeout_ms > 0) net_timer_start(query->timeout, timeout_ms);
   task_wake(&query->task);
 }
 
@@ -399,20 +399,19 @@ static void body_gone(void *context, const struct error *why) {
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-static struct query *query_new(struct server *server, struct http_exchange *exchange,
-                               enum query_output output, struct error *error) {
+static struct query *query_new(struct call *call, enum query_output output, struct error *error) {
   struct query *query = calloc(1, sizeof *query);
   if (query == NULL) {
     error_set(error, STATUS_NOMEM, "no memory for a request");
     return NULL;
   }
-  if (net_timer_new(server->loop, on_timeout, query, &query->timeout, error) != STATUS_OK) {
+  if (net_timer_new(call->server->loop, on_timeout, query, &query->timeout, error) != STATUS_OK) {
     free(query);
     return NULL;
   }
   pthread_mutex_init(&query->lock, NULL);
   query->output = output;
-  request_begin(&query->request, server, exchange, query_finished);
+  request_begin(&query->request, call, query_finished);
   return query;
 }
 
@@ -434,8 +433,8 @@ static void start_get(struct query *query) {
     refuse(query, status, &error);
 }
 
-void query_start(struct server *server, struct http_exchange *exchange, const char *name) {
-  (void)name;
+void query_start(struct call *call) {
+  struct http_exchange *exchange = call->exchange;
   const struct http_request *request = http_exchange_request(exchange);
   bool get = strcmp(request->method, "POST") != 0;
   const char *type = http_request_header(request, "content-type");
@@ -456,7 +455,7 @@ void query_start(struct server *server, struct http_exchange *exchange, const ch
     return;
   }
   struct error error;
-  struct query *query = query_new(server, exchange, output, &error);
+  struct query *query = query_new(call, output, &error);
   if (query == NULL) {
     respond_problem(exchange, STATUS_NOMEM, &error);
     return;

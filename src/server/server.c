@@ -25,13 +25,30 @@ enum {
 
 /* ---- requests ------------------------------------------------------------------------ */
 
-void request_begin(struct request *request, struct server *server, struct http_exchange *exchange,
+static void request_over(void *context) {
+  struct request *request = context;
+  request->exchange = NULL;
+  request->call = NULL;
+  request->finished(request);
+}
+
+void request_begin(struct request *request, struct call *call,
                    void (*finished)(struct request *request)) {
-  request->server = server;
-  request->exchange = exchange;
+  request->server = call->server;
+  request->config = server_config_share(call->config);
+  request->who = call->who;
+  request->call = call;
+  request->exchange = call->exchange;
   request->finished = finished;
-  http_exchange_set_context(exchange, request);
-  server->active_requests++;
+  call->finished = request_over;
+  call->context = request;
+  request->server->active_requests++;
+}
+
+void request_untie(struct request *request) {
+  request->call->finished = NULL;
+  request->call = NULL;
+  request->exchange = NULL;
 }
 
 static void stop_when_drained(struct server *server) {
@@ -40,29 +57,27 @@ static void stop_when_drained(struct server *server) {
 }
 
 void request_end(struct request *request) {
+  server_config_free(request->config);
   request->server->active_requests--;
   stop_when_drained(request->server);
 }
 
 static void on_finished(void *context, struct http_exchange *exchange) {
   (void)context;
-  struct request *request = http_exchange_context(exchange);
-  if (request == NULL) return;
-  request->exchange = NULL;
-  request->finished(request);
+  struct call *call = http_exchange_context(exchange);
+  if (call != NULL) call_over(call);
 }
 
 /* ---- routing -------------------------------------------------------------------------- */
 
-static const struct endpoint {
-  const char *path; /* ending in '/': a name follows */
-  const char *methods;
-  void (*start)(struct server *server, struct http_exchange *exchange, const char *name);
-} endpoints[] = {
-    {"/ingest/", "POST", ingest_start},         {"/query", "GET, HEAD, POST", query_start},
-    {"/streams", "GET, HEAD", catalog_streams}, {"/tables", "GET, HEAD", catalog_tables},
-    {"/tables/", "GET, HEAD", catalog_table},   {"/healthz", "GET, HEAD", service_health},
-    {"/version", "GET, HEAD", service_version},
+static const struct endpoint endpoints[] = {
+    {"/ingest/", "POST", AUTH_WRITE, false, ingest_start},
+    {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start},
+    {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams},
+    {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table},
+    {"/healthz", "GET, HEAD", 0, true, service_health},
+    {"/version", "GET, HEAD", 0, false, service_version},
 };
 
 static bool method_allowed(const char *methods, const char *method) {
@@ -94,47 +109,48 @@ static const struct endpoint *find_endpoint(const char *path, const char **name)
   return NULL;
 }
 
-static void start_endpoint(struct server *server, struct http_exchange *exchange,
-                           const struct endpoint *endpoint, const char *encoded_name) {
+/* What follows the endpoint's prefix, decoded. */
+static enum status read_name(struct call *call, const char *encoded, struct error *error) {
+  call->name = strdup(encoded);
+  if (call->name == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
+  if (http_percent_decode(call->name, false)) return STATUS_OK;
+  return error_set(
+      error, STATUS_INVALID,
+      "the path has a bad percent escape or an encoded NUL; write %%XX with two hex digits");
+}
+
+static void on_admitted(struct call *call) {
   struct error error;
-  char *name = strdup(encoded_name);
-  if (name == NULL) {
-    error_set(&error, STATUS_NOMEM, "no memory for a request");
-    respond_problem(exchange, STATUS_NOMEM, &error);
-  } else if (!http_percent_decode(name, false)) {
-    error_set(
-        &error, STATUS_INVALID,
-        "the path has a bad percent escape or an encoded NUL; write %%XX with two hex digits");
-    respond_problem(exchange, STATUS_INVALID, &error);
-  } else {
-    endpoint->start(server, exchange, name);
+  enum status status = auth_allow(call->who, call->endpoint->scope, &error);
+  if (status == STATUS_OK) {
+    call->endpoint->start(call);
+    return;
   }
-  free(name);
+  metrics_refused(call->server->metrics, METRICS_SCOPE);
+  respond_problem(call->exchange, status, &error);
 }
 
 static void on_request(void *context, struct http_exchange *exchange) {
-  struct server *server = context;
+  struct call *call = call_new(context, exchange);
+  if (call == NULL) return;
   const struct http_request *request = http_exchange_request(exchange);
   struct error error;
-  enum status status = access_check(request, http_server_port(server->http), &error);
-  if (status != STATUS_OK) {
-    respond_problem(exchange, status, &error);
-    return;
-  }
   const char *name = NULL;
-  const struct endpoint *endpoint = find_endpoint(request->path, &name);
-  if (endpoint == NULL) {
+  call->endpoint = find_endpoint(request->path, &name);
+  if (call->endpoint == NULL) {
     error_set(&error, STATUS_NOT_FOUND,
               "there is nothing at this path; /ingest/{stream}, /query, /streams, /tables, "
               "/tables/{table}, /healthz and /version are there");
     respond_problem(exchange, STATUS_NOT_FOUND, &error);
-  } else if (!method_allowed(endpoint->methods, request->method)) {
-    struct http_header allow = {"allow", endpoint->methods};
+  } else if (!method_allowed(call->endpoint->methods, request->method)) {
+    struct http_header allow = {"allow", call->endpoint->methods};
     respond_problem_code(exchange, 405, STATUS_INVALID, &allow,
-                         "%.40s is not a method of %s; %s is", request->method, endpoint->path,
-                         endpoint->methods);
+                         "%.40s is not a method of %s; %s is", request->method,
+                         call->endpoint->path, call->endpoint->methods);
+  } else if (read_name(call, name, &error) != STATUS_OK) {
+    respond_problem(exchange, error.status, &error);
   } else {
-    start_endpoint(server, exchange, endpoint, name);
+    admission_start(call, on_admitted);
   }
 }
 
@@ -171,7 +187,7 @@ static void on_signal(void *context, int signal_number) {
            signal_number == SIGINT ? "interrupted" : "terminated",
            (long long)server->active_requests);
   server->draining = true;
-  net_timer_start(server->drain_timer, SERVER_DRAIN_TIMEOUT_MS);
+  net_timer_start(server->drain_timer, server->config->drain_timeout_ms);
   http_server_drain(server->http, on_drained, server);
 }
 
@@ -200,7 +216,9 @@ static int worker_count(const struct server_config *config) {
 static enum status server_open(struct server *server, const struct http_service *service,
                                struct error *error) {
   const struct server_config *config = server->config;
-  enum status status = storage_new(config, &server->storage, error);
+  enum status status = metrics_new(&server->metrics, error);
+  if (status == STATUS_OK) status = throttle_new(&server->throttle, error);
+  if (status == STATUS_OK) status = storage_new(config, &server->storage, error);
   if (status == STATUS_OK) status = workers_new(worker_count(config), &server->workers, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
   if (status == STATUS_OK)
@@ -211,9 +229,9 @@ static enum status server_open(struct server *server, const struct http_service 
   return status;
 }
 
-enum status server_run(const struct server_config *config, const struct server_hooks *hooks,
+enum status server_run(struct server_config *config, const struct server_hooks *hooks,
                        struct error *error) {
-  struct server server = {.config = config};
+  struct server server = {.config = server_config_share(config)};
   /* A quarter is for what is on its way, the rest is the engine's (storage.c) and slack
    * for what neither counts. */
   server.budget.limit_bytes = config->memory_limit_bytes / 4;
@@ -236,5 +254,8 @@ enum status server_run(const struct server_config *config, const struct server_h
   net_timer_free(server.drain_timer);
   free_loop(server.loop);
   storage_free(server.storage);
+  throttle_free(server.throttle);
+  metrics_free(server.metrics);
+  server_config_free(server.config);
   return status;
 }

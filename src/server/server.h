@@ -12,13 +12,11 @@ struct server_hooks {
 };
 
 /* Serves until SIGINT or SIGTERM: then accepts no more, lets requests in flight
- * finish (SERVER_DRAIN_TIMEOUT_MS at most) and returns STATUS_OK. Blocks. Afterwards
+ * finish (drain_timeout_s at most) and returns STATUS_OK. Blocks. Afterwards
  * the process ignores both signals: it is about to end.
  * STATUS_CONFLICT when the port or the database file is taken, STATUS_IO when the
  * storage cannot be used, and what a bad configuration is refused with. */
-enum status server_run(const struct server_config *config, const struct server_hooks *hooks,
+enum status server_run(struct server_config *config, const struct server_hooks *hooks,
                        struct error *error) WARN_UNUSED;
-
-enum { SERVER_DRAIN_TIMEOUT_MS = 30000 };
 
 #endif

@@ -159,7 +159,8 @@ static int errno_of(enum status status) {
   case STATUS_SCHEMA:
   case STATUS_CONFLICT: return EINVAL;
   case STATUS_NOT_FOUND: return ENOENT;
-  case STATUS_DENIED: return EACCES;
+  case STATUS_DENIED:
+  case STATUS_UNAUTHENTICATED: return EACCES;
   case STATUS_BUDGET:
   case STATUS_NOMEM: return ENOMEM;
   case STATUS_UNAVAILABLE: return EAGAIN;

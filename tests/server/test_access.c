@@ -23,7 +23,9 @@ static enum status verdict(const char *host, const char *name, const char *value
       .header_count = name == NULL ? 1 : 2,
   };
   struct error error = {.status = STATUS_OK};
-  enum status status = access_check(&request, PORT, &error);
+  struct http_peer peer = {.address = "127.0.0.1", .loopback = true};
+  struct server_config config = {.host = "127.0.0.1"};
+  enum status status = access_check(&request, &peer, &config, PORT, &error);
   if (status != STATUS_OK) assert_true(strlen(error.text) > 0);
   return status;
 }
