@@ -217,7 +217,6 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
       {"duckdb_extensions: {a: b}\n", "'duckdb_extensions' takes a list of values ([a, b]), not"},
       {"duckdb_extensions: [[a]]\n", "'duckdb_extensions' is a list of plain values"},
       {"duckdb_extensions: [a, ~]\n", "'duckdb_extensions' has no value"},
-      {"duckdb_extensions: ['']\n", "'duckdb_extensions': an empty text is no path"},
       {"port:\n", "'port' has no value; give one, or leave the line out for the default"},
       {"http: 5\n", "a.yaml:1:7: 'http' has settings of its own: write them below it, indented"},
       {"http: [5]\n", "'http' has settings of its own"},
