@@ -85,15 +85,13 @@ static enum status read_columns(struct engine_session *session, duckdb_result re
   return status;
 }
 
-enum status catalog_columns(struct engine_session *session, const struct table_name *name,
-                            struct engine_table *table, struct error *error) {
-  struct text table_sql = TEXT_EMPTY, sql = TEXT_EMPTY;
+enum status catalog_columns_sql(struct engine_session *session, const char *table_sql,
+                                struct engine_table *table, struct error *error) {
+  struct text sql = TEXT_EMPTY;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_result result = {0};
   *table = (struct engine_table){0};
-  enum status status = catalog_table_sql(session->engine, name, &table_sql, error);
-  if (status != STATUS_OK) goto done;
-  status = text_add_format(&sql, error, "DESCRIBE %s", table_sql.data);
+  enum status status = text_add_format(&sql, error, "DESCRIBE %s", table_sql);
   if (status != STATUS_OK) goto done;
   if (duckdb->query(session->connection, sql.data, &result) != DuckDBSuccess) {
     const char *message = duckdb->result_error(&result);
@@ -103,16 +101,22 @@ enum status catalog_columns(struct engine_session *session, const struct table_n
     goto done;
   }
   status = read_columns(session, result, table, error);
-  if (status != STATUS_OK) goto done;
 
 done:
-  if (status != STATUS_OK) {
-    engine_table_release(table);
-    catalog_error_at(error, name);
-  }
+  if (status != STATUS_OK) engine_table_release(table);
   duckdb->destroy_result(&result);
-  text_release(&table_sql);
   text_release(&sql);
+  return status;
+}
+
+enum status catalog_columns(struct engine_session *session, const struct table_name *name,
+                            struct engine_table *table, struct error *error) {
+  struct text table_sql = TEXT_EMPTY;
+  *table = (struct engine_table){0};
+  enum status status = catalog_table_sql(session->engine, name, &table_sql, error);
+  if (status == STATUS_OK) status = catalog_columns_sql(session, table_sql.data, table, error);
+  if (status != STATUS_OK) catalog_error_at(error, name);
+  text_release(&table_sql);
   return status;
 }
 
@@ -201,21 +205,6 @@ enum status engine_table_info(struct engine_session *session, const struct table
 
 /* ---- creating ------------------------------------------------------------------------ */
 
-static enum status check_names(const struct ArrowSchema *schema, struct error *error) {
-  if (schema->n_children == 0)
-    return error_set(error, STATUS_SCHEMA, "the schema has no columns, and a table needs one");
-  for (int64_t i = 0; i < schema->n_children; i++)
-    if (schema->children[i]->name == NULL || schema->children[i]->name[0] == '\0')
-      return error_set(error, STATUS_SCHEMA, "column %lld (the first is 0) has no name",
-                       (long long)i);
-  const char *twice = types_name_twice(schema);
-  if (twice != NULL)
-    return error_set(error, STATUS_SCHEMA,
-                     "two columns are named \"%s\": DuckDB does not tell upper from lower case",
-                     twice);
-  return STATUS_OK;
-}
-
 static enum status add_columns(struct text *sql, const struct ArrowSchema *schema,
                                struct error *error) {
   enum status status = STATUS_OK;
@@ -231,7 +220,7 @@ static enum status add_columns(struct text *sql, const struct ArrowSchema *schem
 enum status engine_create_table(struct engine_session *session, const struct table_name *name,
                                 const struct ArrowSchema *schema, struct error *error) {
   struct text sql = TEXT_EMPTY;
-  enum status status = check_names(schema, error);
+  enum status status = types_check_names(schema, error);
   if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " (", error);

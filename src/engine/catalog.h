@@ -15,6 +15,10 @@ enum status catalog_table_sql(const struct engine *engine, const struct table_na
 enum status catalog_columns(struct engine_session *session, const struct table_name *name,
                             struct engine_table *table, struct error *error) WARN_UNUSED;
 
+/* The same of a table whose name is SQL already; errors do not name it. */
+enum status catalog_columns_sql(struct engine_session *session, const char *table_sql,
+                                struct engine_table *table, struct error *error) WARN_UNUSED;
+
 /* Puts the table's name, as people write it, before the error's text. */
 void catalog_error_at(struct error *error, const struct table_name *name);
 

@@ -130,6 +130,42 @@ enum status engine_insert_rows(struct engine_insert *insert, const struct engine
                                struct error *error) WARN_UNUSED;
 void engine_insert_close(struct engine_insert *insert); /* NULL is allowed */
 
+/* ---- upsert: rows by key ------------------------------------------------------- */
+
+/* Rows are collected in a temporary table of the session, outside of any transaction, and go into
+ * their table at the end, inside a short one: whoever loses a conflict repeats the end alone.
+ *
+ *   engine_upsert_open -> engine_insert_rows (engine_upsert_insert) ... -> engine_upsert_ready
+ *   engine_begin -> engine_upsert_apply -> engine_commit    (after STATUS_CONFLICT: again) */
+struct engine_upsert;
+
+struct engine_upsert_options {
+  const struct table_name *table;
+  const struct ArrowSchema *schema; /* a struct; must live as long as the upsert */
+  const char *const *keys;          /* names of its fields, of plain types, each once */
+  size_t key_count;
+  bool partial; /* columns that did not come keep what they hold; false: they become NULL or
+                 * their default */
+  const char *operation; /* a text field that is no column: "d" or "delete" removes the row of that
+                          * key; NULL: there is none */
+  bool unique;           /* two rows of one key are refused; false: the last one wins */
+  bool create_table;     /* when there is none of that name */
+};
+
+/* Errors as engine_insert_open. */
+enum status engine_upsert_open(struct engine_session *session,
+                               const struct engine_upsert_options *options,
+                               struct engine_upsert **upsert, struct error *error) WARN_UNUSED;
+/* Where the rows go: belongs to the upsert. */
+struct engine_insert *engine_upsert_insert(struct engine_upsert *upsert);
+/* All rows are there. STATUS_SCHEMA names the row (the first is 0) whose key is NULL or, with
+ * `unique`, was there before. */
+enum status engine_upsert_ready(struct engine_upsert *upsert, struct error *error) WARN_UNUSED;
+/* Puts them into the table, within a transaction. STATUS_CONFLICT: somebody else changes the same
+ * rows, or the table is not the one that the upsert was opened for. */
+enum status engine_upsert_apply(struct engine_upsert *upsert, struct error *error) WARN_UNUSED;
+void engine_upsert_close(struct engine_upsert *upsert); /* NULL is allowed */
+
 /* ---- query ------------------------------------------------------------------- */
 
 enum engine_value_kind { ENGINE_NULL, ENGINE_BOOLEAN, ENGINE_INTEGER, ENGINE_DOUBLE, ENGINE_TEXT };

@@ -28,6 +28,8 @@ struct engine_insert {
   struct ArrowSchema schema;  /* the landings point into it */
   struct landing *landings;
   int64_t column_count;
+  int64_t operation; /* the column that the table does not have; -1: none */
+  bool numbered;     /* a last column says the row's number in the load */
   duckdb_prepared_statement statement;
   int64_t rows_before; /* of earlier statements: rows are counted through the load */
   /* of the statement that runs */
@@ -85,6 +87,11 @@ static void rows_bind(duckdb_bind_info info) {
   for (int64_t i = 0; i < insert->column_count; i++) {
     duckdb_logical_type type = landing_logical(&insert->landings[i]);
     duckdb->bind_add_result_column(info, insert->landings[i].name, type);
+    duckdb->destroy_logical_type(&type);
+  }
+  if (insert->numbered) {
+    duckdb_logical_type type = duckdb->create_logical_type(DUCKDB_TYPE_BIGINT);
+    duckdb->bind_add_result_column(info, "number", type);
     duckdb->destroy_logical_type(&type);
   }
   duckdb->bind_set_bind_data(info, insert, NULL);
@@ -172,6 +179,15 @@ static void name_row(struct engine_insert *insert, const struct claim *claim, in
   }
 }
 
+/* The numbers of `rows` rows from row `from` of the statement on. */
+static void put_numbers(const struct engine_insert *insert, int64_t from, int64_t rows,
+                        duckdb_data_chunk chunk, int64_t at) {
+  const struct duckdb_api *duckdb = insert->session->duckdb;
+  duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, (idx_t)insert->column_count);
+  int64_t *numbers = (int64_t *)duckdb->vector_get_data(vector) + at;
+  for (int64_t i = 0; i < rows; i++) numbers[i] = insert->rows_before + from + i;
+}
+
 static void fail(struct engine_insert *insert, const struct error *error) {
   pthread_mutex_lock(&insert->lock);
   if (!insert->failed) insert->failure = *error;
@@ -198,6 +214,7 @@ static void rows_next(duckdb_function_info info, duckdb_data_chunk chunk) {
       duckdb->function_set_error(info, error.text);
       return;
     }
+    if (insert->numbered) put_numbers(insert, claim->row, rows, chunk, filled);
     filled += rows;
     claim->row += rows;
   }
@@ -248,8 +265,10 @@ static enum status check_lacking(const struct engine_table *table, const struct 
   return STATUS_OK;
 }
 
+/* `operation` is the field that is no column (-1: none); with `lacking_allowed` required columns
+ * may be missing. */
 static enum status check_fields(const struct engine_table *table, const struct ArrowSchema *schema,
-                                struct error *error) {
+                                int64_t operation, bool lacking_allowed, struct error *error) {
   if (schema->n_children <= 0) return error_set(error, STATUS_SCHEMA, "the data has no columns");
   const char *twice = types_name_twice(schema);
   if (twice != NULL)
@@ -259,20 +278,27 @@ static enum status check_fields(const struct engine_table *table, const struct A
   for (int64_t i = 0; i < schema->n_children; i++) {
     const char *name = schema->children[i]->name == NULL ? "" : schema->children[i]->name;
     const struct engine_column *column = column_of(table, name);
-    if (column == NULL)
+    if (i == operation && column != NULL)
+      return error_set(error, STATUS_SCHEMA,
+                       "it has a column \"%s\" of its own, which in this load says what to do with "
+                       "a row: rename the column",
+                       name);
+    if (i != operation && column == NULL)
       return error_set(error, STATUS_SCHEMA, "it has no column \"%s\", which the data has", name);
   }
-  return check_lacking(table, schema, error);
+  return lacking_allowed ? STATUS_OK : check_lacking(table, schema, error);
 }
 
-/* `verb` before the list of columns, `middle` after it, and the table's name where
- * the two commands want it. */
+/* The names of the columns that the table has too. */
 static enum status column_list(const struct engine_insert *insert, struct text *sql,
                                struct error *error) {
   enum status status = STATUS_OK;
+  bool first = true;
   for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++) {
-    if (i > 0) status = text_add(sql, ", ", error);
+    if (i == insert->operation) continue;
+    if (!first) status = text_add(sql, ", ", error);
     if (status == STATUS_OK) status = text_add_identifier(sql, insert->landings[i].name, error);
+    first = false;
   }
   return status;
 }
@@ -295,8 +321,10 @@ static enum status check_types(struct engine_insert *insert, const struct engine
   if (status == STATUS_OK) status = column_list(insert, &sql, error);
   if (status == STATUS_OK) status = text_add_format(&sql, error, " FROM %s", table_sql);
   if (status == STATUS_OK) status = prepare(insert->session, sql.data, &statement, error);
+  idx_t at = 0;
   for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++) {
-    duckdb_logical_type type = duckdb->prepared_statement_column_logical_type(statement, (idx_t)i);
+    if (i == insert->operation) continue;
+    duckdb_logical_type type = duckdb->prepared_statement_column_logical_type(statement, at++);
     bool fits = landing_fits(&insert->landings[i], type);
     duckdb->destroy_logical_type(&type);
     if (fits) continue;
@@ -355,10 +383,14 @@ static void delist(struct engine_insert *insert) {
 static enum status prepare_insert(struct engine_insert *insert, const char *table_sql,
                                   struct error *error) {
   struct text sql = TEXT_EMPTY;
-  enum status status = text_add_format(&sql, error, "INSERT INTO %s (", table_sql);
-  if (status == STATUS_OK) status = column_list(insert, &sql, error);
+  enum status status = text_add_format(&sql, error, "INSERT INTO %s", table_sql);
+  if (!insert->numbered) {
+    if (status == STATUS_OK) status = text_add(&sql, " (", error);
+    if (status == STATUS_OK) status = column_list(insert, &sql, error);
+    if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  }
   if (status == STATUS_OK)
-    status = text_add_format(&sql, error, ") SELECT * FROM system.main." FUNCTION_NAME "(%lld)",
+    status = text_add_format(&sql, error, " SELECT * FROM system.main." FUNCTION_NAME "(%lld)",
                              (long long)insert->handle);
   if (status == STATUS_OK) status = prepare(insert->session, sql.data, &insert->statement, error);
   if (status == STATUS_INVALID) { /* a view, a generated column: our own SQL is right */
@@ -377,25 +409,67 @@ static enum status drop_order(struct engine_session *session, struct error *erro
   return status;
 }
 
-enum status engine_insert_open(struct engine_session *session, const struct table_name *name,
-                               const struct ArrowSchema *schema, struct engine_insert **out,
-                               struct error *error) {
+enum status insert_new(struct engine_session *session, const struct ArrowSchema *schema,
+                       struct engine_insert **out, struct error *error) {
   *out = NULL;
   struct engine_insert *insert = calloc(1, sizeof *insert);
   if (insert == NULL) return error_set(error, STATUS_NOMEM, "no memory for an insert");
   insert->session = session;
+  insert->operation = -1;
   pthread_mutex_init(&insert->lock, NULL);
+  enlist(insert);
+  enum status status = init_landings(insert, schema, error);
+  if (status != STATUS_OK) {
+    engine_insert_close(insert);
+    return status;
+  }
+  *out = insert;
+  return STATUS_OK;
+}
+
+enum status insert_set_operation(struct engine_insert *insert, int64_t column,
+                                 struct error *error) {
+  insert->operation = column;
+  if (insert->landings[column].duck == DUCKDB_TYPE_VARCHAR) return STATUS_OK;
+  return error_set(error, STATUS_SCHEMA, "the column \"%s\" says what to do: it must be text",
+                   insert->landings[column].name);
+}
+
+enum status insert_check(struct engine_insert *insert, const struct engine_table *table,
+                         const char *table_sql, bool lacking_allowed, struct error *error) {
+  enum status status =
+      check_fields(table, &insert->schema, insert->operation, lacking_allowed, error);
+  if (status == STATUS_OK) status = check_types(insert, table, table_sql, &insert->schema, error);
+  return status;
+}
+
+enum status insert_prepare(struct engine_insert *insert, const char *into_sql, bool numbered,
+                           struct error *error) {
+  insert->numbered = numbered;
+  enum status status = drop_order(insert->session, error);
+  if (status == STATUS_OK) status = prepare_insert(insert, into_sql, error);
+  return status;
+}
+
+enum status insert_columns(const struct engine_insert *insert, struct text *sql,
+                           struct error *error) {
+  return column_list(insert, sql, error);
+}
+
+enum status engine_insert_open(struct engine_session *session, const struct table_name *name,
+                               const struct ArrowSchema *schema, struct engine_insert **out,
+                               struct error *error) {
+  *out = NULL;
+  struct engine_insert *insert = NULL;
   struct engine_table table = {0};
   struct text table_sql = TEXT_EMPTY;
-  enlist(insert);
   enum status status = catalog_columns(session, name, &table, error);
   if (status != STATUS_OK) goto done; /* it names the table itself */
   status = catalog_table_sql(session->engine, name, &table_sql, error);
-  if (status == STATUS_OK) status = check_fields(&table, schema, error);
-  if (status == STATUS_OK) status = init_landings(insert, schema, error);
+  if (status == STATUS_OK) status = check_fields(&table, schema, -1, false, error);
+  if (status == STATUS_OK) status = insert_new(session, schema, &insert, error);
   if (status == STATUS_OK) status = check_types(insert, &table, table_sql.data, schema, error);
-  if (status == STATUS_OK) status = drop_order(session, error);
-  if (status == STATUS_OK) status = prepare_insert(insert, table_sql.data, error);
+  if (status == STATUS_OK) status = insert_prepare(insert, table_sql.data, false, error);
   if (status != STATUS_OK) catalog_error_at(error, name);
 
 done:

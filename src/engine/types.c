@@ -553,6 +553,21 @@ enum status types_check_column(const struct landing *landing, const struct Arrow
   return STATUS_OK;
 }
 
+enum status types_check_names(const struct ArrowSchema *schema, struct error *error) {
+  if (schema->n_children == 0)
+    return error_set(error, STATUS_SCHEMA, "the schema has no columns, and a table needs one");
+  for (int64_t i = 0; i < schema->n_children; i++)
+    if (schema->children[i]->name == NULL || schema->children[i]->name[0] == '\0')
+      return error_set(error, STATUS_SCHEMA, "column %lld (the first is 0) has no name",
+                       (long long)i);
+  const char *twice = types_name_twice(schema);
+  if (twice != NULL)
+    return error_set(error, STATUS_SCHEMA,
+                     "two columns are named \"%s\": DuckDB does not tell upper from lower case",
+                     twice);
+  return STATUS_OK;
+}
+
 /* ---- the document ----------------------------------------------------------------- */
 
 enum status types_document(struct text *out, struct error *error) {

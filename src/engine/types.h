@@ -8,6 +8,10 @@
  * NULL. */
 const char *types_name_twice(const struct ArrowSchema *schema);
 
+/* STATUS_SCHEMA when a table cannot have the children of `schema` as its columns for their names:
+ * none, empty ones, two of one name. */
+enum status types_check_names(const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+
 /* STATUS_UNSUPPORTED when no column can be created for the landing, though its values
  * could land in one that exists. */
 enum status types_check_column(const struct landing *landing, const struct ArrowSchema *field,

@@ -6,21 +6,33 @@
  *   commit: the rest, COMMIT
  *   abort:  ROLLBACK
  *
+ * A load by key (upsert, merge) collects its rows in a temporary table of its session; the
+ * transaction is that of the commit alone, which puts them into the table and is repeated when
+ * somebody else changed the same rows. Loads of this sink do that one after the other for each
+ * table, so that they do not conflict among themselves.
+ *
  * Invariants: a batch that append took is inserted or dropped with the load, never
  * given back; the statement that earlier batches make runs before the next batch is
  * taken, so a failure leaves that batch with its caller; after a failed statement
  * nothing but abort is possible. */
 #include "sink/duckdb.h"
 
+#include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
 enum {
   ROW_GROUP_ROWS = 122880, /* DuckDB's: statements carry multiples of it */
   BEGIN_TRIES = 40,        /* when another load creates the same table meanwhile */
-  BEGIN_WAIT_MS = 25
+  BEGIN_WAIT_MS = 25,
+  APPLY_TRIES = 20, /* when SQL from elsewhere changes the rows of an upsert */
+  APPLY_WAIT_MS = 10,
+  APPLY_WAIT_MS_MAX = 200,
+  TURN_COUNT = 16
 };
 
 struct duckdb_sink {
@@ -29,13 +41,16 @@ struct duckdb_sink {
   bool read_only;
   int64_t insert_rows;
   int64_t insert_bytes_max;
+  pthread_mutex_t turns[TURN_COUNT]; /* whose turn it is to change rows of a table, by its name */
 };
 
 /* A batch that waits, from `offset_rows` on. */
 struct duckdb_load {
   struct load base;
   struct engine_session *session;
-  struct engine_insert *insert;
+  struct engine_insert *insert; /* by key: the upsert's */
+  struct engine_upsert *upsert; /* NULL: not by key */
+  pthread_mutex_t *turn;        /* by key: the table's, held for the commit */
   struct ArrowSchema schema;
   struct engine_slice *slices; /* what waits, in order */
   int64_t *slice_bytes;
@@ -82,11 +97,17 @@ static const struct config_field duckdb_config[] = {
     CONFIG_FIELD_END,
 };
 
+static void sink_free(struct duckdb_sink *sink) {
+  for (int i = 0; i < TURN_COUNT; i++) pthread_mutex_destroy(&sink->turns[i]);
+  free(sink);
+}
+
 static enum status duckdb_open(const struct config *config, struct sink **out,
                                struct error *error) {
   struct duckdb_sink *sink = calloc(1, sizeof *sink);
   if (sink == NULL) return error_set(error, STATUS_NOMEM, "no memory for a sink");
   sink->base.type = &SINK_DUCKDB;
+  for (int i = 0; i < TURN_COUNT; i++) pthread_mutex_init(&sink->turns[i], NULL);
   sink->read_only = config_boolean(config, "read_only");
   sink->insert_rows = config_integer(config, "insert_rows");
   sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
@@ -99,7 +120,7 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
                                .read_only = sink->read_only},
       &sink->engine, error);
   if (status != STATUS_OK) {
-    free(sink);
+    sink_free(sink);
     return status;
   }
   *out = &sink->base;
@@ -109,7 +130,7 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
 static void duckdb_close(struct sink *base) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
   engine_close(sink->engine);
-  free(sink);
+  sink_free(sink);
 }
 
 struct engine *sink_duckdb_engine(struct sink *sink) {
@@ -125,7 +146,8 @@ static void drop_slices(struct duckdb_load *load) {
 }
 
 static void load_free(struct duckdb_load *load) {
-  engine_insert_close(load->insert);
+  if (load->upsert == NULL) engine_insert_close(load->insert);
+  engine_upsert_close(load->upsert);
   engine_session_close(load->session); /* rolls back what is not committed */
   drop_slices(load);
   free(load->slices);
@@ -148,6 +170,35 @@ static enum status try_begin(struct duckdb_load *load, const struct load_spec *s
   return engine_insert_open(load->session, &spec->table, spec->schema, &load->insert, error);
 }
 
+/* Tables of one name, however it is written, have one turn; others may share it. */
+static pthread_mutex_t *turn_of(struct duckdb_sink *sink, const struct table_name *table) {
+  unsigned hash = 0;
+  for (const char *at = table->table; *at != '\0'; at++)
+    hash = hash * 31 + (unsigned)tolower((unsigned char)*at);
+  return &sink->turns[hash % TURN_COUNT];
+}
+
+static enum status begin_by_key(struct duckdb_load *load, const struct load_spec *spec,
+                                struct error *error) {
+  struct engine_upsert_options options = {
+      .table = &spec->table,
+      .schema = &load->schema,
+      .keys = spec->keys,
+      .key_count = spec->key_count,
+      .partial = spec->mode == SINK_MERGE,
+      .unique = spec->refuse_duplicates,
+      .create_table = spec->create_table,
+  };
+  for (int64_t i = 0; i < load->schema.n_children && options.partial; i++)
+    if (load->schema.children[i]->name != NULL &&
+        strcasecmp(load->schema.children[i]->name, SINK_OPERATION) == 0)
+      options.operation = SINK_OPERATION;
+  load->turn = turn_of((struct duckdb_sink *)load->base.sink, &spec->table);
+  enum status status = engine_upsert_open(load->session, &options, &load->upsert, error);
+  if (status == STATUS_OK) load->insert = engine_upsert_insert(load->upsert);
+  return status;
+}
+
 static enum status duckdb_begin(struct sink *base, const struct load_spec *spec, struct load **out,
                                 struct error *error) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
@@ -161,6 +212,10 @@ static enum status duckdb_begin(struct sink *base, const struct load_spec *spec,
   enum status status = arrow_schema_copy(spec->schema, &load->schema, error);
   if (status == STATUS_OK) status = engine_session_open(sink->engine, &load->session, error);
   if (status != STATUS_OK) goto done;
+  if (spec->key_count > 0) {
+    status = begin_by_key(load, spec, error);
+    goto done;
+  }
   for (int i = 0; i < BEGIN_TRIES; i++) {
     status = try_begin(load, spec, error);
     if (status != STATUS_CONFLICT) break;
@@ -284,6 +339,32 @@ static enum status duckdb_flush(struct load *base, struct error *error) {
   return settle(insert_waiting(load, load->waiting_rows, error), error);
 }
 
+static enum status try_apply(struct duckdb_load *load, struct error *error) {
+  enum status status = engine_begin(load->session, error);
+  if (status != STATUS_OK) return status;
+  status = engine_upsert_apply(load->upsert, error);
+  if (status == STATUS_OK) return engine_commit(load->session, error);
+  engine_rollback(load->session);
+  return status;
+}
+
+/* Puts the rows that were collected by key into their table, and commits. */
+static enum status commit_by_key(struct duckdb_load *load, struct error *error) {
+  enum status status = engine_upsert_ready(load->upsert, error);
+  if (status != STATUS_OK) return status;
+  int wait_ms = APPLY_WAIT_MS;
+  pthread_mutex_lock(load->turn);
+  for (int i = 0; i < APPLY_TRIES; i++) {
+    status = try_apply(load, error);
+    if (status != STATUS_CONFLICT) break;
+    clock_sleep_ms(wait_ms);
+    if (wait_ms < APPLY_WAIT_MS_MAX) wait_ms *= 2;
+  }
+  pthread_mutex_unlock(load->turn);
+  if (status == STATUS_CONFLICT && error != NULL) error->retry_after_ms = 1000;
+  return status;
+}
+
 static enum status duckdb_commit(struct load *base, struct load_result *result,
                                  struct error *error) {
   struct duckdb_load *load = (struct duckdb_load *)base;
@@ -291,7 +372,10 @@ static enum status duckdb_commit(struct load *base, struct load_result *result,
   if (load->failed)
     status = error_set(error, STATUS_INTERNAL, "the load failed before and cannot be committed");
   if (status == STATUS_OK) status = insert_waiting(load, load->waiting_rows, error);
-  if (status == STATUS_OK) status = engine_commit(load->session, error);
+  if (status == STATUS_OK)
+    status =
+        load->upsert != NULL ? commit_by_key(load, error) : engine_commit(load->session, error);
+  status = settle(status, error);
   if (status == STATUS_OK) *result = load->result;
   load_free(load);
   return status;
@@ -393,7 +477,7 @@ static enum status duckdb_list_tables(struct sink *base, struct table_info **tab
 const struct sink_type SINK_DUCKDB = {
     .name = "duckdb",
     .summary = "an embedded DuckDB database, in a file or in memory; read back with SQL",
-    .modes = SINK_APPEND | SINK_OVERWRITE,
+    .modes = SINK_APPEND | SINK_OVERWRITE | SINK_UPSERT | SINK_MERGE,
     .traits = SINK_TRANSACTIONAL | SINK_DURABLE | SINK_QUERYABLE,
     .config = duckdb_config,
     .open = duckdb_open,

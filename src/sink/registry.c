@@ -3,6 +3,7 @@
  * allows. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sink/duckdb.h"
 #include "sink/null.h"
@@ -62,7 +63,7 @@ void sink_close(struct sink *sink) {
   if (sink != NULL) sink->type->close(sink);
 }
 
-static const char *mode_name(enum sink_mode mode) {
+const char *sink_mode_name(enum sink_mode mode) {
   switch (mode) {
   case SINK_APPEND: return "append";
   case SINK_OVERWRITE: return "overwrite";
@@ -72,10 +73,54 @@ static const char *mode_name(enum sink_mode mode) {
   return NULL;
 }
 
+static bool is_nested(const struct ArrowSchema *field) {
+  struct arrow_type type;
+  const struct ArrowSchema *values = field->dictionary != NULL ? field->dictionary : field;
+  return arrow_type_parse(values->format, &type, NULL) != STATUS_OK || type.kind >= ARROW_LIST ||
+         type.kind == ARROW_NULL;
+}
+
+/* Upper and lower case are not told apart, as no destination with SQL does. */
+static const struct ArrowSchema *field_of(const struct ArrowSchema *schema, const char *name) {
+  for (int64_t i = 0; i < schema->n_children; i++)
+    if (schema->children[i]->name != NULL && strcasecmp(schema->children[i]->name, name) == 0)
+      return schema->children[i];
+  return NULL;
+}
+
+static enum status check_keys(const struct load_spec *spec, struct error *error) {
+  bool keyed = spec->mode == SINK_UPSERT || spec->mode == SINK_MERGE;
+  const char *mode = sink_mode_name(spec->mode);
+  if (keyed && spec->key_count == 0)
+    return error_set(error, STATUS_INVALID, "the mode \"%s\" needs a key: name its columns", mode);
+  if (!keyed && spec->key_count > 0)
+    return error_set(error, STATUS_INVALID,
+                     "the mode \"%s\" has no use for a key (\"%.100s\"): upsert and merge have",
+                     mode, spec->keys[0]);
+  for (size_t i = 0; i < spec->key_count; i++) {
+    const char *key = spec->keys[i];
+    const struct ArrowSchema *field = field_of(spec->schema, key);
+    if (field == NULL)
+      return error_set(error, STATUS_SCHEMA, "the data has no column \"%.200s\", which is the key",
+                       key);
+    if (spec->mode == SINK_MERGE && strcasecmp(key, SINK_OPERATION) == 0)
+      return error_set(error, STATUS_INVALID,
+                       "\"%s\" says what to do with a row and cannot be its key", key);
+    if (is_nested(field))
+      return error_set(error, STATUS_SCHEMA,
+                       "the key column \"%.200s\" is nested or null; a key is made of plain values",
+                       key);
+    for (size_t k = 0; k < i; k++)
+      if (strcasecmp(spec->keys[k], key) == 0)
+        return error_set(error, STATUS_INVALID, "the key names the column \"%.200s\" twice", key);
+  }
+  return STATUS_OK;
+}
+
 enum status load_begin(struct sink *sink, const struct load_spec *spec, struct load **load,
                        struct error *error) {
   *load = NULL;
-  const char *mode = mode_name(spec->mode);
+  const char *mode = sink_mode_name(spec->mode);
   if (mode == NULL) return error_set(error, STATUS_INVALID, "there is no such load mode");
   if ((sink->type->modes & (unsigned)spec->mode) == 0)
     return error_set(error, STATUS_UNSUPPORTED, "sink %s does not take the mode \"%s\"",
@@ -86,6 +131,8 @@ enum status load_begin(struct sink *sink, const struct load_spec *spec, struct l
     return error_set(error, STATUS_INVALID, "the load's schema is not a struct");
   if (spec->schema->n_children < 1)
     return error_set(error, STATUS_SCHEMA, "the load's schema has no columns");
+  enum status status = check_keys(spec, error);
+  if (status != STATUS_OK) return status;
   return sink->type->begin(sink, spec, load, error);
 }
 

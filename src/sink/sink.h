@@ -20,7 +20,11 @@
 #include "base/status.h"
 #include "base/table_name.h"
 
+/* append adds rows; overwrite replaces the table's content; upsert replaces the rows of the keys
+ * that come, whole (columns that do not come become NULL or their default), and adds those that
+ * are new; merge changes only the columns that come. */
 enum sink_mode { SINK_APPEND = 1, SINK_OVERWRITE = 2, SINK_UPSERT = 4, SINK_MERGE = 8 };
+const char *sink_mode_name(enum sink_mode mode); /* "append"; NULL: there is no such mode */
 
 enum sink_trait {
   SINK_TRANSACTIONAL = 1, /* a load is seen whole or not at all */
@@ -37,7 +41,16 @@ struct load_spec {
   enum sink_mode mode;
   bool create_table;  /* when there is none of that name */
   int64_t chunk_rows; /* of one statement or write; 0: the choice of the sink */
+  /* SINK_UPSERT and SINK_MERGE: the columns whose values say which row is meant, by name; they
+   * must live until load_begin returns. None for the other modes. */
+  const char *const *keys;
+  size_t key_count;
+  bool refuse_duplicates; /* two rows of one key in the load; false: the last one wins */
 };
+
+/* In a SINK_MERGE load the column of this name is none of the table's: 'd' or 'delete' (in any
+ * case) removes the row of that key; anything else, and NULL, puts the row there. */
+#define SINK_OPERATION "_op"
 
 struct load_result {
   int64_t rows;
@@ -98,8 +111,9 @@ enum status sink_open(const char *name, const struct config *config, struct sink
                       struct error *error) WARN_UNUSED;
 void sink_close(struct sink *sink); /* every load is over; NULL is allowed */
 
-/* Begins a load. STATUS_SCHEMA (does not fit the table: names the column),
- * STATUS_UNSUPPORTED (a type or mode that the sink does not take, by name),
+/* Begins a load. STATUS_SCHEMA (does not fit the table, a key that is missing or of a nested
+ * type: names the column), STATUS_INVALID (no keys where the mode needs them, or keys that it has
+ * no use for), STATUS_UNSUPPORTED (a type or mode that the sink does not take, by name),
  * STATUS_NOT_FOUND (no table and create_table is false). Nothing is left behind by
  * a failure. */
 enum status load_begin(struct sink *sink, const struct load_spec *spec, struct load **load,

@@ -742,5 +742,6 @@ int suite_run(const struct suite_target *with) {
       EACH(hostile_names_are_names),
       EACH(tables_are_listed_and_described),
   };
-  return cmocka_run_group_tests_name(with->name, tests, NULL, NULL);
+  int failed = cmocka_run_group_tests_name(with->name, tests, NULL, NULL);
+  return failed + suite_run_modes(with);
 }
