@@ -29,12 +29,13 @@ void tls_session_free(struct tls_session *session); /* NULL is allowed */
 enum status tls_session_feed(struct tls_session *session, const uint8_t *data, size_t bytes,
                              struct error *error) WARN_UNUSED;
 /* Puts up to room_bytes of plaintext at `room`. `*bytes` 0: more has to come first (or the
- * handshake is under way). `*ended`: the client has ended its side (close_notify).
+ * handshake is under way). `*ended`: the client has ended its side (close_notify), what is in
+ * `room` was the last; an end of the connection without it may be somebody else's doing.
  * STATUS_INVALID: broken TLS, a certificate that was refused (says why); the connection is
  * over once what tls_session_take gives is sent. */
 enum status tls_session_read(struct tls_session *session, uint8_t *room, size_t room_bytes,
                              size_t *bytes, bool *ended, struct error *error) WARN_UNUSED;
-/* True while plaintext or unread ciphertext waits inside. */
+/* True while plaintext, unread ciphertext or a failure that nobody heard of waits inside. */
 bool tls_session_holds(const struct tls_session *session);
 
 /* Encrypts all of it. Only once established. */
