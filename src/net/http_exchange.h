@@ -76,6 +76,8 @@ struct http_exchange {
   void *context;
 
   enum body_state body;
+  bool waits; /* BODY_NEW for now: whoever asks is not known yet (http_body_wait) */
+  bool asked; /* the service knows of it */
   bool paused;
   bool ending; /* all bytes have come, the decoder still holds some of them */
   struct http_body_handler handler;
@@ -104,8 +106,13 @@ struct http_exchange {
 void exchange_init(struct http_exchange *exchange, const struct http_protocol *protocol,
                    const struct http_service *service, const struct http_peer *peer,
                    struct http_head *head);
-/* Asks the service. A body that nobody took is BODY_DROPPED afterwards. */
+/* Asks the service. A body that nobody took is BODY_DROPPED afterwards, unless the service waits
+ * (http_body_wait): then it stays BODY_NEW and is not read. An unknown Content-Encoding and a
+ * Content-Length past body_bytes_max are answered here. Counts stats->requests_open. */
 void exchange_ask(struct http_exchange *exchange);
+/* The client broke the protocol or a limit, or its time is over: tells who takes the body, and
+ * answers `code` as application/problem+json where no answer has begun; breaks it off otherwise. */
+void exchange_refuse(struct http_exchange *exchange, int code, const struct error *why);
 /* Marks it as over, with the reason; nothing is called. */
 void exchange_lost(struct http_exchange *exchange, enum status status, const char *why);
 /* Tells whoever works for the client that it is gone (the body's handler, or http_on_gone). */
@@ -123,7 +130,7 @@ void exchange_finish(struct http_exchange *exchange);
  * False: they are given by exchange_body_give (decoded, too little room, paused, stopped). */
 bool exchange_body_window(struct http_exchange *exchange, int64_t bytes_min, uint8_t **data,
                           int64_t *bytes);
-/* So many bytes have been put there. */
+/* So many bytes have been put there. Both this and exchange_body_give count received_bytes. */
 void exchange_body_filled(struct http_exchange *exchange, int64_t bytes);
 /* Hands bytes to the handler; returns how many it took: fewer when it paused or stopped, and
  * none while it is paused. Called again with what is left once `paused` is false. */

@@ -12,6 +12,7 @@
  *    inside http_server_drain. */
 #include "net/http_connection.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
@@ -96,25 +97,71 @@ static bool accept_failed(struct http_server *server, int reason) {
   return true;
 }
 
+/* An address with a port in it, of either family. */
+union address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+/* IPv4 that comes through an IPv6 socket is told as IPv4. */
+static void read_peer(const union address *address, struct http_peer *peer) {
+  const struct in6_addr *v6 = &address->v6.sin6_addr;
+  struct in_addr v4 = address->v4.sin_addr;
+  bool is_v4 = address->any.sa_family == AF_INET;
+  *peer = (struct http_peer){.address = ""};
+  if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6)) {
+    memcpy(&v4, v6->s6_addr + 12, sizeof v4);
+    is_v4 = true;
+  }
+  if (is_v4) {
+    inet_ntop(AF_INET, &v4, peer->address, sizeof peer->address);
+    peer->loopback = (ntohl(v4.s_addr) >> 24) == 127;
+  } else if (address->any.sa_family == AF_INET6) {
+    inet_ntop(AF_INET6, v6, peer->address, sizeof peer->address);
+    peer->loopback = IN6_IS_ADDR_LOOPBACK(v6);
+  } else {
+    peer->loopback = address->any.sa_family == AF_UNIX;
+  }
+}
+
+static int64_t count_of_address(const struct http_server *server, const char *address) {
+  int64_t count = 0;
+  for (const struct http_connection *at = server->first; at != NULL; at = at->next)
+    count += strcmp(at->peer.address, address) == 0;
+  return count;
+}
+
+static void admit(struct http_server *server, int fd, const union address *address) {
+  const struct http_server_options *options = &server->options;
+  struct http_peer peer;
+  struct error error;
+  read_peer(address, &peer);
+  int64_t over = server->stats.connections_open - options->connections_max;
+  bool refused = over >= 0;
+  if (!refused && options->connections_per_address_max > 0)
+    refused = count_of_address(server, peer.address) >= options->connections_per_address_max;
+  server->stats.refused_connections += refused;
+  if (over >= HTTP_REFUSED_CONNECTIONS_MAX)
+    close(fd);
+  else if (connection_new(server, fd, &peer, refused, &error) != STATUS_OK)
+    log_warning("net", "%s", error.text);
+}
+
 static void on_listener(uv_poll_t *listener, int failed, int events) {
   struct http_server *server = listener->data;
   (void)failed; /* accept tells more */
   (void)events;
   for (int i = 0; i < ACCEPTS_MAX && server->listen_fd >= 0; i++) {
-    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    union address address = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t bytes = sizeof address;
+    int fd = accept4(server->listen_fd, &address.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (accept_failed(server, errno)) return;
       continue;
     }
     server->accept_failing = false;
-    int64_t over = server->connection_count - server->options.connections_max;
-    if (over >= HTTP_REFUSED_CONNECTIONS_MAX) {
-      close(fd);
-      continue;
-    }
-    struct error error;
-    if (connection_new(server, fd, over >= 0, &error) != STATUS_OK)
-      log_warning("net", "%s", error.text);
+    admit(server, fd, &address);
   }
 }
 
@@ -144,11 +191,7 @@ static enum status listen_on(const struct addrinfo *address, const char *place, 
 }
 
 static int bound_port(int fd) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } address = {.v6 = {.sin6_port = 0}};
+  union address address = {.v6 = {.sin6_port = 0}};
   socklen_t bytes = sizeof address;
   if (getsockname(fd, &address.any, &bytes) != 0) return 0;
   return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
@@ -156,6 +199,11 @@ static int bound_port(int fd) {
 
 static enum status open_listener(struct http_server *server, struct error *error) {
   const struct http_server_options *options = &server->options;
+  if (options->listen_fd >= 0) { /* somebody else has opened it */
+    server->listen_fd = options->listen_fd;
+    server->port = bound_port(server->listen_fd);
+    return STATUS_OK;
+  }
   char port[16];
   char place[256];
   struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
@@ -204,9 +252,14 @@ enum status http_server_new(struct net_loop *loop, const struct http_server_opti
   made->service = *service;
   made->listen_fd = -1;
   made->drained_soon = (struct loop_soon){.run = call_drained, .context = made};
-  enum status status = open_listener(made, error);
+  made->scratch = malloc(HTTP2_RECEIVE_BYTES);
+  enum status status = made->scratch == NULL
+                           ? error_set(error, STATUS_NOMEM, "no memory for a server")
+                           : open_listener(made, error);
   if (status != STATUS_OK) goto failed;
   made->options.host = NULL; /* the caller's; not needed again */
+  if (options->tls != NULL) made->tls = tls_context_share(options->tls);
+  made->options.tls = NULL;
   int reason = uv_poll_init(loop_uv(loop), &made->listener, made->listen_fd);
   if (reason != 0) {
     close(made->listen_fd);
@@ -222,13 +275,38 @@ enum status http_server_new(struct net_loop *loop, const struct http_server_opti
   *server = made;
   return STATUS_OK;
 failed:
+  tls_context_free(made->tls);
+  free(made->scratch);
   free(made);
   return status;
 }
 
-void server_exchange_ended(struct http_server *server) {
-  if (server->draining && server->exchange_count == 0 && server->drained != NULL)
-    loop_soon(server->loop, &server->drained_soon);
+const struct http_server_stats *http_server_stats(const struct http_server *server) {
+  return &server->stats;
+}
+
+void http_server_set_tls(struct http_server *server, struct tls_context *context) {
+  struct tls_context *old = server->tls;
+  server->tls = context == NULL ? NULL : tls_context_share(context);
+  tls_context_free(old);
+}
+
+void http_server_set_limits(struct http_server *server, const struct http_server_options *options) {
+  struct http_server_options now = *options;
+  now.host = NULL;
+  now.port = server->options.port;
+  now.listen_fd = server->options.listen_fd;
+  now.tls = NULL;
+  now.budget = server->options.budget;
+  server->options = now;
+}
+
+/* Drained: no request is open, and no answer waits to be sent. */
+void server_look(struct http_server *server) {
+  if (!server->draining || server->drained == NULL || server->stats.requests_open > 0) return;
+  for (const struct http_connection *at = server->first; at != NULL; at = at->next)
+    if (at->phase == PHASE_HTTP2 && connection_has_unsent(at)) return;
+  loop_soon(server->loop, &server->drained_soon);
 }
 
 void http_server_drain(struct http_server *server, void (*done)(void *), void *context) {
@@ -237,14 +315,19 @@ void http_server_drain(struct http_server *server, void (*done)(void *), void *c
   server->drained_context = context;
   close_listener(server);
   for (struct http_connection *connection = server->first; connection != NULL;
-       connection = connection->next)
+       connection = connection->next) {
+    if (connection->http2 != NULL) http2_drain(connection->http2);
     connection_soon(connection); /* the idle ones close */
-  if (server->exchange_count == 0) loop_soon(server->loop, &server->drained_soon);
+  }
+  server_look(server);
 }
 
 static void on_handle_closed(uv_handle_t *handle) {
   struct http_server *server = handle->data;
-  if (--server->open_handles == 0) free(server);
+  if (--server->open_handles > 0) return;
+  tls_context_free(server->tls);
+  free(server->scratch);
+  free(server);
 }
 
 void http_server_free(struct http_server *server) {
@@ -254,7 +337,7 @@ void http_server_free(struct http_server *server) {
   server->drained = NULL;
   close_listener(server);
   while (server->first != NULL) connection_abandon(server->first, &why);
-  assert(server->exchange_count == 0);
+  assert(server->stats.requests_open == 0);
   loop_soon_cancel(server->loop, &server->drained_soon);
   uv_close((uv_handle_t *)&server->listener, on_handle_closed);
   uv_close((uv_handle_t *)&server->accept_again, on_handle_closed);

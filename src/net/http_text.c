@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/http_connection.h"
+#include "net/http_text.h"
+
+#include "net/net.h"
 
 const char *http_phrase(int code) {
   static const struct {
@@ -55,6 +57,16 @@ const char *http_phrase(int code) {
   for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
     if (phrases[i].code == code) return phrases[i].phrase;
   return "";
+}
+
+enum status http_problem(struct text *out, int code, const struct error *error) {
+  enum status status = text_add_format(
+      out, NULL,
+      "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"detail\":",
+      http_phrase(code), code, status_name(error->status));
+  if (status == STATUS_OK) status = text_add_json(out, error->text, strlen(error->text), NULL);
+  if (status == STATUS_OK) status = text_add(out, "}\n", NULL);
+  return status;
 }
 
 enum http2_preface http2_preface(const uint8_t *data, size_t bytes) {

@@ -34,6 +34,8 @@ struct net_loop {
   struct loop_soon *first_soon, *last_soon;
   size_t soon_count;
   struct signal_watch *watches;
+  uint8_t *scratch; /* grows to the largest that was asked for */
+  size_t scratch_bytes;
 };
 
 uv_loop_t *loop_uv(struct net_loop *loop) { return &loop->uv; }
@@ -113,6 +115,18 @@ void loop_soon_cancel(struct net_loop *loop, struct loop_soon *soon) {
   else
     loop->last_soon = soon->previous;
   if (loop->first_soon == NULL) uv_idle_stop(&loop->idle);
+}
+
+/* ---- scratch memory --------------------------------------------------------------- */
+
+uint8_t *loop_scratch(struct net_loop *loop, size_t bytes_min, size_t *bytes) {
+  if (loop->scratch_bytes < bytes_min) {
+    free(loop->scratch);
+    loop->scratch = malloc(bytes_min);
+    loop->scratch_bytes = loop->scratch == NULL ? 0 : bytes_min;
+  }
+  *bytes = loop->scratch_bytes;
+  return loop->scratch;
 }
 
 /* ---- timers ---------------------------------------------------------------------- */
@@ -249,5 +263,6 @@ void net_loop_free(struct net_loop *loop) {
   int failed = uv_loop_close(&loop->uv);
   assert(failed == 0); /* a timer or a server was not freed */
   (void)failed;
+  free(loop->scratch);
   free(loop);
 }

@@ -21,6 +21,10 @@ struct loop_soon {
 
 uv_loop_t *loop_uv(struct net_loop *loop);
 void loop_soon(struct net_loop *loop, struct loop_soon *soon);
+/* Memory of the loop's that anything may use until its callback returns; at least `bytes_min`.
+ * NULL, 0: no memory. */
+uint8_t *loop_scratch(struct net_loop *loop, size_t bytes_min, size_t *bytes);
+
 void loop_soon_cancel(struct net_loop *loop, struct loop_soon *soon);
 
 #endif

@@ -241,11 +241,15 @@ void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), v
 void http_on_writable(struct http_exchange *exchange, void (*writable)(void *context),
                       void *context);
 
-/* Takes the body; `handler` is copied. Only inside service->request. Sends
- * "100 Continue" when it was asked for. Without a body, `end` follows. A Content-Encoding of
- * zstd or gzip is decoded on the way; another one is answered 415, and the handler hears
- * `gone`. */
+/* Takes the body; `handler` is copied. Only inside service->request, or after http_body_wait.
+ * Sends "100 Continue" when it was asked for. Without a body, `end` follows. A Content-Encoding
+ * of zstd or gzip is decoded on the way; a request with another one is answered 415 before the
+ * service hears of it, one whose body is too long or broken hears `gone`. */
 void http_body_accept(struct http_exchange *exchange, const struct http_body_handler *handler);
+/* Leaves the body unread until it is accepted (then also outside of service->request) or the
+ * exchange is answered: for a service that has to find out first who asks. Only inside
+ * service->request. */
+void http_body_wait(struct http_exchange *exchange);
 void http_body_pause(struct http_exchange *exchange); /* stop reading the socket */
 void http_body_resume(struct http_exchange *exchange);
 
