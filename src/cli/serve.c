@@ -78,7 +78,9 @@ static void on_ready(void *context, const char *host, int port) {
     status = strcmp(path, ":memory:") == 0
                  ? text_add(&text, "Data is kept in memory only (db_path :memory:)\n", NULL)
                  : text_add_format(&text, NULL, "Data is kept in %s\n", path);
-  if (status == STATUS_OK) status = add_lines(&text, started->cli->program, host, port, NULL);
+  bool every = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+  const char *near = every ? "127.0.0.1" : host;
+  if (status == STATUS_OK) status = add_lines(&text, started->cli->program, near, port, NULL);
   /* A greeting that nobody can read is no reason not to serve. */
   if (status != STATUS_OK || cli_print(&text, NULL) != STATUS_OK)
     log_warning("cli", "how to use the server could not be printed");

@@ -107,7 +107,7 @@ class Server:
             for line in self.process.stdout:
                 text = line.decode(errors="replace").rstrip()
                 self.lines.append(text)
-                match = re.search(r"listen(?:s|ing) on http://127\.0\.0\.1:(\d+)", text)
+                match = re.search(r"listen(?:s|ing) on https?://\S+:(\d+)", text)
                 if match and not port:
                     port.append(int(match.group(1)))
                     found.set()

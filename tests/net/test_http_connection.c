@@ -186,6 +186,7 @@ static void a_body_that_stops_coming_is_given_up(void **state) {
   (void)state;
   struct world *world = world_new();
   world->options.body_timeout_ms = 150;
+  world->options.body_bytes_per_timeout = 1;
   world_start(world);
   int fd = wire_connect(world->port);
   wire_say(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n");
@@ -204,6 +205,24 @@ static void a_body_that_stops_coming_is_given_up(void **state) {
   char body[300] = {0};
   wire_send(fd, body, sizeof body);
   wire_ask(fd, "", 200, "300 0");
+  close(fd);
+  world_end(world);
+}
+
+static void a_body_that_drips_is_given_up(void **state) {
+  (void)state;
+  struct world *world = world_new();
+  world->options.body_timeout_ms = 150;
+  world->options.body_bytes_per_timeout = 100;
+  world_start(world);
+  int fd = wire_connect(world->port);
+  wire_say(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n");
+  for (int i = 0; i < 4 && world->gones == 0; i++) { /* something all the time */
+    usleep(60 * 1000);
+    wire_say(fd, "x");
+  }
+  wire_ask(fd, "", 408, NULL);
+  assert_int_equal(world->gones, 1);
   close(fd);
   world_end(world);
 }
@@ -426,6 +445,7 @@ int main(void) {
       cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
       cmocka_unit_test(a_head_that_drips_is_given_up),
       cmocka_unit_test(a_body_that_stops_coming_is_given_up),
+      cmocka_unit_test(a_body_that_drips_is_given_up),
       cmocka_unit_test(a_client_that_does_not_read_is_given_up),
       cmocka_unit_test(one_connection_too_many_is_told_so),
       TEST(clients_wait_while_no_file_can_be_opened),

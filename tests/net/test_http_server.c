@@ -317,7 +317,6 @@ static void what_is_broken_is_refused_with_a_problem_and_the_end(void **state) {
       {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "INVALID", "0x20"},
       {"GET / HTTP/1.1\r\n\r\n", 400, "INVALID", "Host"},
       {"GET / HTTP/3.0\r\n\r\n", 505, "UNSUPPORTED", "HTTP/1.1"},
-      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "UNSUPPORTED", "HTTP/2"},
       {"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 505, "UNSUPPORTED", "HTTP/1.1"},
       {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 501, "UNSUPPORTED", "chunked"},
       {"POST / HTTP/1.1\r\n" HOST "Expect: pizza\r\n\r\n", 417, "UNSUPPORTED", "100-continue"},
@@ -344,19 +343,6 @@ static void what_is_broken_is_refused_with_a_problem_and_the_end(void **state) {
     close(fd);
   }
   assert_int_equal(world->gones, 1); /* of the chunked one */
-}
-
-static void the_preface_of_http_2_is_known_byte_by_byte(void **state) {
-  struct world *world = *state;
-  static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-  int fd = wire_connect(world->port);
-  wire_drip(fd, preface, sizeof preface - 1);
-  wire_ask(fd, "", 505, NULL);
-  close(fd);
-  fd = wire_connect(world->port);
-  wire_drip(fd, "P", 1);
-  wire_ask(fd, "UT /x HTTP/1.1\r\n" HOST "\r\n", 200, "PUT /x");
-  close(fd);
 }
 
 static void huge_heads_are_refused(void **state) {
@@ -518,7 +504,6 @@ int main(void) {
       TEST(a_body_nobody_took_is_read_while_its_answer_is_made),
       TEST(expect_100_continue_is_answered_when_the_body_is_wanted),
       TEST(what_is_broken_is_refused_with_a_problem_and_the_end),
-      TEST(the_preface_of_http_2_is_known_byte_by_byte),
       TEST(huge_heads_are_refused),
       TEST(an_early_answer_reaches_a_client_that_goes_on_sending),
       TEST(an_unwanted_body_is_not_read_for_ever),
