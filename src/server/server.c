@@ -119,25 +119,13 @@ static enum status read_name(struct call *call, const char *encoded, struct erro
       "the path has a bad percent escape or an encoded NUL; write %%XX with two hex digits");
 }
 
+/* Nobody learns what there is before it is known who asks. */
 static void on_admitted(struct call *call) {
-  struct error error;
-  enum status status = auth_allow(call->who, call->endpoint->scope, &error);
-  if (status == STATUS_OK) {
-    call->endpoint->start(call);
-    return;
-  }
-  metrics_refused(call->server->metrics, METRICS_SCOPE);
-  respond_problem(call->exchange, status, &error);
-}
-
-static void on_request(void *context, struct http_exchange *exchange) {
-  struct call *call = call_new(context, exchange);
-  if (call == NULL) return;
+  struct http_exchange *exchange = call->exchange;
   const struct http_request *request = http_exchange_request(exchange);
-  struct error error;
   const char *name = NULL;
-  call->endpoint = find_endpoint(request->path, &name);
-  if (call->endpoint == NULL) {
+  struct error error;
+  if (find_endpoint(request->path, &name) == NULL) {
     error_set(&error, STATUS_NOT_FOUND,
               "there is nothing at this path; /ingest/{stream}, /query, /streams, /tables, "
               "/tables/{table}, /healthz and /version are there");
@@ -149,9 +137,20 @@ static void on_request(void *context, struct http_exchange *exchange) {
                          call->endpoint->path, call->endpoint->methods);
   } else if (read_name(call, name, &error) != STATUS_OK) {
     respond_problem(exchange, error.status, &error);
+  } else if (auth_allow(call->who, call->endpoint->scope, &error) != STATUS_OK) {
+    metrics_refused(call->server->metrics, METRICS_SCOPE);
+    respond_problem(exchange, error.status, &error);
   } else {
-    admission_start(call, on_admitted);
+    call->endpoint->start(call);
   }
+}
+
+static void on_request(void *context, struct http_exchange *exchange) {
+  struct call *call = call_new(context, exchange);
+  if (call == NULL) return;
+  const char *name = NULL;
+  call->endpoint = find_endpoint(http_exchange_request(exchange)->path, &name);
+  admission_start(call, on_admitted);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */

@@ -192,7 +192,6 @@ def send_until_refused(connection, data):
         b"GET /heal\0thz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 60,
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_refused_and_closed(server, request_bytes):
