@@ -3,12 +3,16 @@
  * Lock-down. The file is opened first, then external access is turned off with
  * nothing allowed (DuckDB goes on writing the file that is open, its write-ahead log
  * and its spill folder), extensions can neither be installed nor loaded, and then the
- * configuration is locked, so that no later statement loosens any of it. One setting
- * stays open, preserve_insertion_order, which inserts turn off for their own session:
- * SQL from outside cannot reach it because engine_query refuses SET. */
+ * configuration is locked, so that no later statement loosens any of it. Two settings
+ * stay open to sessions of ours, preserve_insertion_order for inserts and explain_output
+ * for tables.c: SQL from outside cannot reach them because engine_query refuses SET.
+ * Extensions that the configuration names are loaded before the lock; what they add
+ * (file systems on the network) is behind the same lock. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -159,15 +163,65 @@ static enum status control_text(struct engine *engine, const char *sql, struct t
   return status;
 }
 
-static enum status lock_down(struct engine *engine, struct error *error) {
+/* ---- extensions --------------------------------------------------------------- */
+
+bool engine_extension_built_in(const char *name) {
+  static const char *const names[] = {"parquet", "json", "icu", "arrow", "core_functions"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcasecmp(names[i], name) == 0) return true;
+  return false;
+}
+
+enum status engine_extension_check(const char *extension, struct error *error) {
+  static const char suffix[] = ".duckdb_extension";
+  if (engine_extension_built_in(extension)) return STATUS_OK;
+  if (strchr(extension, '/') == NULL)
+    return error_set(error, STATUS_NOT_FOUND,
+                     "there is no extension '%.100s' inside DuckDB (parquet, json, icu, arrow and "
+                     "core_functions are); give the path of its file, '/.../%.100s%s'",
+                     extension, extension, suffix);
+  size_t bytes = strlen(extension), tail = sizeof suffix - 1;
+  if (bytes <= tail || strcmp(extension + bytes - tail, suffix) != 0)
+    return error_set(error, STATUS_INVALID, "'%.300s' is no extension's file: its name ends in %s",
+                     extension, suffix);
+  struct stat file;
+  if (stat(extension, &file) != 0)
+    return error_set(error, errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_DENIED,
+                     "the extension '%.300s' cannot be read: %s", extension, strerror(errno));
+  if (!S_ISREG(file.st_mode) || access(extension, R_OK) != 0)
+    return error_set(error, STATUS_DENIED, "the extension '%.300s' is not a file that can be read",
+                     extension);
+  return STATUS_OK;
+}
+
+/* Before the lock, after which none can be. DuckDB checks that it was signed by its makers. */
+static enum status load_extension(struct engine *engine, const char *extension,
+                                  struct error *error) {
+  if (engine_extension_built_in(extension)) return STATUS_OK;
+  enum status status = engine_extension_check(extension, error);
+  if (status != STATUS_OK) return status;
+  struct text sql = TEXT_EMPTY;
+  status = text_add(&sql, "LOAD ", error);
+  if (status == STATUS_OK) status = text_add_literal(&sql, extension, error);
+  if (status == STATUS_OK) {
+    status = control_run(engine, text_get(&sql), error);
+    if (status != STATUS_OK) error_at(error, "the extension '%.300s' was not loaded", extension);
+  }
+  text_release(&sql);
+  return status;
+}
+
+static enum status lock_down(struct engine *engine, const struct engine_options *options,
+                             struct error *error) {
   static const char *const statements[] = {
       "SET enable_external_access = false",
-      "SET allowed_configs = ['preserve_insertion_order']",
+      "SET allowed_configs = ['preserve_insertion_order', 'explain_output']",
       "SET lock_configuration = true",
   };
   enum status status = STATUS_OK;
   /* A database in memory stays there: no spill folder appears where we were started. */
   if (engine->in_memory) status = control_run(engine, "SET temp_directory = ''", error);
+  if (options->local_files) return status;
   for (size_t i = 0; i < sizeof statements / sizeof statements[0] && status == STATUS_OK; i++)
     status = control_run(engine, statements[i], error);
   return status;
@@ -221,7 +275,9 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   }
   status = insert_register(engine, error);
   if (status == STATUS_OK) status = learn(engine, options->path, error);
-  if (status == STATUS_OK) status = lock_down(engine, error);
+  for (size_t i = 0; i < options->extension_count && status == STATUS_OK; i++)
+    status = load_extension(engine, options->extensions[i], error);
+  if (status == STATUS_OK) status = lock_down(engine, options, error);
 
 done:
   if (status != STATUS_OK) {

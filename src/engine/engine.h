@@ -46,6 +46,12 @@ enum status engine_open(const struct engine_options *options, struct engine **en
                         struct error *error) WARN_UNUSED;
 void engine_close(struct engine *engine); /* every session is closed before; NULL is allowed */
 
+/* True for the extensions inside DuckDB: they need not be loaded. */
+bool engine_extension_built_in(const char *name);
+/* What can be checked of an entry of `extensions` without loading it: a name of those inside
+ * DuckDB, or a file that can be read. STATUS_NOT_FOUND, STATUS_DENIED, STATUS_INVALID. */
+enum status engine_extension_check(const char *extension, struct error *error) WARN_UNUSED;
+
 /* "v1.5.5"; STATUS_NOT_FOUND as above. Does not open a database. */
 enum status engine_version(const char **version, struct error *error) WARN_UNUSED;
 
@@ -183,11 +189,15 @@ struct engine_query {
   const struct engine_value *parameters; /* positional: ?, $1 */
   size_t parameter_count;
   bool read_only;        /* statements that write are refused (STATUS_DENIED) */
+  bool data_only;        /* those that make, change or drop tables are, too: CREATE, ALTER, DROP,
+                          * VACUUM, CALL; INSERT, UPDATE, DELETE and MERGE run */
   int64_t batch_rows;    /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
-  /* Asked about every table that the statements name (views included), before they run; false
-   * refuses them (STATUS_DENIED, by name). Statements whose tables cannot be told, and the
-   * catalog's own tables and functions, are refused then too. NULL: everything is allowed. */
+  /* Asked about every table that the statement reads or changes, before it runs, by way of views
+   * and macros, too, whose own names are not asked about; false refuses it (STATUS_DENIED, by
+   * name). Names are as the catalog spells them; catalog and schema are "" for this database
+   * and its schema main. There may be one statement then; those whose tables cannot be told, and
+   * the catalog's own tables and functions, are refused. Both NULL: everything is allowed. */
   bool (*may_read)(void *context, const struct table_name *table);
   bool (*may_write)(void *context, const struct table_name *table);
   void *may_context;

@@ -84,3 +84,51 @@ enum status failure_set(struct engine_session *session, struct error *error, con
     error_at(error, "the database is out of use until it is opened again");
   return status;
 }
+
+/* ---- what must not be told ------------------------------------------------------- */
+
+static bool holds(const char *text, const char *part, size_t bytes) {
+  return memmem(text, strlen(text), part, bytes) != NULL;
+}
+
+/* Where a path that begins at `path` ends: at the quote before it, or at what no name has in
+ * a sentence. */
+static size_t path_bytes(const char *path, char before) {
+  const char *end = before == '"' || before == '\'' ? strchr(path, before) : NULL;
+  return end != NULL ? (size_t)(end - path) : strcspn(path, " \t\n\"',;)]");
+}
+
+static void conceal_paths(struct error *error, const char *sql) {
+  static const char instead[] = "(a path)";
+  char *text = error->text;
+  for (char *at = text; *at != '\0'; at++) {
+    bool begins = at == text || strchr(" \"'(=[:,", at[-1]) != NULL;
+    if (*at != '/' || !begins || at[1] == ' ' || at[1] == '\0') continue;
+    size_t bytes = path_bytes(at, at == text ? '\0' : at[-1]);
+    if (bytes < 2 || holds(sql, at, bytes)) continue;
+    size_t kept = strlen(at + bytes), room = ERROR_TEXT_BYTES - 1 - (size_t)(at - text);
+    size_t put = sizeof instead - 1 < room ? sizeof instead - 1 : room;
+    if (put + kept > room) kept = room - put;
+    memmove(at + put, at + bytes, kept);
+    memcpy(at, instead, put);
+    at[put + kept] = '\0';
+    at += put - 1;
+  }
+}
+
+/* What follows the first line, up to the position in the SQL, is what DuckDB suggests. */
+static void conceal_names(struct error *error) {
+  char *line_end = strchr(error->text, '\n');
+  if (line_end == NULL) return;
+  const char *position = strstr(line_end, "\n\nLINE ");
+  if (position == NULL)
+    *line_end = '\0';
+  else
+    memmove(line_end, position, strlen(position) + 1);
+}
+
+void failure_conceal(struct error *error, const char *sql, bool names) {
+  if (error == NULL) return;
+  if (names) conceal_names(error);
+  conceal_paths(error, sql);
+}

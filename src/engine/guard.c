@@ -76,3 +76,34 @@ enum status guard_check(const char *sql, struct error *error) {
                    "holds this text can be given as a parameter)",
                    found);
 }
+
+/* ---- secrets --------------------------------------------------------------------- */
+
+static bool is_word_at(const char *sql, const char *at, size_t bytes) {
+  return (at == sql || !is_word(at[-1])) && !is_word(at[bytes]);
+}
+
+/* Is the word before `at` one after which the grammar takes SECRET as what is made? */
+static bool is_secret_place(const char *sql, const char *at) {
+  static const char *const words[] = {"create",    "replace", "persistent", "temporary",
+                                      "temp",      "drop",    "or"};
+  while (at > sql && (isspace((unsigned char)at[-1]) || (unsigned char)at[-1] >= 0x80)) at--;
+  const char *end = at;
+  while (at > sql && is_word(at[-1])) at--;
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if ((size_t)(end - at) == strlen(words[i]) &&
+        strncasecmp(at, words[i], (size_t)(end - at)) == 0)
+      return true;
+  return false;
+}
+
+enum status guard_check_secret(const char *sql, struct error *error) {
+  static const char word[] = "secret";
+  bool comments = strstr(sql, "--") != NULL || strstr(sql, "/*") != NULL;
+  for (const char *at = sql; (at = strcasestr(at, word)) != NULL; at++)
+    if (is_word_at(sql, at, sizeof word - 1) && (comments || is_secret_place(sql, at)))
+      return error_set(error, STATUS_DENIED,
+                       "secrets cannot be made or dropped here: no file system uses them (a table "
+                       "of that name can: leave out comments)");
+  return STATUS_OK;
+}

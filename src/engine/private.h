@@ -61,10 +61,23 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
  * whether an interrupt was asked for and why. */
 enum status failure_set(struct engine_session *session, struct error *error, const char *message);
 
+/* Takes out of the text what the one who sent `sql` must not learn: paths of files that he did
+ * not name himself, and with `names` what DuckDB suggests instead of a name (other tables'
+ * names and columns). */
+void failure_conceal(struct error *error, const char *sql, bool names);
+
 /* ---- guard.c ------------------------------------------------------------------ */
 
 /* STATUS_DENIED names a function in `sql` that statements from outside must not call. */
 enum status guard_check(const char *sql, struct error *error) WARN_UNUSED;
+/* For a CREATE or DROP: STATUS_DENIED when it is about a secret, or may be. */
+enum status guard_check_secret(const char *sql, struct error *error) WARN_UNUSED;
+
+/* ---- query.c ------------------------------------------------------------------ */
+
+/* Gives a prepared statement the parameters of `query`, which must be as many as it has. */
+enum status query_bind(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
+                       const struct engine_query *query, struct error *error) WARN_UNUSED;
 
 /* ---- types.c ------------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "engine/collect.h"
 #include "engine/private.h"
+#include "engine/tables.h"
 
 enum { BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS, BATCH_BYTES_MAX = 64 << 20 };
 
@@ -35,7 +36,7 @@ struct engine_result {
 
 /* ---- which statements run ------------------------------------------------------------- */
 
-enum permission { REFUSED, READS, WRITES };
+enum permission { REFUSED, READS, WRITES, DEFINES };
 
 static const struct statement_rule {
   enum permission permission;
@@ -47,13 +48,13 @@ static const struct statement_rule {
     [DUCKDB_STATEMENT_TYPE_UPDATE] = {WRITES, "UPDATE"},
     [DUCKDB_STATEMENT_TYPE_DELETE] = {WRITES, "DELETE"},
     [DUCKDB_STATEMENT_TYPE_MERGE_INTO] = {WRITES, "MERGE"},
-    [DUCKDB_STATEMENT_TYPE_CREATE] = {WRITES, "CREATE"},
-    [DUCKDB_STATEMENT_TYPE_CREATE_FUNC] = {WRITES, "CREATE"},
-    [DUCKDB_STATEMENT_TYPE_ALTER] = {WRITES, "ALTER"},
-    [DUCKDB_STATEMENT_TYPE_DROP] = {WRITES, "DROP"},
-    [DUCKDB_STATEMENT_TYPE_ANALYZE] = {WRITES, "ANALYZE"},
-    [DUCKDB_STATEMENT_TYPE_VACUUM] = {WRITES, "VACUUM"},
-    [DUCKDB_STATEMENT_TYPE_CALL] = {WRITES, "CALL"}, /* CHECKPOINT, too */
+    [DUCKDB_STATEMENT_TYPE_CREATE] = {DEFINES, "CREATE"},
+    [DUCKDB_STATEMENT_TYPE_CREATE_FUNC] = {DEFINES, "CREATE"},
+    [DUCKDB_STATEMENT_TYPE_ALTER] = {DEFINES, "ALTER"},
+    [DUCKDB_STATEMENT_TYPE_DROP] = {DEFINES, "DROP"},
+    [DUCKDB_STATEMENT_TYPE_ANALYZE] = {DEFINES, "ANALYZE"},
+    [DUCKDB_STATEMENT_TYPE_VACUUM] = {DEFINES, "VACUUM"},
+    [DUCKDB_STATEMENT_TYPE_CALL] = {DEFINES, "CALL"}, /* CHECKPOINT, too */
     [DUCKDB_STATEMENT_TYPE_TRANSACTION] = {REFUSED, "BEGIN, COMMIT, ROLLBACK"},
     [DUCKDB_STATEMENT_TYPE_PREPARE] = {REFUSED, "PREPARE"},
     [DUCKDB_STATEMENT_TYPE_EXECUTE] = {REFUSED, "EXECUTE"},
@@ -71,7 +72,12 @@ static const struct statement_rule {
 
 enum { STATEMENT_RULES = sizeof statement_rules / sizeof statement_rules[0] };
 
-static enum status check_statement(duckdb_statement_type type, bool read_only,
+/* True when not every table is the caller's to read, or to write. */
+static bool is_restricted(const struct engine_query *query) {
+  return query->may_read != NULL || query->may_write != NULL;
+}
+
+static enum status check_statement(duckdb_statement_type type, const struct engine_query *query,
                                    struct error *error) {
   const struct statement_rule *rule =
       (unsigned)type < STATEMENT_RULES ? &statement_rules[type] : &statement_rules[0];
@@ -81,9 +87,17 @@ static enum status check_statement(duckdb_statement_type type, bool read_only,
                      "not available here: %s (statements cannot change the session, reach files "
                      "or load extensions)",
                      name);
-  if (rule->permission == WRITES && read_only)
+  if (rule->permission != READS && query->read_only)
     return error_set(error, STATUS_DENIED, "%s writes, and only statements that read are allowed",
                      name);
+  if (rule->permission == DEFINES && (query->data_only || is_restricted(query)))
+    return error_set(error, STATUS_DENIED,
+                     "%s needs the scope admin for every table (a load makes its own table)", name);
+  if (is_restricted(query) && type == DUCKDB_STATEMENT_TYPE_EXPLAIN)
+    return error_set(error, STATUS_DENIED,
+                     "EXPLAIN is for those who may see every table, and you may see only some");
+  if (type == DUCKDB_STATEMENT_TYPE_CREATE || type == DUCKDB_STATEMENT_TYPE_DROP)
+    return guard_check_secret(query->sql, error);
   return STATUS_OK;
 }
 
@@ -109,8 +123,8 @@ static enum status bind_value(const struct duckdb_api *duckdb, duckdb_prepared_s
                    (unsigned long long)index);
 }
 
-static enum status bind_all(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
-                            const struct engine_query *query, struct error *error) {
+enum status query_bind(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
+                       const struct engine_query *query, struct error *error) {
   idx_t wanted = duckdb->nparams(statement);
   if (wanted != query->parameter_count)
     return error_set(error, STATUS_INVALID, "the statement has %llu parameters, but %zu were given",
@@ -130,8 +144,8 @@ static enum status prepare(struct engine_session *session, duckdb_extracted_stat
       DuckDBSuccess)
     return failure_set(session, error, duckdb->prepare_error(*statement));
   enum status status =
-      check_statement(duckdb->prepared_statement_type(*statement), query->read_only, error);
-  if (status == STATUS_OK) status = bind_all(duckdb, *statement, query, error);
+      check_statement(duckdb->prepared_statement_type(*statement), query, error);
+  if (status == STATUS_OK) status = query_bind(duckdb, *statement, query, error);
   return status;
 }
 
@@ -166,6 +180,7 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
    * fails, and the other makes ours fail. */
   if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && !session->in_transaction && !result->own_transaction)
     status = begin(result, query->read_only, error);
+  if (status == STATUS_OK && is_restricted(query)) status = tables_check(session, query, error);
   if (status != STATUS_OK) return status;
   result->has_duck = true;
   if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
@@ -205,7 +220,13 @@ static enum status run_all(struct engine_result *result, const struct engine_que
                        (unsigned long long)count);
     goto done;
   }
-  if ((count > 1 || query->read_only) && !session->in_transaction)
+  if (count > 1 && is_restricted(query)) {
+    status = error_set(error, STATUS_DENIED,
+                       "one statement at a time for those who may see only some tables (a PIVOT "
+                       "without IN (...) is two)");
+    goto done;
+  }
+  if ((count > 1 || query->read_only || is_restricted(query)) && !session->in_transaction)
     status = begin(result, query->read_only, error);
   for (idx_t i = 0; i + 1 < count && status == STATUS_OK; i++) {
     status = run_aside(session, statements, i, query, error);
@@ -248,6 +269,7 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   /* Nothing to draw: the statement's effects are there when we return. */
   if (status == STATUS_OK && !engine_result_has_rows(result)) status = finish(result, error);
   if (status != STATUS_OK) {
+    failure_conceal(error, query->sql, is_restricted(query));
     engine_result_close(result);
     result = NULL;
   }

@@ -388,13 +388,6 @@ static enum status check_backend(const char *backend, struct error *error) {
   return status;
 }
 
-static bool is_inside_duckdb(const char *extension) {
-  static const char *const names[] = {"parquet", "json", "icu", "arrow", "core_functions"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (strcmp(names[i], extension) == 0) return true;
-  return false;
-}
-
 enum status server_config_startable(const struct server_config *config, struct error *error) {
   enum status status = check_backend(config->storage_backend, error);
   for (size_t i = 0; i < config->stream_count && status == STATUS_OK; i++) {
@@ -403,11 +396,9 @@ enum status server_config_startable(const struct server_config *config, struct e
       error_at(error, "%s: stream '%s'", config->streams[i].where, config->streams[i].name);
   }
   if (status != STATUS_OK) return status;
-  for (size_t i = 0; i < config->extension_count; i++)
-    if (!is_inside_duckdb(config->extensions[i]))
-      log_warning("config",
-                  "duckdb_extensions: '%s' is not loaded: SQL here reaches neither files nor the "
-                  "network, and what serves tables is inside DuckDB; take it out of the list",
-                  config->extensions[i]);
-  return STATUS_OK;
+  for (size_t i = 0; i < config->extension_count && status == STATUS_OK; i++) {
+    status = engine_extension_check(config->extensions[i], error);
+    if (status != STATUS_OK) error_at(error, "duckdb_extensions");
+  }
+  return status;
 }

@@ -119,7 +119,10 @@ static enum status set_duckdb(struct config *config, const struct server_config 
                               struct error *error) {
   enum status status = config_set(config, "path", server->db_path, CONFIG_FILE, error);
   if (status == STATUS_OK)
-    status = set_number(config, "memory_limit", server->memory_limit_bytes / 8 * 5, error);
+    status = set_number(config, "memory_limit",
+                        server->memory_limit_bytes / 100 * server->query.memory_percent, error);
+  for (size_t i = 0; i < server->extension_count && status == STATUS_OK; i++)
+    status = config_add(config, "extensions", server->extensions[i], CONFIG_FILE, error);
   if (status == STATUS_OK && server->threads > 0)
     status = set_number(config, "threads", server->threads, error);
   bool there = access(server->db_path, F_OK) == 0;
@@ -142,6 +145,7 @@ static enum status open_backend(struct storage *storage, const char *backend, st
     status = set_duckdb(config, storage->config, error);
   if (status == STATUS_OK) status = sink_open(backend, config, sink, error);
   config_free(config);
+  if (status != STATUS_OK) log_error("server", "storage '%s': %s", type->name, error->text);
   if (status != STATUS_OK) return status;
   storage->open[storage->open_count].backend = type->name;
   storage->open[storage->open_count++].sink = *sink;

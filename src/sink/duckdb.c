@@ -81,6 +81,9 @@ static const struct config_field duckdb_config[] = {
      .type = CONFIG_BOOLEAN,
      .default_text = "false",
      .doc = "Opens the file for reading: loads are refused."},
+    {.name = "extensions",
+     .type = CONFIG_LIST,
+     .doc = "Extensions to load: names of those inside DuckDB, paths of extension files for others."},
     {.name = "insert_rows",
      .type = CONFIG_INTEGER,
      .unit = "rows",
@@ -113,8 +116,12 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
   sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
   const char *path = config_string(config, "path");
   if (path != NULL && (path[0] == '\0' || strcmp(path, ":memory:") == 0)) path = NULL;
+  const char *const *extensions = NULL;
+  size_t extension_count = config_list(config, "extensions", &extensions);
   enum status status = engine_open(
       &(struct engine_options){.path = path,
+                               .extensions = extensions,
+                               .extension_count = extension_count,
                                .memory_limit_bytes = config_integer(config, "memory_limit"),
                                .threads = (int)config_integer(config, "threads"),
                                .read_only = sink->read_only},

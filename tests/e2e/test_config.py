@@ -68,9 +68,22 @@ def test_the_example_is_refused_at_start_by_the_backend_that_is_not_there(start)
     assert "lineitem" in said and "delta" in said
 
 
+def test_an_extension_that_is_not_there_is_named_at_the_start(start, tmp_path):
+    for extension, word in (
+        ("httpfs", "give the path of its file"),
+        (f"{tmp_path}/x.duckdb_extension", "No such file"),
+        (f"{tmp_path}/given.yaml", "ends in .duckdb_extension"),
+    ):
+        said = refused(start, config=f"duckdb_extensions: ['{extension}']\n")
+        assert "duckdb_extensions" in said and extension in said and word in said
+
+
 def test_the_example_with_a_backend_that_is_there_starts(start, tmp_path):
     server = start(
-        config=EXAMPLE.replace("storage_backend: delta", "storage_backend: duckdb"), db=None
+        config=EXAMPLE.replace("storage_backend: delta", "storage_backend: duckdb").replace(
+            "httpfs, ", ""
+        ),
+        db=None,
     )
     answer = server.land("sensors", pa.table({"id": [1]}))
     assert answer["table"].endswith("sensor_readings")

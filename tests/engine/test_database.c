@@ -322,6 +322,63 @@ static void what_cannot_be_opened_says_why(void **state) {
   }
 }
 
+static void extensions_are_those_inside_or_files(void **state) {
+  (void)state;
+  char missing[160], other[160], folder_named[160];
+  snprintf(missing, sizeof missing, "%s/missing.duckdb_extension", folder);
+  snprintf(other, sizeof other, "%s/broken.duckdb_extension", folder);
+  snprintf(folder_named, sizeof folder_named, "%s/folder.duckdb_extension", folder);
+  assert_int_equal(mkdir(folder_named, 0700), 0);
+  FILE *file = fopen(other, "w");
+  assert_non_null(file);
+  fputs("no extension", file);
+  assert_int_equal(fclose(file), 0);
+  const struct {
+    const char *name;
+    enum status checked, opened;
+    const char *text;
+  } cases[] = {
+      {"parquet", STATUS_OK, STATUS_OK, ""},
+      {"ICU", STATUS_OK, STATUS_OK, ""},
+      {"arrow", STATUS_OK, STATUS_OK, ""},
+      {"httpfs", STATUS_NOT_FOUND, STATUS_NOT_FOUND, "no extension 'httpfs' inside DuckDB"},
+      {missing, STATUS_NOT_FOUND, STATUS_NOT_FOUND, "missing.duckdb_extension"},
+      {secret, STATUS_INVALID, STATUS_INVALID, "its name ends in .duckdb_extension"},
+      {folder_named, STATUS_DENIED, STATUS_DENIED, "not a file that can be read"},
+      {other, STATUS_OK, STATUS_INVALID, "was not loaded"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct error error = {0};
+    enum status status = engine_extension_check(cases[i].name, &error);
+    if (status != cases[i].checked) fail_msg("%s: checked: %s", cases[i].name, error.text);
+    struct engine *engine = NULL;
+    status = engine_open(
+        &(struct engine_options){.extensions = &cases[i].name, .extension_count = 1, .threads = 1},
+        &engine, &error);
+    if ((status == STATUS_OK) != (cases[i].opened == STATUS_OK) ||
+        strstr(error.text, cases[i].text) == NULL)
+      fail_msg("%s: %s %s", cases[i].name, status_name(status), error.text);
+    engine_close(engine);
+  }
+}
+
+/* For programs of the user who started them. */
+static void with_local_files_sql_reads_and_other_limits_stay(void **state) {
+  (void)state;
+  engine_session_close(fixture_session);
+  engine_close(fixture_engine);
+  fixture_engine = open_or_fail(&(struct engine_options){.local_files = true, .threads = 2});
+  fixture_session = session_or_fail(fixture_engine);
+  char sql[400];
+  snprintf(sql, sizeof sql, "SELECT sum(a + b)::BIGINT FROM read_csv('%s')", secret);
+  expect_integer(sql, 3);
+  snprintf(sql, sizeof sql, "SELECT count(*) FROM '%s'", secret);
+  expect_integer(sql, 1);
+  struct error error = {0};
+  assert_int_equal(run_status("COPY (SELECT 1) TO '/dev/null'", &error), STATUS_DENIED);
+  assert_int_equal(run_status("SET threads = 1", &error), STATUS_DENIED);
+}
+
 static void a_file_that_another_process_holds_is_a_conflict_that_names_it(void **state) {
   (void)state;
   int ready[2], done[2];
@@ -492,6 +549,8 @@ int main(void) {
       ON_FILE(a_locked_file_can_be_written_checkpointed_and_reopened),
       ON_FILE(a_sort_that_exceeds_the_memory_limit_spills),
       ON_FILE(what_cannot_be_opened_says_why),
+      ON_FILE(extensions_are_those_inside_or_files),
+      ON_FILE(with_local_files_sql_reads_and_other_limits_stay),
       ON_FILE(a_read_only_file_answers_and_refuses_to_be_written),
       cmocka_unit_test_setup_teardown(a_database_in_memory_leaves_no_files, folder_setup,
                                       folder_teardown),

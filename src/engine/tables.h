@@ -1,0 +1,13 @@
+/* Which tables a statement touches, for callers who may touch only some. */
+#ifndef ARROWPORT_ENGINE_TABLES_H
+#define ARROWPORT_ENGINE_TABLES_H
+
+#include "engine/private.h"
+
+/* Asks query->may_read and may_write about every table that the one statement query->sql reads
+ * or changes. STATUS_DENIED names the first that is refused, or says that it cannot be told
+ * which they are. The statement is to run in the transaction that is open. */
+enum status tables_check(struct engine_session *session, const struct engine_query *query,
+                         struct error *error) WARN_UNUSED;
+
+#endif
