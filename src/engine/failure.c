@@ -105,7 +105,7 @@ static void conceal_paths(struct error *error, const char *sql) {
     bool begins = at == text || strchr(" \"'(=[:,", at[-1]) != NULL;
     if (*at != '/' || !begins || at[1] == ' ' || at[1] == '\0') continue;
     size_t bytes = path_bytes(at, at == text ? '\0' : at[-1]);
-    if (bytes < 2 || holds(sql, at, bytes)) continue;
+    if (memchr(at + 1, '/', bytes - 1) == NULL || holds(sql, at, bytes)) continue;
     size_t kept = strlen(at + bytes), room = ERROR_TEXT_BYTES - 1 - (size_t)(at - text);
     size_t put = sizeof instead - 1 < room ? sizeof instead - 1 : room;
     if (put + kept > room) kept = room - put;

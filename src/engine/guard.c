@@ -85,8 +85,8 @@ static bool is_word_at(const char *sql, const char *at, size_t bytes) {
 
 /* Is the word before `at` one after which the grammar takes SECRET as what is made? */
 static bool is_secret_place(const char *sql, const char *at) {
-  static const char *const words[] = {"create",    "replace", "persistent", "temporary",
-                                      "temp",      "drop",    "or"};
+  static const char *const words[] = {"create", "replace", "persistent", "temporary",
+                                      "temp",   "drop",    "or"};
   while (at > sql && (isspace((unsigned char)at[-1]) || (unsigned char)at[-1] >= 0x80)) at--;
   const char *end = at;
   while (at > sql && is_word(at[-1])) at--;

@@ -143,8 +143,7 @@ static enum status prepare(struct engine_session *session, duckdb_extracted_stat
   if (duckdb->prepare_extracted_statement(session->connection, statements, index, statement) !=
       DuckDBSuccess)
     return failure_set(session, error, duckdb->prepare_error(*statement));
-  enum status status =
-      check_statement(duckdb->prepared_statement_type(*statement), query, error);
+  enum status status = check_statement(duckdb->prepared_statement_type(*statement), query, error);
   if (status == STATUS_OK) status = query_bind(duckdb, *statement, query, error);
   return status;
 }
@@ -332,8 +331,8 @@ static enum status gather(struct engine_result *result, bool *full, struct error
   return STATUS_OK;
 }
 
-enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
-                               struct error *error) {
+static enum status next(struct engine_result *result, struct ArrowArray *batch,
+                        struct error *error) {
   *batch = (struct ArrowArray){0};
   bool more = !result->drained, full = false;
   while (more && !full) {
@@ -347,6 +346,13 @@ enum status engine_result_next(struct engine_result *result, struct ArrowArray *
   if (collector_rows(result->collector) > 0)
     return collector_finish(result->collector, batch, error);
   return result->ended ? STATUS_OK : finish(result, error);
+}
+
+enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
+                               struct error *error) {
+  enum status status = next(result, batch, error);
+  if (status != STATUS_OK) failure_conceal(error, "", false);
+  return status;
 }
 
 void engine_result_close(struct engine_result *result) {

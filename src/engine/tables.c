@@ -26,14 +26,18 @@ enum { PLAN_DEPTH_MAX = 1000 };
 
 /* Operators that read nothing themselves, and functions of their arguments alone. */
 static const char *const harmless[] = {
-    "PROJECTION",     "FILTER",         "AGGREGATE",       "WINDOW",          "ORDER_BY",
-    "LIMIT",          "TOP_N",          "DISTINCT",        "SAMPLE",          "UNION",
-    "EXCEPT",         "INTERSECT",      "CTE",             "REC_CTE",         "CTE_SCAN",
-    "JOIN",           "COMPARISON_JOIN", "ANY_JOIN",       "ASOF_JOIN",       "CROSS_PRODUCT",
-    "DEPENDENT_JOIN", "DELIM_JOIN",     "DELIM_GET",       "POSITIONAL_JOIN", "UNNEST",
-    "PIVOT",          "EXPRESSION_GET", "DUMMY_SCAN",      "EMPTY_RESULT",    "RANGE",
-    "REPEAT",         "REPEAT_ROW",     "GENERATE_SERIES", "JSON_EACH",       "JSON_TREE",
-    "SUMMARY",
+    "PROJECTION", "FILTER",          "AGGREGATE",
+    "WINDOW",     "ORDER_BY",        "LIMIT",
+    "TOP_N",      "DISTINCT",        "SAMPLE",
+    "UNION",      "EXCEPT",          "INTERSECT",
+    "CTE",        "REC_CTE",         "CTE_SCAN",
+    "JOIN",       "COMPARISON_JOIN", "ANY_JOIN",
+    "ASOF_JOIN",  "CROSS_PRODUCT",   "DEPENDENT_JOIN",
+    "DELIM_JOIN", "DELIM_GET",       "POSITIONAL_JOIN",
+    "UNNEST",     "PIVOT",           "EXPRESSION_GET",
+    "DUMMY_SCAN", "EMPTY_RESULT",    "RANGE",
+    "REPEAT",     "REPEAT_ROW",      "GENERATE_SERIES",
+    "JSON_EACH",  "JSON_TREE",       "SUMMARY",
 };
 
 /* Functions that bind SQL given as text where no plan shows it. */
@@ -76,8 +80,9 @@ static enum status ask_scan(const struct look *look, const json_t *operator_) {
       table_name_parse(json_string_value(table), json_string_length(table), &name, NULL) !=
           STATUS_OK ||
       name.catalog[0] == '\0')
-    return error_set(look->error, STATUS_DENIED,
-                     "it cannot be told which table the statement reads, and you may read only some");
+    return error_set(
+        look->error, STATUS_DENIED,
+        "it cannot be told which table the statement reads, and you may read only some");
   struct table_name again = name;
   enum status status = ask(look, &name, false);
   return status == STATUS_OK && look->changes ? ask(look, &again, true) : status;
@@ -150,8 +155,8 @@ static bool is_harmless(const char *name) {
 
 static enum status look_at_write(struct look *look, const char *name, int depth, bool *known) {
   bool insert = strcmp(name, "INSERT") == 0;
-  bool change = strcmp(name, "UPDATE") == 0 || strcmp(name, "DELETE") == 0 ||
-                strcmp(name, "MERGE_INTO") == 0;
+  bool change =
+      strcmp(name, "UPDATE") == 0 || strcmp(name, "DELETE") == 0 || strcmp(name, "MERGE_INTO") == 0;
   *known = depth == 0 && (insert || change);
   if (!*known) return STATUS_OK;
   look->changes = change;
@@ -263,8 +268,7 @@ static enum status explain(struct look *look, const char *sql) {
 enum status tables_check(struct engine_session *session, const struct engine_query *query,
                          struct error *error) {
   struct error local;
-  struct look look = {
-      .session = session, .query = query, .error = error == NULL ? &local : error};
+  struct look look = {.session = session, .query = query, .error = error == NULL ? &local : error};
   for (size_t i = 0; i < sizeof hiding / sizeof hiding[0]; i++)
     if (strcasestr(query->sql, hiding[i]) != NULL)
       return error_set(error, STATUS_DENIED, "%s is for those who may see every table", hiding[i]);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/engine.h"
 #include "server/settings.h"
 #include "sink/sink.h"
 

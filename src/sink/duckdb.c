@@ -83,7 +83,8 @@ static const struct config_field duckdb_config[] = {
      .doc = "Opens the file for reading: loads are refused."},
     {.name = "extensions",
      .type = CONFIG_LIST,
-     .doc = "Extensions to load: names of those inside DuckDB, paths of extension files for others."},
+     .doc =
+         "Extensions to load: names of those inside DuckDB, paths of extension files for others."},
     {.name = "insert_rows",
      .type = CONFIG_INTEGER,
      .unit = "rows",

@@ -70,9 +70,44 @@ static void messages_become_statuses_and_lose_their_insides(void **state) {
   }
 }
 
+static void paths_and_suggestions_are_taken_out(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *sql;
+    bool names;
+    const char *want;
+  } cases[] = {
+      {"Cannot access directory \"/root/.duckdb/x y\" - disabled", "FROM x", false,
+       "Cannot access directory \"(a path)\" - disabled"},
+      {"Cannot access file \"/etc/passwd\" - disabled", "FROM '/etc/passwd'", false,
+       "Cannot access file \"/etc/passwd\" - disabled"},
+      {"/var/lib/x.duckdb: no space", "SELECT 1", false, "(a path) no space"},
+      {"Could not write file /a/b.wal: full", "SELECT 1", false,
+       "Could not write file (a path) full"},
+      {"a/b, 1 / 2, /x, GET /tables", "", false, "a/b, 1 / 2, /x, GET /tables"},
+      {"No table x\nDid you mean \"y\"?\n\nLINE 1: x", "", true, "No table x\n\nLINE 1: x"},
+      {"No table x\nDid you mean \"y\"?", "", true, "No table x"},
+      {"No table x\nDid you mean \"y\"?", "", false, "No table x\nDid you mean \"y\"?"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct error error;
+    error_set(&error, STATUS_IO, "%s", cases[i].text);
+    failure_conceal(&error, cases[i].sql, cases[i].names);
+    assert_string_equal(error.text, cases[i].want);
+  }
+  /* Text that fills the error stays within it. */
+  struct error full;
+  memset(&full, 0, sizeof full);
+  for (size_t i = 0; i + 4 < sizeof full.text; i += 5) memcpy(full.text + i, " /a/b", 5);
+  full.text[sizeof full.text - 1] = '\0';
+  failure_conceal(&full, "", true);
+  assert_null(strstr(full.text, "/a/b"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(messages_become_statuses_and_lose_their_insides),
+      cmocka_unit_test(paths_and_suggestions_are_taken_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
