@@ -1,13 +1,17 @@
 #include "net/http_client.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 enum { CONNECT_TIMEOUT_MS = 10000, TRANSFER_BYTES = 512 * 1024 };
@@ -70,8 +74,14 @@ static void load(void) {
 
 /* ---- clients -------------------------------------------------------------------- */
 
+/* The strings of struct http_client_access that are kept. */
+enum { CA_PATH, CERT_PATH, KEY_PATH, TOKEN, USER, PASSWORD, STRINGS };
+
 struct http_client {
   CURL *handle;
+  char *access[STRINGS];
+  bool insecure;
+  char detail[CURL_ERROR_SIZE]; /* what libcurl says of the last failure */
 };
 
 enum status http_client_new(struct http_client **client, struct error *error) {
@@ -87,10 +97,80 @@ enum status http_client_new(struct http_client **client, struct error *error) {
   return STATUS_OK;
 }
 
+static void forget_access(struct http_client *client) {
+  for (size_t i = 0; i < STRINGS; i++) {
+    if (client->access[i] != NULL) explicit_bzero(client->access[i], strlen(client->access[i]));
+    free(client->access[i]);
+    client->access[i] = NULL;
+  }
+  client->insecure = false;
+}
+
 void http_client_free(struct http_client *client) {
   if (client == NULL) return;
   curl.easy_cleanup(client->handle);
+  forget_access(client);
   free(client);
+}
+
+/* libcurl alone would say of a file that is not there that it has a "problem". */
+static enum status check_readable(const char *what, const char *path, struct error *error) {
+  if (path == NULL) return STATUS_OK;
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) {
+    enum status status = file_failed(errno, error);
+    error_at(error, "%s '%.300s'", what, path);
+    return status;
+  }
+  close(file);
+  return STATUS_OK;
+}
+
+static bool is_printable(const char *text) {
+  for (; text != NULL && *text != '\0'; text++)
+    if ((unsigned char)*text < 0x20 || *text == 0x7F) return false;
+  return true;
+}
+
+static enum status check_access(const struct http_client_access *access, struct error *error) {
+  if (access->token != NULL && access->user != NULL)
+    return error_set(error, STATUS_INVALID, "give a token or a user, not both");
+  if (access->token != NULL && (*access->token == '\0' || strchr(access->token, ' ') != NULL ||
+                                !is_printable(access->token)))
+    return error_set(error, STATUS_INVALID,
+                     "the token is empty or holds spaces or control characters: it cannot be sent");
+  if (access->user != NULL && (*access->user == '\0' || strchr(access->user, ':') != NULL ||
+                               !is_printable(access->user) || !is_printable(access->password)))
+    return error_set(error, STATUS_INVALID,
+                     "the user is empty or holds a colon, or user or password hold control "
+                     "characters: they cannot be sent");
+  if (access->key_path != NULL && access->cert_path == NULL)
+    return error_set(error, STATUS_INVALID, "a private key needs its certificate beside it");
+  enum status status = check_readable("CA file", access->ca_path, error);
+  if (status == STATUS_OK) status = check_readable("certificate", access->cert_path, error);
+  if (status == STATUS_OK) status = check_readable("private key", access->key_path, error);
+  return status;
+}
+
+enum status http_client_set_access(struct http_client *client,
+                                   const struct http_client_access *access, struct error *error) {
+  const char *strings[STRINGS] = {
+      [CA_PATH] = access->ca_path, [CERT_PATH] = access->cert_path, [KEY_PATH] = access->key_path,
+      [TOKEN] = access->token,     [USER] = access->user,           [PASSWORD] = access->password,
+  };
+  enum status status = check_access(access, error);
+  if (status != STATUS_OK) return status;
+  forget_access(client);
+  for (size_t i = 0; i < STRINGS; i++) {
+    if (strings[i] == NULL) continue;
+    client->access[i] = strdup(strings[i]);
+    if (client->access[i] == NULL) {
+      forget_access(client);
+      return error_set(error, STATUS_NOMEM, "no memory for an HTTP client");
+    }
+  }
+  client->insecure = access->insecure;
+  return STATUS_OK;
 }
 
 /* ---- one request ------------------------------------------------------------------ */
@@ -156,6 +236,37 @@ static bool has_body(const struct http_client_request *request) {
   return request->body != NULL || request->read_body != NULL;
 }
 
+#define SET(option, value) ok = ok && curl.easy_setopt(handle, (option), (value)) == CURLE_OK
+
+static bool set_access(const struct http_client *client) {
+  CURL *handle = client->handle;
+  char *const *access = client->access;
+  bool ok = true;
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (client->insecure) {
+    SET(CURLOPT_SSL_VERIFYPEER, 0L);
+    SET(CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (access[CA_PATH] != NULL) {
+    SET(CURLOPT_CAINFO, access[CA_PATH]);
+    SET(CURLOPT_CAPATH, NULL); /* nobody but these */
+  }
+  if (access[CERT_PATH] != NULL) {
+    SET(CURLOPT_SSLCERT, access[CERT_PATH]);
+    SET(CURLOPT_SSLKEY, access[KEY_PATH] != NULL ? access[KEY_PATH] : access[CERT_PATH]);
+    SET(CURLOPT_KEYPASSWD, ""); /* else OpenSSL asks on the terminal for the key's */
+  }
+  if (access[TOKEN] != NULL) {
+    SET(CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    SET(CURLOPT_XOAUTH2_BEARER, access[TOKEN]);
+  } else if (access[USER] != NULL) {
+    SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC); /* one alone: sent at once, not after a 401 */
+    SET(CURLOPT_USERNAME, access[USER]);
+    SET(CURLOPT_PASSWORD, access[PASSWORD] != NULL ? access[PASSWORD] : "");
+  }
+  return ok;
+}
+
 /* Every option; libcurl copies the strings. False: one is not known to this libcurl. */
 static bool set_options(struct http_client *client, const struct http_client_request *request,
                         struct curl_slist *headers, struct transfer *transfer) {
@@ -164,11 +275,12 @@ static bool set_options(struct http_client *client, const struct http_client_req
   long connect_ms =
       (long)(request->connect_timeout_ms > 0 ? request->connect_timeout_ms : CONNECT_TIMEOUT_MS);
   curl.easy_reset(handle); /* the connection stays */
-#define SET(option, value) ok = ok && curl.easy_setopt(handle, (option), (value)) == CURLE_OK
   SET(CURLOPT_URL, request->url);
-  SET(CURLOPT_PROTOCOLS_STR, "http");
-  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  SET(CURLOPT_PROXY, ""); /* whatever http_proxy says: the server is on this machine */
+  client->detail[0] = '\0';
+  SET(CURLOPT_ERRORBUFFER, client->detail);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS); /* 1.1 without TLS */
+  SET(CURLOPT_PROXY, ""); /* whatever http_proxy says: the server was named */
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
   SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
@@ -185,18 +297,75 @@ static bool set_options(struct http_client *client, const struct http_client_req
   }
   SET(CURLOPT_CUSTOMREQUEST, request->method);
   SET(CURLOPT_HTTPHEADER, headers);
+  return ok && set_access(client);
+}
 #undef SET
-  return ok;
+
+/* http://user:password@host: libcurl would take it, and errors tell of the URL. */
+static bool names_a_user(const char *url) {
+  const char *host = strstr(url, "://");
+  if (host == NULL) return strchr(url, '@') != NULL;
+  host += 3;
+  return memchr(host, '@', strcspn(host, "/?#")) != NULL;
+}
+
+/* The server's alert about our certificate, which in TLS 1.3 comes when the request is on its way:
+ * it was not looked at. */
+static bool refuses_certificate(const char *detail) {
+  static const char *const alerts[] = {
+      "alert certificate required", "alert bad certificate",        "alert certificate expired",
+      "alert unknown ca",           "alert certificate unknown",    "alert certificate revoked",
+      "alert access denied",        "alert unsupported certificate"};
+  for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++)
+    if (strstr(detail, alerts[i]) != NULL) return true;
+  return false;
+}
+
+/* The failures of TLS; STATUS_OK: it is none. */
+static enum status tls_failed(const struct transfer *transfer, CURLcode result,
+                              struct error *error) {
+  const char *url = transfer->request->url, *detail = transfer->client->detail;
+  if (*detail == '\0') detail = curl.easy_strerror(result);
+  if (refuses_certificate(detail))
+    return error_set(error, STATUS_DENIED, "the server at %.200s %s: %s", url,
+                     transfer->client->access[CERT_PATH] == NULL
+                         ? "wants a client certificate, and none was given"
+                         : "does not take the client certificate that was given",
+                     detail);
+  switch (result) {
+  case CURLE_PEER_FAILED_VERIFICATION:
+    return error_set(
+        error, STATUS_DENIED, "the certificate of %.200s is not to be trusted: %s%s", url, detail,
+        strstr(detail, "self-signed") != NULL || strstr(detail, "unable to get") != NULL
+            ? ". If a CA of your own has signed it, name that CA's file (--ca-cert)"
+            : "");
+  case CURLE_SSL_CACERT_BADFILE:
+    return error_set(error, STATUS_INVALID, "the CA file holds no certificates: %s", detail);
+  case CURLE_SSL_CERTPROBLEM:
+    return error_set(error, STATUS_INVALID, "the client certificate or its key cannot be used: %s",
+                     detail);
+  case CURLE_SSL_CONNECT_ERROR:
+    if (strstr(detail, "wrong version number") != NULL)
+      return error_set(error, STATUS_UNAVAILABLE,
+                       "what answers at %.200s does not speak TLS: the address may begin with "
+                       "http://",
+                       url);
+    return error_set(error, STATUS_UNAVAILABLE, "no TLS handshake with %.200s: %s", url, detail);
+  default: return STATUS_OK;
+  }
 }
 
 /* What a failure of libcurl's means here. */
 static enum status failed(const struct transfer *transfer, CURLcode result, struct error *error) {
   const char *url = transfer->request->url;
   const char *reason = curl.easy_strerror(result);
+  enum status status = tls_failed(transfer, result, error);
+  if (status != STATUS_OK) return status;
   switch (result) {
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL:
-    return error_set(error, STATUS_INVALID, "'%.200s' is not a URL of the form http://HOST:PORT",
+    return error_set(error, STATUS_INVALID,
+                     "'%.200s' is not a URL of the form http://HOST:PORT or https://HOST:PORT",
                      url);
   case CURLE_COULDNT_CONNECT:
   case CURLE_COULDNT_RESOLVE_HOST:
@@ -230,6 +399,10 @@ enum status http_client_send(struct http_client *client, const struct http_clien
                               .error = error == NULL ? &scratch : error};
   struct curl_slist *headers = NULL;
   enum status status = STATUS_OK;
+  if (names_a_user(request->url))
+    return error_set(error, STATUS_INVALID,
+                     "the URL holds an '@': a user and a password are not given in the URL, which "
+                     "gets into messages, but by themselves (--user)");
   for (size_t i = 0; i < request->header_count && status == STATUS_OK; i++)
     status = add_header(&headers, &request->headers[i], error);
   if (status == STATUS_OK && !set_options(client, request, headers, &transfer))

@@ -1,9 +1,9 @@
 /* gzip by zlib, zstd by libzstd: one struct with the state of either.
  *
- * 1. Whether a body is taken does not depend on how it was cut into pieces. libzstd has a short
- *    way for a frame that lies in one piece, and it looks at no window limit; a frame's first
- *    byte is therefore handed over by itself, which keeps it on the long way. That byte also
- *    tells the formats that libzstd still reads from its first years: they are refused.
+ * 1. Whether a body is taken does not depend on how it was cut into pieces. libzstd alone has a
+ *    short way for a frame that lies in one piece, which looks at no window limit, and takes the
+ *    beginning of a piece for a format of its first years when a frame's head is broken. So
+ *    heads are gathered here, looked at, and handed over by themselves.
  * 2. `inside` is true from the first byte of a frame or member to its last, checksum included.
  *    Between two of them only another one may begin: zeros or garbage behind the last are an error.
  * 3. A failure is final: every later call gives it again. */
@@ -21,8 +21,9 @@
 enum {
   ZSTD_WINDOW_LOG_MAX = 23,
   GZIP_WINDOW_BITS = 15 + 16, /* the largest window there is; 16: gzip's header, no other */
-  ZSTD_MAGIC_FIRST = 0x28,    /* of 28 B5 2F FD (RFC 8878, section 3.1.1) */
-  ZSTD_SKIPPABLE_FIRST = 0x50 /* to 0x5F (section 3.1.2) */
+  ZSTD_HEAD_BYTES_MAX = 18,   /* RFC 8878, section 3.1.1.1 */
+  ZSTD_SKIPPABLE_BYTES = 8,   /* section 3.1.2: magic, size */
+  ZSTD_MAGIC_BYTES = 4,
 };
 _Static_assert(1 << ZSTD_WINDOW_LOG_MAX == HTTP_CODING_WINDOW_BYTES_MAX, "one limit");
 
@@ -35,6 +36,9 @@ struct http_coding {
   struct error failure;
   z_stream gzip;
   ZSTD_DCtx *zstd;
+  uint8_t head[ZSTD_HEAD_BYTES_MAX]; /* of the frame that begins */
+  size_t head_bytes;
+  bool head_whole;
 };
 
 /* ---- making one ------------------------------------------------------------------ */
@@ -116,14 +120,6 @@ static enum status gzip_step(struct http_coding *coding, const uint8_t *in, size
 
 static enum status zstd_failure(size_t result, struct error *error) {
   switch (ZSTD_getErrorCode(result)) {
-  case ZSTD_error_frameParameter_windowTooLarge:
-    return error_set(error, STATUS_UNSUPPORTED,
-                     "the body's zstd frame needs a window of more than %d MiB to be "
-                     "decompressed; compress it at level 19 or below, without --long",
-                     HTTP_CODING_WINDOW_BYTES_MAX >> 20);
-  case ZSTD_error_dictionary_wrong:
-    return error_set(error, STATUS_UNSUPPORTED,
-                     "the body's zstd frame was made with a dictionary; compress it without one");
   case ZSTD_error_memory_allocation:
     return error_set(error, STATUS_NOMEM, "no memory to decompress a body");
   default:
@@ -132,15 +128,83 @@ static enum status zstd_failure(size_t result, struct error *error) {
   }
 }
 
-static enum status zstd_begin(struct http_coding *coding, uint8_t first, struct error *error) {
-  if (first != ZSTD_MAGIC_FIRST && (first & 0xF0) != ZSTD_SKIPPABLE_FIRST)
+/* How long the head is, as far as `bytes` of it say; more than `bytes`: not all is there. */
+static size_t head_length(const uint8_t *head, size_t bytes) {
+  static const uint8_t dictionary[] = {0, 1, 2, 4}, content[] = {0, 2, 4, 8};
+  if (bytes > 0 && (head[0] & 0xF0) == 0x50) return ZSTD_SKIPPABLE_BYTES;
+  if (bytes <= ZSTD_MAGIC_BYTES) return ZSTD_MAGIC_BYTES + 1;
+  uint8_t flags = head[ZSTD_MAGIC_BYTES];
+  bool single = (flags & 0x20) != 0;
+  size_t content_bytes = single && flags >> 6 == 0 ? 1 : content[flags >> 6];
+  return (size_t)(single ? ZSTD_MAGIC_BYTES + 1 : ZSTD_MAGIC_BYTES + 2) + dictionary[flags & 3] +
+         content_bytes;
+}
+
+static bool magic_fits(const uint8_t *head, size_t bytes) {
+  static const uint8_t frame[] = {0x28, 0xB5, 0x2F, 0xFD}, skippable[] = {0x50, 0x2A, 0x4D, 0x18};
+  if (bytes > ZSTD_MAGIC_BYTES) bytes = ZSTD_MAGIC_BYTES;
+  return memcmp(head, frame, bytes) == 0 ||
+         ((head[0] & 0xF0) == skippable[0] && memcmp(head + 1, skippable + 1, bytes - 1) == 0);
+}
+
+static uint64_t little_endian(const uint8_t *data, size_t bytes) {
+  uint64_t value = 0;
+  for (size_t i = bytes; i > 0; i--) value = value << 8 | data[i - 1];
+  return value;
+}
+
+/* A whole head: section 3.1.1.1. */
+static enum status check_head(const uint8_t *head, size_t bytes, struct error *error) {
+  static const uint8_t dictionary[] = {0, 1, 2, 4};
+  if (head[0] != 0x28) return STATUS_OK; /* skippable */
+  uint8_t flags = head[ZSTD_MAGIC_BYTES];
+  bool single = (flags & 0x20) != 0;
+  const uint8_t *at = head + ZSTD_MAGIC_BYTES + 1 + (single ? 0 : 1);
+  size_t dictionary_bytes = dictionary[flags & 3];
+  const uint8_t *content = at + dictionary_bytes;
+  size_t content_bytes = (size_t)(head + bytes - content);
+  uint64_t window_bytes = little_endian(content, content_bytes) + (content_bytes == 2 ? 256 : 0);
+  if (!single) {
+    uint8_t window = head[ZSTD_MAGIC_BYTES + 1];
+    window_bytes = (uint64_t)1 << (10 + (window >> 3));
+    window_bytes += window_bytes / 8 * (window & 7);
+  }
+  if ((flags & 0x08) != 0)
     return error_set(error, STATUS_INVALID,
-                     "the body is not whole zstd data: no frame begins with byte 0x%02X", first);
-  ZSTD_inBuffer input = {.src = &first, .size = 1};
-  ZSTD_outBuffer output = {.dst = &first, .size = 0};
+                     "the body is not whole zstd data: a reserved bit is set");
+  if (little_endian(at, dictionary_bytes) != 0)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "the body's zstd frame was made with a dictionary; compress it without one");
+  if (window_bytes > HTTP_CODING_WINDOW_BYTES_MAX)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "the body's zstd frame needs a window of more than %d MiB to be "
+                     "decompressed; compress it at level 19 or below, without --long",
+                     HTTP_CODING_WINDOW_BYTES_MAX >> 20);
+  return STATUS_OK;
+}
+
+/* Gathers the head of a frame, and hands it over when it is whole. */
+static enum status zstd_begin(struct http_coding *coding, const uint8_t *in, size_t in_bytes,
+                              size_t *used, struct error *error) {
+  coding->inside = true;
+  while (*used < in_bytes && coding->head_bytes < head_length(coding->head, coding->head_bytes)) {
+    coding->head[coding->head_bytes++] = in[(*used)++];
+    if (!magic_fits(coding->head, coding->head_bytes))
+      return error_set(error, STATUS_INVALID,
+                       "the body is not whole zstd data: a frame would begin otherwise");
+  }
+  if (coding->head_bytes < head_length(coding->head, coding->head_bytes)) return STATUS_OK;
+  enum status status = check_head(coding->head, coding->head_bytes, error);
+  if (status != STATUS_OK) return status;
+  ZSTD_inBuffer input = {.src = coding->head, .size = coding->head_bytes};
+  ZSTD_outBuffer output = {.dst = coding->head, .size = 0};
   size_t result = ZSTD_decompressStream(coding->zstd, &output, &input);
   if (ZSTD_isError(result)) return zstd_failure(result, error);
-  coding->inside = true;
+  if (input.pos < input.size)
+    return error_set(error, STATUS_INTERNAL, "libzstd does not take the head of a frame");
+  coding->head_bytes = 0;
+  coding->inside = result != 0; /* 0: a skippable frame of no bytes */
+  coding->head_whole = coding->inside;
   return STATUS_OK;
 }
 
@@ -149,10 +213,9 @@ static enum status zstd_step(struct http_coding *coding, const uint8_t *in, size
                              struct error *error) {
   /* libzstd counts calls that change nothing, and fails after a few. */
   if (in_bytes == 0 && coding->idle) return STATUS_OK;
-  if (!coding->inside) {
-    enum status status = zstd_begin(coding, *in, error);
-    if (status != STATUS_OK) return status;
-    *used = 1;
+  if (!coding->head_whole) {
+    enum status status = zstd_begin(coding, in, in_bytes, used, error);
+    if (status != STATUS_OK || !coding->head_whole) return status;
   }
   ZSTD_inBuffer input = {.src = in, .size = in_bytes, .pos = *used};
   ZSTD_outBuffer output = {.dst = out, .size = out_bytes};
@@ -160,6 +223,7 @@ static enum status zstd_step(struct http_coding *coding, const uint8_t *in, size
     size_t result = ZSTD_decompressStream(coding->zstd, &output, &input);
     if (ZSTD_isError(result)) return zstd_failure(result, error);
     coding->inside = result != 0;
+    coding->head_whole = coding->inside;
     coding->idle = result == 0 || output.pos < output.size;
   }
   *used = input.pos;

@@ -284,8 +284,8 @@ static void a_refusal_before_the_body_is_over_is_heard(void **state) {
 static void a_url_that_is_none_is_refused(void **state) {
   (void)state;
   static const char *const urls[] = {
-      "https://127.0.0.1/",      "ftp://x/", "http://", "file:///etc/hosts",
-      "http://127.0.0.1:99999/", ""};
+      "https://127.0.0.1:99999/", "ftp://x/", "http://", "file:///etc/hosts",
+      "http://127.0.0.1:99999/",  ""};
   struct http_client *client = client_new();
   for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
     struct http_client_request request = {.method = "GET", .url = urls[i]};
@@ -294,6 +294,22 @@ static void a_url_that_is_none_is_refused(void **state) {
     assert_int_equal(http_client_send(client, &request, &code, &error), STATUS_INVALID);
     if (strstr(error.text, "is not a URL of the form http://HOST:PORT") == NULL)
       fail_msg("%s: %s", urls[i], error.text);
+  }
+  http_client_free(client);
+}
+
+static void a_user_in_the_url_is_refused_without_repeating_it(void **state) {
+  (void)state;
+  static const char *const urls[] = {"http://me:secret@127.0.0.1/", "https://secret@127.0.0.1:1",
+                                     "me:secret@127.0.0.1/x"};
+  struct http_client *client = client_new();
+  for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+    struct http_client_request request = {.method = "GET", .url = urls[i]};
+    struct error error = {0};
+    int code = 0;
+    assert_int_equal(http_client_send(client, &request, &code, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "not given in the URL"));
+    assert_null(strstr(error.text, "secret"));
   }
   http_client_free(client);
 }
@@ -313,6 +329,7 @@ int main(void) {
                                       end),
       cmocka_unit_test_setup_teardown(a_refusal_before_the_body_is_over_is_heard, start, end),
       cmocka_unit_test(a_url_that_is_none_is_refused),
+      cmocka_unit_test(a_user_in_the_url_is_refused_without_repeating_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

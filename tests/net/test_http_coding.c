@@ -336,7 +336,7 @@ static void what_follows_the_last_frame_is_refused(void **state) {
     add(&zstd, garbage[i], sizes[i]);
     for (size_t piece = 1; piece < 100; piece += 7) {
       refuse("gzip", &gzip, piece, STATUS_INVALID, "gzip data");
-      refuse("zstd", &zstd, piece, STATUS_INVALID, "the body is not whole zstd data: no frame");
+      refuse("zstd", &zstd, piece, STATUS_INVALID, "the body is not whole zstd data: a frame");
     }
     buffer_release(&gzip);
     buffer_release(&zstd);
@@ -350,7 +350,7 @@ static void broken_bytes_are_refused(void **state) {
   struct buffer body = BUFFER_EMPTY;
   add(&body, "this is no gzip", 15);
   refuse("gzip", &body, 100, STATUS_INVALID, "the body is not whole gzip data: incorrect header");
-  refuse("zstd", &body, 100, STATUS_INVALID, "no frame begins with byte 0x74");
+  refuse("zstd", &body, 100, STATUS_INVALID, "a frame would begin otherwise");
   buffer_release(&body);
   /* zlib's own format is not gzip. */
   uint8_t zlib[64];
@@ -388,6 +388,27 @@ static void a_window_past_the_limit_is_refused_however_it_is_cut(void **state) {
   for (size_t piece = 1; piece <= sizeof known; piece++)
     refuse("zstd", &body, piece, STATUS_UNSUPPORTED, "a window of more than 8 MiB");
   buffer_release(&body);
+}
+
+/* libzstd, given a broken head in pieces, takes the last piece for a format of its first years. */
+static void a_format_of_the_first_years_is_refused_wherever_it_begins(void **state) {
+  (void)state;
+  static const uint8_t behind_a_byte[] = {0x28, 0x25, 0xB5, 0x2F, 0xFD, 0, 0xFF, 0, 0};
+  static const uint8_t in_a_head[] = {0x28, 0xB5, 0x2F, 0xFD, 0x03, 0xFF,
+                                      0x25, 0xB5, 0x2F, 0xFD, 0};
+  static const uint8_t reserved[] = {0x28, 0xB5, 0x2F, 0xFD, 0x28, 0, 0x25, 0xB5, 0x2F, 0xFD, 0};
+  struct buffer body = BUFFER_EMPTY;
+  for (size_t piece = 1; piece < 12; piece++) {
+    add(&body, behind_a_byte, sizeof behind_a_byte);
+    refuse("zstd", &body, piece, STATUS_INVALID, "a frame would begin otherwise");
+    buffer_release(&body);
+    add(&body, in_a_head, sizeof in_a_head);
+    refuse("zstd", &body, piece, STATUS_UNSUPPORTED, "made with a dictionary");
+    buffer_release(&body);
+    add(&body, reserved, sizeof reserved);
+    refuse("zstd", &body, piece, STATUS_INVALID, "a reserved bit is set");
+    buffer_release(&body);
+  }
 }
 
 static void a_dictionary_is_refused(void **state) {
@@ -441,6 +462,7 @@ int main(void) {
       cmocka_unit_test(what_follows_the_last_frame_is_refused),
       cmocka_unit_test(broken_bytes_are_refused),
       cmocka_unit_test(a_window_past_the_limit_is_refused_however_it_is_cut),
+      cmocka_unit_test(a_format_of_the_first_years_is_refused_wherever_it_begins),
       cmocka_unit_test(a_dictionary_is_refused),
       cmocka_unit_test(a_bomb_gives_no_more_than_there_is_room),
   };
