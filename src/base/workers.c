@@ -20,6 +20,7 @@ struct workers {
   pthread_cond_t wanted;
   struct task *first;
   struct task **last;
+  int64_t waiting; /* tasks in the queue */
   bool ending;
   int thread_count;
   pthread_t threads[];
@@ -33,6 +34,7 @@ static void enqueue(struct workers *workers, struct task *task) {
   task->next = NULL;
   *workers->last = task;
   workers->last = &task->next;
+  workers->waiting++;
   pthread_cond_signal(&workers->wanted);
   pthread_mutex_unlock(&workers->lock);
 }
@@ -45,6 +47,7 @@ static struct task *dequeue(struct workers *workers) {
   struct task *task = workers->first;
   if (task != NULL) {
     workers->first = task->next;
+    workers->waiting--;
     if (workers->first == NULL) workers->last = &workers->first;
   }
   pthread_mutex_unlock(&workers->lock);
@@ -114,6 +117,13 @@ void workers_free(struct workers *workers) {
   pthread_mutex_destroy(&workers->lock);
   pthread_cond_destroy(&workers->wanted);
   free(workers);
+}
+
+int64_t workers_waiting(struct workers *workers) {
+  pthread_mutex_lock(&workers->lock);
+  int64_t waiting = workers->waiting;
+  pthread_mutex_unlock(&workers->lock);
+  return waiting;
 }
 
 void task_init(struct task *task, struct workers *workers, void (*run)(void *), void *context) {

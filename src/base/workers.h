@@ -24,6 +24,9 @@ enum status workers_new(int threads, struct workers **workers, struct error *err
 /* Waits until every woken task has run, then ends the threads. NULL is allowed. */
 void workers_free(struct workers *workers);
 
+/* Tasks that were woken and wait for a thread. */
+int64_t workers_waiting(struct workers *workers);
+
 enum { WORKERS_LANES_MAX = 16 };
 
 /* Calls each(context, index, lane) once for every index in [0, count) and returns when all

@@ -18,6 +18,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "arrow/schema.h"
+#include "base/clock.h"
+
 struct queued_message {
   struct ipc_message message;
   struct queued_message *next;
@@ -41,6 +44,8 @@ struct intake {
   struct ipc_decoder *decoder;
   struct load *load;
   struct load_result result;
+  struct intake_figures figures;
+  int64_t began_us; /* the load */
   enum status status;
   struct error error;
 };
@@ -76,7 +81,11 @@ static enum status begin_load(struct intake *intake) {
       .create_table = target->create_table,
       .chunk_rows = target->chunk_rows,
   };
-  return load_begin(target->sink, &spec, &intake->load, &intake->error);
+  enum status status = load_begin(target->sink, &spec, &intake->load, &intake->error);
+  if (status != STATUS_OK) return status;
+  intake->figures.backend = target->sink->type->name;
+  intake->began_us = clock_now_us();
+  return STATUS_OK;
 }
 
 static enum status take_message(struct intake *intake, struct ipc_message *message) {
@@ -89,8 +98,12 @@ static enum status take_message(struct intake *intake, struct ipc_message *messa
   }
   if (event == IPC_EVENT_SCHEMA) return begin_load(intake);
   if (event != IPC_EVENT_BATCH) return STATUS_OK;
+  int64_t bytes = arrow_array_bytes(ipc_decoder_schema(intake->decoder), &batch);
   status = load_append(intake->load, &batch, &intake->error);
-  if (status != STATUS_OK) arrow_array_release(&batch);
+  if (status == STATUS_OK)
+    intake->figures.memory_bytes += bytes;
+  else
+    arrow_array_release(&batch);
   return status;
 }
 
@@ -106,6 +119,8 @@ static enum status finish_load(struct intake *intake) {
 static void finish(struct intake *intake, enum status status) {
   load_abort(intake->load);
   intake->load = NULL;
+  if (intake->figures.backend != NULL)
+    intake->figures.transaction_us = clock_now_us() - intake->began_us;
   ipc_decoder_free(intake->decoder);
   intake->decoder = NULL;
   intake->status = status;
@@ -248,6 +263,18 @@ enum status intake_result(const struct intake *intake, struct load_result *resul
   *result = intake->result;
   if (error != NULL && intake->status != STATUS_OK) *error = intake->error;
   return intake->status;
+}
+
+void intake_figures(const struct intake *intake, struct intake_figures *figures) {
+  assert(intake->over);
+  *figures = intake->figures;
+}
+
+int64_t intake_queued_bytes(struct intake *intake) {
+  pthread_mutex_lock(&intake->lock);
+  int64_t bytes = intake->queued_bytes;
+  pthread_mutex_unlock(&intake->lock);
+  return bytes;
 }
 
 void intake_free(struct intake *intake) {

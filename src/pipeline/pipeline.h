@@ -76,6 +76,15 @@ void intake_relieve(struct intake *intake);
 /* After `done`: the outcome. */
 enum status intake_result(const struct intake *intake, struct load_result *result,
                           struct error *error) WARN_UNUSED;
+/* After `done`: what it came to, failed or not. */
+struct intake_figures {
+  const char *backend;    /* the sink's name; NULL: no load was begun */
+  int64_t memory_bytes;   /* of the record batches that were appended, expanded */
+  int64_t transaction_us; /* from the load's beginning to its commit or its end without one */
+};
+void intake_figures(const struct intake *intake, struct intake_figures *figures);
+/* Bytes that wait to be decoded; from any thread. */
+int64_t intake_queued_bytes(struct intake *intake);
 /* Only after `done`. NULL is allowed. */
 void intake_free(struct intake *intake);
 

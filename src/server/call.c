@@ -12,9 +12,20 @@
 #include "server/private.h"
 
 static void make_id(char id[CALL_ID_BYTES]) {
-  uint8_t random[(CALL_ID_BYTES - 1) / 2];
+  uint8_t random[16];
   if (RAND_bytes(random, sizeof random) != 1) memset(random, 0, sizeof random);
   for (size_t i = 0; i < sizeof random; i++) snprintf(id + 2 * i, 3, "%02x", random[i]);
+}
+
+/* A client that has an id of its own for what it does wants to find it in the log. Others are taken
+ * for none: what is written into the log and into a header is not theirs to choose. */
+static bool take_id(struct call *call, const char *given) {
+  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  if (given == NULL) return false;
+  size_t bytes = strnlen(given, CALL_ID_BYTES);
+  if (bytes == 0 || bytes == CALL_ID_BYTES || given[strspn(given, allowed)] != '\0') return false;
+  memcpy(call->id, given, bytes + 1);
+  return true;
 }
 
 struct call *call_new(struct server *server, struct http_exchange *exchange) {
@@ -30,7 +41,8 @@ struct call *call_new(struct server *server, struct http_exchange *exchange) {
   call->config = server_config_share(server->config);
   call->started_us = clock_now_us();
   call->rows = -1;
-  make_id(call->id);
+  const struct http_request *request = http_exchange_request(exchange);
+  if (!take_id(call, http_request_header(request, "x-request-id"))) make_id(call->id);
   http_exchange_set_context(exchange, call);
   http_exchange_answer_header(exchange, "x-request-id", call->id);
   return call;
@@ -41,7 +53,47 @@ void call_stream(struct call *call, const char *stream) {
   call->stream = strdup(stream); /* NULL: the log does without */
 }
 
+void call_configure(struct server *server, const struct server_config *config) {
+  log_format_set(config->log_format);
+  log_level_set(config->log_level);
+  for (size_t i = 0; i < config->stream_count; i++)
+    metrics_stream(server->metrics, config->streams[i].name);
+}
+
+/* ---- the log -------------------------------------------------------------------------------- */
+
+/* Asked every few seconds by machines: their answers are lines of their own only when it matters. */
+static bool is_probe(const struct call *call) {
+  static const char *const probes[] = {"/healthz", "/readyz", "/metrics"};
+  for (size_t i = 0; call->endpoint != NULL && i < sizeof probes / sizeof probes[0]; i++)
+    if (strcmp(call->endpoint->path, probes[i]) == 0) return true;
+  return false;
+}
+
+static enum log_level level_of(const struct call *call, int code) {
+  /* That it is not ready is logged when it changes (health.c). */
+  if (is_probe(call) && (code < 400 || code == 499 || code == 503)) return LOG_DEBUG;
+  return code >= 500 ? LOG_WARNING : LOG_INFO;
+}
+
+void call_refused(struct http_exchange *exchange, int code, enum status status, const char *detail,
+                  bool quotes_input) {
+  struct call *call = http_exchange_context(exchange);
+  if (call == NULL) return; /* it was none for want of memory */
+  call->status = status;
+  enum log_level level = status == STATUS_INTERNAL ? LOG_ERROR : level_of(call, code);
+  if (quotes_input && !log_wanted(LOG_DEBUG))
+    detail = "refused; the answer says why, and so does this line at the log level debug";
+  char code_text[12];
+  snprintf(code_text, sizeof code_text, "%d", code);
+  const struct log_field fields[] = {{"request_id", call->id, false},
+                                     {"status", code_text, true},
+                                     {"code", status_name(status), false}};
+  log_fields(level, "http", detail, fields, sizeof fields / sizeof fields[0]);
+}
+
 static void log_call(const struct call *call, int code, int64_t duration_us) {
+  if (!log_wanted(level_of(call, code))) return;
   const struct http_request *request = http_exchange_request(call->exchange);
   char code_text[12], duration_ms[32], received[24], sent[24], rows[24];
   snprintf(code_text, sizeof code_text, "%d", code);
@@ -64,7 +116,7 @@ static void log_call(const struct call *call, int code, int64_t duration_us) {
   if (call->who != NULL) fields[count++] = (struct log_field){"who", call->who->name, false};
   if (call->stream != NULL) fields[count++] = (struct log_field){"stream", call->stream, false};
   if (call->rows >= 0) fields[count++] = (struct log_field){"rows", rows, true};
-  log_fields(code >= 500 ? LOG_WARNING : LOG_INFO, "http", "request", fields, count);
+  log_fields(level_of(call, code), "http", "request", fields, count);
 }
 
 void call_over(struct call *call) {

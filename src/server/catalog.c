@@ -1,10 +1,8 @@
-/* What there is: streams, tables, the server itself. */
+/* What there is: streams, tables. */
 #include "server/private.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "arrowport_version.h"
 
 static enum status add_string(struct text *body, const char *string, struct error *error) {
   return text_add_json(body, string, strlen(string), error);
@@ -128,23 +126,3 @@ void catalog_table(struct call *call) {
   else
     respond_problem(call->exchange, status, &error);
 }
-
-/* ---- GET /healthz, /version --------------------------------------------------------- */
-
-void service_health(struct call *call) {
-  struct text body = TEXT_EMPTY;
-  if (text_add(&body, "{\"status\":\"ok\"}\n", NULL) != STATUS_OK) text_clear(&body);
-  respond_json(call->exchange, &body);
-  text_release(&body);
-}
-
-static enum status work_version(struct job *job, struct error *error) {
-  const char *duckdb = NULL;
-  enum status status = engine_version(&duckdb, error);
-  if (status != STATUS_OK) return status;
-  return text_add_format(&job->body, error,
-                         "{\"name\":\"arrowport\",\"version\":\"%s\",\"duckdb\":\"%s\"}\n",
-                         ARROWPORT_VERSION, duckdb);
-}
-
-void service_version(struct call *call) { job_start(call, NULL, work_version); }

@@ -126,9 +126,26 @@ static void on_space(void *context) {
     http_body_resume(ingest->request.exchange);
 }
 
+/* What it came to, also when nobody is left to be told. */
+static void count(struct ingest *ingest) {
+  struct metrics *metrics = ingest->request.server->metrics;
+  struct load_result result;
+  struct intake_figures figures;
+  enum status status = intake_result(ingest->intake, &result, NULL);
+  intake_figures(ingest->intake, &figures);
+  if (figures.backend != NULL)
+    metrics_transaction(metrics, figures.backend, status == STATUS_OK, figures.transaction_us);
+  if (status == STATUS_SCHEMA) metrics_schema_mismatch(metrics, ingest->stream);
+  if (status != STATUS_OK) return;
+  metrics_landed(metrics, ingest->stream, figures.backend, result.rows, result.batches,
+                 ingest->body_bytes, figures.memory_bytes);
+  if (ingest->request.call != NULL) ingest->request.call->rows = result.rows;
+}
+
 static void on_done(void *context) {
   struct ingest *ingest = context;
   ingest->done = true;
+  count(ingest);
   if (ingest->request.exchange == NULL) {
     ingest_free(ingest);
     return;
@@ -160,6 +177,16 @@ void ingest_relieve_all(struct server *server) {
     if (!ingest->done) intake_relieve(ingest->intake);
 }
 
+void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes) {
+  *count = 0;
+  *queued_bytes = 0;
+  for (struct ingest *ingest = server->ingests; ingest != NULL; ingest = ingest->next) {
+    if (ingest->done) continue;
+    ++*count;
+    *queued_bytes += intake_queued_bytes(ingest->intake);
+  }
+}
+
 /* No memory now: wait a little, as others give back, but not for ever. */
 static enum status starve(struct ingest *ingest, struct error *error) {
   int64_t now_ms = clock_now_ms();
@@ -168,6 +195,7 @@ static enum status starve(struct ingest *ingest, struct error *error) {
     ingest_relieve_all(ingest->request.server);
   }
   if (now_ms - ingest->starved_since_ms > STARVED_MS) {
+    metrics_refused(ingest->request.server->metrics, METRICS_MEMORY);
     refuse(ingest, STATUS_BUDGET, error);
     return STATUS_CANCELLED;
   }
@@ -335,6 +363,7 @@ void ingest_start(struct call *call) {
     return;
   }
   request_begin(&ingest->request, call, ingest_finished);
+  call_stream(call, call->name);
   ingest->eos_optional = eos_optional;
   ingest->started_us = clock_now_us();
   ingest->space_post = (struct net_post){.run = on_space, .context = ingest};

@@ -22,18 +22,19 @@ struct server {
   struct net_timer *drain_timer;
   struct storage *storage;
   struct metrics *metrics;
-  struct throttle *throttle; /* addresses that gave wrong credentials (admission.c) */
-  struct reload *reload;     /* watches the configuration's files (reload.c) */
-  struct budget budget;      /* for what is on its way between network and storage */
-  struct ingest *ingests;    /* those in flight */
-  int64_t active_requests;   /* request structs that are alive, answered or not */
+  struct readiness *readiness; /* whether the storage answers (health.c) */
+  struct throttle *throttle;   /* addresses that gave wrong credentials (admission.c) */
+  struct reload *reload;       /* watches the configuration's files (reload.c) */
+  struct budget budget;        /* for what is on its way between network and storage */
+  struct ingest *ingests;      /* those in flight */
+  int64_t active_requests;     /* request structs that are alive, answered or not */
   int64_t queries_running;
   bool draining;
 };
 
 /* ---- calls: a request from its headers to the end of its exchange ----------------- */
 
-enum { CALL_ID_BYTES = 33 };
+enum { CALL_ID_BYTES = 65 }; /* a client's own may have 64 characters */
 
 /* Lives as long as the exchange, whose context it is. Only the loop's thread. */
 struct call {
@@ -60,6 +61,13 @@ struct call *call_new(struct server *server, struct http_exchange *exchange);
 void call_over(struct call *call);
 /* Names the stream in the log and the metrics. */
 void call_stream(struct call *call, const char *stream);
+/* Logs why a request is refused, with its id: before the answer is given. `quotes_input`: the text
+ * may hold SQL or values, which only the level debug shows. */
+void call_refused(struct http_exchange *exchange, int code, enum status status, const char *detail,
+                  bool quotes_input);
+/* Level and form of the log, and which streams have a label in the metrics: at start and whenever
+ * the configuration was read anew. */
+void call_configure(struct server *server, const struct server_config *config);
 
 /* Lets a call in, or answers it: protected mode, Host and Origin, credentials. `admitted` is
  * called once `who` is known, at once or later on the loop; until then the body is not read. */
@@ -102,10 +110,20 @@ void catalog_streams(struct call *call);
 void catalog_tables(struct call *call);
 void catalog_table(struct call *call);
 void service_health(struct call *call);
+void service_ready(struct call *call);
+void service_metrics(struct call *call);
 void service_version(struct call *call);
 
 /* Asks every ingest in flight to give memory back. */
 void ingest_relieve_all(struct server *server);
+/* How many are in flight, and the bytes that have come for them and wait to be decoded. */
+void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes);
+
+/* After the loop and the workers are made. */
+enum status readiness_new(struct server *server, struct error *error) WARN_UNUSED;
+/* Gives up a question that the storage has not answered: before the workers are waited for. */
+void readiness_stop(struct server *server);
+void readiness_free(struct server *server); /* after the workers have ended, before the loop */
 
 /* ---- jobs: a question that a worker answers in one go --------------------------- */
 

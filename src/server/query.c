@@ -62,8 +62,11 @@ struct query {
   struct ipc_writer *writer; /* QUERY_ARROW */
   struct encoder *encoder;   /* the others */
 
+  _Atomic int64_t rows; /* encoded */
+
   bool streaming; /* http_start was called */
-  bool retired;   /* the task will not run again */
+  int64_t sent_bytes;
+  bool retired; /* the task will not run again */
 };
 
 /* ---- the task's side --------------------------------------------------------------- */
@@ -129,9 +132,12 @@ static enum status step(struct query *query, struct buffer *out, bool *ended, st
   }
   *ended = query->batch.release == NULL;
   if (*ended) return encode_end(query, out, error);
+  int64_t rows = query->batch.length;
   enum status status = encode_batch(query, &query->batch, out, error);
-  if (status == STATUS_OK) arrow_array_release(&query->batch);
-  return status;
+  if (status != STATUS_OK) return status;
+  query->rows += rows;
+  arrow_array_release(&query->batch);
+  return STATUS_OK;
 }
 
 static bool stopped(struct query *query) {
@@ -269,6 +275,17 @@ static bool take_buffer(struct query *query, struct buffer *out, bool *last) {
   return any;
 }
 
+/* The answer is whole, as far as the server can tell: `last_bytes` of it go out now. */
+static void count(struct query *query, int64_t last_bytes) {
+  static const char *const formats[] = {[QUERY_ARROW] = "arrow",
+                                        [QUERY_JSON] = "json",
+                                        [QUERY_NDJSON] = "ndjson",
+                                        [QUERY_CSV] = "csv"};
+  query->request.call->rows = query->rows;
+  metrics_query(query->request.server->metrics, formats[query->output], query->rows,
+                query->sent_bytes + last_bytes);
+}
+
 /* Sends what is queued for as long as the client takes it. */
 static void send_queued(struct query *query) {
   struct http_exchange *exchange = query->request.exchange;
@@ -280,6 +297,7 @@ static void send_queued(struct query *query) {
     bool any = take_buffer(query, &out, &last);
     if (!any && !last) return;
     query->answered = last;
+    if (last) count(query, out.size_bytes);
     if (last && !query->streaming) {
       http_respond(exchange, 200, headers, 2, out.data, (size_t)out.size_bytes);
       buffer_release(&out);
@@ -287,6 +305,7 @@ static void send_queued(struct query *query) {
     }
     if (!query->streaming) http_start(exchange, 200, headers, 2);
     query->streaming = true;
+    query->sent_bytes += out.size_bytes;
     if (any) http_write(exchange, &out);
     if (last) {
       http_end(exchange);
@@ -303,6 +322,7 @@ static void on_queued(void *context) {
 static void on_done(void *context) {
   struct query *query = context;
   query->retired = true;
+  query->request.server->queries_running--;
   net_timer_stop(query->timeout);
   if (query->request.exchange == NULL) {
     query_free(query);
@@ -334,6 +354,7 @@ static void query_run(struct query *query) {
   http_on_gone(query->request.exchange, on_gone, query);
   http_on_writable(query->request.exchange, on_queued, query);
   task_init(&query->task, server->workers, query_task, query);
+  server->queries_running++;
   query->post = (struct net_post){.run = on_queued, .context = query};
   query->done_post = (struct net_post){.run = on_done, .context = query};
   int64_t timeout_ms = query->request.config->query_timeout_ms;

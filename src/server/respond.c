@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/log.h"
-
 static const char *reason_of(int code) {
   switch (code) {
   case 405: return "the method is not allowed here";
@@ -42,8 +40,13 @@ static void send_problem(struct http_exchange *exchange, int code, enum status s
 void respond_problem(struct http_exchange *exchange, enum status status,
                      const struct error *error) {
   const char *detail = error->text;
+  /* What is wrong with a statement is told in DuckDB's words, which quote it. */
+  struct call *call = http_exchange_context(exchange);
+  bool quotes_input = call != NULL && call->endpoint != NULL &&
+                      strcmp(call->endpoint->path, "/query") == 0 && call->who != NULL &&
+                      status_http(status) < 500;
+  call_refused(exchange, status_http(status), status, error->text, quotes_input);
   if (status == STATUS_INTERNAL) {
-    log_error("server", "%s", error->text);
     detail = "the server met a defect of its own and stopped working on this request; its log "
              "says more";
   }
@@ -61,6 +64,7 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
   va_start(arguments, format);
   vsnprintf(detail, sizeof detail, format, arguments);
   va_end(arguments);
+  call_refused(exchange, code, status, detail, false);
   send_problem(exchange, code, status, detail, header, header != NULL ? 1 : 0);
 }
 

@@ -77,6 +77,8 @@ static const struct endpoint endpoints[] = {
     {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables},
     {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table},
     {"/healthz", "GET, HEAD", 0, true, service_health},
+    {"/readyz", "GET, HEAD", 0, true, service_ready},
+    {"/metrics", "GET, HEAD", AUTH_READ, false, service_metrics},
     {"/version", "GET, HEAD", 0, false, service_version},
 };
 
@@ -128,7 +130,7 @@ static void on_admitted(struct call *call) {
   if (find_endpoint(request->path, &name) == NULL) {
     error_set(&error, STATUS_NOT_FOUND,
               "there is nothing at this path; /ingest/{stream}, /query, /streams, /tables, "
-              "/tables/{table}, /healthz and /version are there");
+              "/tables/{table}, /healthz, /readyz, /metrics and /version are there");
     respond_problem(exchange, STATUS_NOT_FOUND, &error);
   } else if (!method_allowed(call->endpoint->methods, request->method)) {
     struct http_header allow = {"allow", call->endpoint->methods};
@@ -216,12 +218,14 @@ static enum status server_open(struct server *server, const struct http_service 
                                struct error *error) {
   const struct server_config *config = server->config;
   enum status status = metrics_new(&server->metrics, error);
+  if (status == STATUS_OK) call_configure(server, config);
   if (status == STATUS_OK) status = throttle_new(&server->throttle, error);
   if (status == STATUS_OK) status = storage_new(config, &server->storage, error);
   if (status == STATUS_OK) status = workers_new(worker_count(config), &server->workers, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
+  if (status == STATUS_OK) status = readiness_new(server, error);
   if (status == STATUS_OK) status = net_loop_on_signal(server->loop, on_signal, server, error);
   if (status == STATUS_OK)
     status = http_server_new(server->loop, &config->http, service, &server->http, error);
@@ -242,19 +246,23 @@ enum status server_run(struct server_config *config, const struct server_hooks *
   const struct http_service service = {
       .context = &server, .request = on_request, .finished = on_finished};
 
-  enum status status = server_open(&server, &service, error);
+  enum status status = log_start(error);
+  if (status == STATUS_OK) status = server_open(&server, &service, error);
   if (status == STATUS_OK) {
     if (hooks != NULL && hooks->ready != NULL)
       hooks->ready(hooks->context, config->host, http_server_port(server.http));
     net_loop_run(server.loop);
   }
   http_server_free(server.http);
+  readiness_stop(&server);
   workers_free(server.workers);
+  readiness_free(&server);
   net_timer_free(server.drain_timer);
   free_loop(server.loop);
   storage_free(server.storage);
   throttle_free(server.throttle);
   metrics_free(server.metrics);
   server_config_free(server.config);
+  log_stop();
   return status;
 }

@@ -103,6 +103,8 @@ def answers(server):
     yield "GET /tables", server.get("/tables")
     yield "GET /tables/{table}", server.get("/tables/described")
     yield "GET /healthz", server.get("/healthz")
+    yield "GET /readyz", server.get("/readyz")
+    yield "GET /metrics", server.get("/metrics")
     yield "GET /version", server.get("/version")
 
 
@@ -149,6 +151,8 @@ def test_the_description_names_every_route_and_no_other(server):
         "/tables",
         "/tables/{table}",
         "/healthz",
+        "/readyz",
+        "/metrics",
         "/version",
     }
     for path, item in described.items():
