@@ -58,13 +58,6 @@ const struct http_server_options HTTP_SERVER_DEFAULTS = {
 
 int http_server_port(const struct http_server *server) { return server->port; }
 
-/* Nothing is counted yet. */
-const struct http_server_stats *http_server_stats(const struct http_server *server) {
-  static const struct http_server_stats none;
-  (void)server;
-  return &none;
-}
-
 const char *server_date(struct http_server *server) {
   time_t now = time(NULL);
   if (now != server->date_s) {
