@@ -1,8 +1,9 @@
 /* The command line: what its commands share.
  *
- * A command is one file that fills in a `struct cli_command`, plus one line in main.c.
+ * A command is one file that fills in a `struct cli_command`, plus one line in commands.c.
  * main.c finds it, parses the options by its table, calls `run`, prints the error and
- * turns the status into the exit code (base/status.h). */
+ * turns the status into the exit code (base/status.h). Help, the manual page and the
+ * completions of shells are made of the same tables, and of those of the settings. */
 #ifndef ARROWPORT_CLI_CLI_H
 #define ARROWPORT_CLI_CLI_H
 
@@ -23,7 +24,8 @@
 struct cli_option {
   const char *name;  /* "port", without dashes; NULL ends a table */
   char letter;       /* 'p'; 0: none */
-  const char *value; /* what the value is called in the help, "N"; NULL: takes none */
+  const char *value; /* what the value is called in the help, "N"; NULL: takes none. "a|b": one of
+                      * them; "FILE": a path (shells complete both) */
   const char *key;   /* the setting that it sets; NULL: the command's own affair */
   const char *doc;   /* one sentence, not a whole one */
 };
@@ -33,7 +35,7 @@ struct cli;
 struct cli_command {
   const char *name;
   const char *summary; /* for the list of commands */
-  const char *usage;   /* what follows the name: "STREAM FILE..." */
+  const char *usage;   /* what follows the name: "STREAM FILE...", "[bash|zsh]" */
   const char *text;    /* the help's body: what it does, examples */
   const struct cli_option *options;
   int arguments_min;
@@ -55,18 +57,24 @@ struct cli {
   struct cli_given *given; /* options in their order */
   int given_count;
   bool help;
+  bool help_all; /* with an option for each setting */
 };
 
 extern const struct cli_command COMMAND_SERVE, COMMAND_INGEST, COMMAND_QUERY, COMMAND_STREAMS,
-    COMMAND_TABLES, COMMAND_SINKS, COMMAND_INSPECT, COMMAND_CONFIG, COMMAND_VERSION;
+    COMMAND_TABLES, COMMAND_SINKS, COMMAND_INSPECT, COMMAND_CONFIG, COMMAND_COMPLETION,
+    COMMAND_VERSION, COMMAND_HELP;
+
+const struct cli_command *const *cli_commands(size_t *count);
+/* STATUS_INVALID suggests the nearest one. */
+enum status cli_find_command(const char *name, const struct cli_command **command,
+                             struct error *error) WARN_UNUSED;
 
 /* Reads what follows the command's name. STATUS_INVALID suggests the nearest option and
  * says how the command is called. `cli` is released by cli_release whatever happens. */
 enum status cli_parse(const struct cli_command *command, int count, char **words, struct cli *cli,
                       struct error *error) WARN_UNUSED;
 void cli_release(struct cli *cli);
-enum status cli_help(const struct cli_command *command, struct text *out,
-                     struct error *error) WARN_UNUSED;
+extern const struct cli_option CLI_COMMON[]; /* options of every command */
 
 bool cli_has(const struct cli *cli, const char *option);
 /* The option's last value, or NULL. */
@@ -74,9 +82,35 @@ const char *cli_value(const struct cli *cli, const char *option);
 /* Its value number `index`, or NULL past the last one. */
 const char *cli_value_at(const struct cli *cli, const char *option, int index);
 
+/* ---- settings as options (flags.c) -------------------------------------------------- */
+
+/* An option for every setting: `http.idle_timeout_ms` is --http-idle-timeout-ms. */
+const struct cli_option *cli_setting_options(size_t *count);
+/* The setting of that key; NULL: there is none. */
+const struct server_setting *cli_setting(const char *key);
+/* Whether it is a setting that is true or false: --x, --no-x, --x=true. */
+bool cli_option_is_boolean(const struct cli_option *option);
+
 /* The configuration with the options that are settings. */
 enum status cli_config(const struct cli *cli, struct server_config **config,
                        struct error *error) WARN_UNUSED;
+
+/* ---- help (help.c) -------------------------------------------------------------------- */
+
+enum status cli_overview(struct text *out, struct error *error) WARN_UNUSED;
+enum status cli_print_help(const struct cli *cli, struct error *error) WARN_UNUSED;
+enum status cli_man(struct text *out, struct error *error) WARN_UNUSED; /* man.c: roff */
+
+/* Text of many parts: what follows a failure is dropped, and one look at the end is enough. */
+struct say {
+  struct text *text;
+  struct error *error;
+  enum status status;
+};
+#define SAY(say, ...)                                                                              \
+  ((void)((say)->status = (say)->status != STATUS_OK                                               \
+                              ? (say)->status                                                      \
+                              : text_add_format((say)->text, (say)->error, __VA_ARGS__)))
 
 /* ---- output ------------------------------------------------------------------------- */
 
@@ -92,6 +126,9 @@ static inline const char *cli_number(int64_t number, char text[CLI_NUMBER_BYTES]
 
 /* Of the terminal on standard output; 0: it is none. */
 size_t cli_terminal_width(void);
+/* Whether what is written there may have colour: a terminal that can, and nobody minds
+ * (NO_COLOR, TERM=dumb). */
+bool cli_colour(int file);
 
 /* ---- the server, seen from here ------------------------------------------------------ */
 

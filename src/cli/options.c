@@ -1,70 +1,94 @@
 #include "cli/cli.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 40 };
-
-/* Options of every command. */
-static const struct cli_option COMMON[] = {
+/* Words into options and arguments. An option is looked for among the command's own, then
+ * those of every command, then the settings (flags.c). */
+const struct cli_option CLI_COMMON[] = {
     {"config", 'c', "FILE", NULL, "configuration file (default ./arrowport.yaml, if there is one)"},
     {"set", 0, "KEY=VALUE", NULL, "any setting, as `arrowport config show` names it"},
     {"help", 'h', NULL, NULL, "this text"},
+    {"help-all", 0, NULL, NULL, "this text, and the options of all settings"},
     {NULL, 0, NULL, NULL, NULL}};
 
-/* All options of a command in one array; returns how many. */
-static size_t all_options(const struct cli_command *command,
-                          const struct cli_option *options[OPTIONS_MAX]) {
-  size_t count = 0;
-  for (const struct cli_option *option = command->options; option != NULL && option->name != NULL;
-       option++)
-    options[count++] = option;
-  for (const struct cli_option *option = COMMON; option->name != NULL; option++)
-    options[count++] = option;
-  return count;
+enum { NAMES_MAX = SERVER_SETTINGS_MAX + 64, NAME_BYTES = 64 };
+
+/* The name in `word`, without dashes and value, and with dashes where a setting's key has
+ * dots and underscores. */
+static void plain_name(const char *word, char name[NAME_BYTES]) {
+  const char *begin = word + strspn(word, "-");
+  size_t bytes = strcspn(begin, "=");
+  if (bytes >= NAME_BYTES) bytes = NAME_BYTES - 1;
+  for (size_t i = 0; i < bytes; i++) name[i] = strchr("._", begin[i]) != NULL ? '-' : begin[i];
+  name[bytes] = '\0';
 }
 
 static enum status unknown_option(const struct cli_command *command, const char *word,
                                   struct error *error) {
-  const struct cli_option *options[OPTIONS_MAX];
-  const char *names[OPTIONS_MAX];
-  size_t count = all_options(command, options);
-  for (size_t i = 0; i < count; i++) names[i] = options[i]->name;
-  char name[64];
-  const char *begin = word + strspn(word, "-");
-  size_t bytes = strcspn(begin, "=");
-  if (bytes >= sizeof name) bytes = sizeof name - 1;
-  memcpy(name, begin, bytes);
-  name[bytes] = '\0';
+  const char *names[NAMES_MAX];
+  size_t count = 0;
+  size_t setting_count;
+  const struct cli_option *settings = cli_setting_options(&setting_count);
+  for (const struct cli_option *option = command->options; option != NULL && option->name != NULL;
+       option++)
+    names[count++] = option->name;
+  for (const struct cli_option *option = CLI_COMMON; option->name != NULL; option++)
+    names[count++] = option->name;
+  for (size_t i = 0; i < setting_count; i++) names[count++] = settings[i].name;
+  char name[NAME_BYTES];
+  plain_name(word, name);
   const char *nearest = text_nearest(name, names, count);
   if (nearest != NULL)
-    return error_set(error, STATUS_INVALID, "unknown option '%.100s'; did you mean --%s?", word,
-                     nearest);
+    return error_set(error, STATUS_INVALID, "unknown option '%.*s'; did you mean --%s?",
+                     (int)strcspn(word, "="), word, nearest);
   return error_set(error, STATUS_INVALID,
-                   "unknown option '%.100s'; `arrowport %s --help` lists those there are", word,
-                   command->name);
+                   "unknown option '%.*s'; `arrowport %s --help` lists those there are, "
+                   "`arrowport help settings` those of settings",
+                   (int)strcspn(word, "="), word, command->name);
+}
+
+static const struct cli_option *find_in(const struct cli_option *options, const char *name,
+                                        size_t bytes, char letter) {
+  for (const struct cli_option *option = options; option != NULL && option->name != NULL;
+       option++) {
+    if (letter != 0 && option->letter == letter) return option;
+    if (letter == 0 && strlen(option->name) == bytes && memcmp(option->name, name, bytes) == 0)
+      return option;
+  }
+  return NULL;
+}
+
+/* What --NAME is, `bytes` long; NULL: nothing. */
+static const struct cli_option *find_named(const struct cli_command *command, const char *name,
+                                           size_t bytes) {
+  const struct cli_option *option = find_in(command->options, name, bytes, 0);
+  if (option == NULL) option = find_in(CLI_COMMON, name, bytes, 0);
+  size_t count;
+  return option != NULL ? option : find_in(cli_setting_options(&count), name, bytes, 0);
 }
 
 /* The option that `word` names; `*value` is what follows its '=', or NULL. */
 static const struct cli_option *find_option(const struct cli_command *command, const char *word,
                                             const char **value) {
-  const struct cli_option *options[OPTIONS_MAX];
-  size_t count = all_options(command, options);
   *value = NULL;
   if (word[1] != '-') { /* -p: one letter, its value is the next word */
-    for (size_t i = 0; i < count; i++)
-      if (options[i]->letter == word[1] && word[2] == '\0') return options[i];
-    return NULL;
+    if (word[2] != '\0') return NULL;
+    const struct cli_option *option = find_in(command->options, NULL, 0, word[1]);
+    return option != NULL ? option : find_in(CLI_COMMON, NULL, 0, word[1]);
   }
   const char *name = word + 2;
   size_t bytes = strcspn(name, "=");
-  for (size_t i = 0; i < count; i++) {
-    if (strlen(options[i]->name) != bytes || memcmp(options[i]->name, name, bytes) != 0) continue;
+  const struct cli_option *option = find_named(command, name, bytes);
+  if (option != NULL) {
     if (name[bytes] == '=') *value = name + bytes + 1;
-    return options[i];
+    return option;
   }
-  return NULL;
+  if (strncmp(name, "no-", 3) != 0 || name[bytes] == '=') return NULL;
+  option = find_named(command, name + 3, bytes - 3);
+  if (option == NULL || !cli_option_is_boolean(option)) return NULL;
+  *value = "false";
+  return option;
 }
 
 /* The option at words[*at]; moves on past its value. */
@@ -74,15 +98,18 @@ static enum status parse_option(struct cli *cli, int count, char **words, int *a
   const char *value;
   const struct cli_option *option = find_option(cli->command, word, &value);
   if (option == NULL) return unknown_option(cli->command, word, error);
-  if (option->value == NULL && value != NULL)
+  if (cli_option_is_boolean(option)) {
+    if (value == NULL) value = "true"; /* the next word is none of its */
+  } else if (option->value == NULL && value != NULL) {
     return error_set(error, STATUS_INVALID, "--%s takes no value", option->name);
-  if (option->value != NULL && value == NULL) {
+  } else if (option->value != NULL && value == NULL) {
     if (*at + 1 == count)
       return error_set(error, STATUS_INVALID, "--%s needs a value: --%s %s", option->name,
                        option->name, option->value);
     value = words[++*at];
   }
-  if (strcmp(option->name, "help") == 0) cli->help = true;
+  if (strcmp(option->name, "help-all") == 0) cli->help_all = true;
+  if (strcmp(option->name, "help") == 0 || cli->help_all) cli->help = true;
   cli->given[cli->given_count++] = (struct cli_given){option, value};
   return STATUS_OK;
 }
@@ -138,79 +165,4 @@ const char *cli_value_at(const struct cli *cli, const char *option, int index) {
   for (int i = 0; i < cli->given_count; i++)
     if (strcmp(cli->given[i].option->name, option) == 0 && index-- == 0) return cli->given[i].value;
   return NULL;
-}
-
-/* ---- help --------------------------------------------------------------------------- */
-
-enum { OPTION_COLUMN_BYTES = 26 };
-
-static enum status help_options(const struct cli_option *options, struct text *out,
-                                struct error *error) {
-  enum status status = STATUS_OK;
-  for (const struct cli_option *option = options; option->name != NULL && status == STATUS_OK;
-       option++) {
-    char left[64];
-    char letter[5] = "    ";
-    if (option->letter != 0) snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
-             option->value == NULL ? "" : " ", option->value == NULL ? "" : option->value);
-    status = text_add_format(out, error, "  %-*s  %s\n", OPTION_COLUMN_BYTES, left, option->doc);
-  }
-  return status;
-}
-
-enum status cli_help(const struct cli_command *command, struct text *out, struct error *error) {
-  enum status status =
-      text_add_format(out, error, "arrowport %s%s%s\n\n%s\nOptions\n", command->name,
-                      command->usage[0] == '\0' ? "" : " ", command->usage, command->text);
-  if (status == STATUS_OK && command->options != NULL)
-    status = help_options(command->options, out, error);
-  if (status == STATUS_OK) status = help_options(COMMON, out, error);
-  return status;
-}
-
-/* ---- settings ------------------------------------------------------------------------ */
-
-enum { FLAGS_MAX = 100, KEY_BYTES_MAX = 64 };
-
-/* The flags that the options give; keys of --set lie in `keys`. */
-static enum status collect_flags(const struct cli *cli, struct server_config_flag *flags,
-                                 char keys[][KEY_BYTES_MAX], size_t *count, struct error *error) {
-  *count = 0;
-  for (int i = 0; i < cli->given_count; i++) {
-    const struct cli_option *option = cli->given[i].option;
-    const char *value = cli->given[i].value;
-    const char *key = option->key;
-    if (*count == FLAGS_MAX)
-      return error_set(error, STATUS_INVALID, "more than %d settings on the command line",
-                       FLAGS_MAX);
-    if (strcmp(option->name, "set") == 0) {
-      const char *equals = strchr(value, '=');
-      size_t bytes = equals == NULL ? 0 : (size_t)(equals - value);
-      if (bytes == 0 || bytes >= KEY_BYTES_MAX)
-        return error_set(error, STATUS_INVALID, "--set takes KEY=VALUE, not '%.100s'", value);
-      memcpy(keys[*count], value, bytes);
-      keys[*count][bytes] = '\0';
-      key = keys[*count];
-      value = equals + 1;
-    }
-    if (key == NULL) continue;
-    flags[(*count)++] = (struct server_config_flag){key, value, option->name};
-  }
-  return STATUS_OK;
-}
-
-enum status cli_config(const struct cli *cli, struct server_config **config, struct error *error) {
-  struct server_config_flag flags[FLAGS_MAX];
-  char names[FLAGS_MAX][KEY_BYTES_MAX + 2];
-  char keys[FLAGS_MAX][KEY_BYTES_MAX];
-  struct server_config_options options = {.path = cli_value(cli, "config"), .flags = flags};
-  enum status status = collect_flags(cli, flags, keys, &options.flag_count, error);
-  for (size_t i = 0; status == STATUS_OK && i < options.flag_count; i++) {
-    snprintf(names[i], sizeof names[i], "--%s", flags[i].flag);
-    flags[i].flag = names[i];
-  }
-  if (status == STATUS_OK) status = server_config_load(&options, config, error);
-  if (status == STATUS_OK) log_level_set((*config)->log_level);
-  return status;
 }

@@ -29,3 +29,10 @@ size_t cli_terminal_width(void) {
   if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
   return size.ws_col;
 }
+
+bool cli_colour(int file) {
+  const char *refused = getenv("NO_COLOR");
+  const char *terminal = getenv("TERM");
+  if (refused != NULL && refused[0] != '\0') return false; /* no-color.org */
+  return isatty(file) != 0 && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}

@@ -15,8 +15,8 @@
 enum { SQL_BYTES_MAX = 16 << 20, PARAMETERS_MAX = 1000 };
 
 static const struct cli_option OPTIONS[] = {
-    {"format", 'f', "FORMAT", NULL,
-     "table, json, ndjson, csv or arrow (default: table on a terminal, csv otherwise)"},
+    {"format", 'f', "table|json|ndjson|csv|arrow", NULL,
+     "of the output (default: table on a terminal, csv otherwise)"},
     {"param", 'p', "VALUE", NULL, "a value for ? or $1; again for the next one"},
     {"file", 0, "FILE", NULL, "read the SQL from a file"},
     {"rows", 0, "N", NULL, "rows that a table shows (default 200)"},

@@ -13,7 +13,7 @@ static const struct cli_option OPTIONS[] = {
     {"compression", 0, "CODEC", "compression", "of Arrow answers: zstd[:LEVEL], lz4, none"},
     {"memory-limit", 0, "BYTES", "memory_limit", "such as 512MiB or 4GB (default 1GB)"},
     {"threads", 0, "N", "threads", "threads that work (default: one for each processor)"},
-    {"log-level", 0, "LEVEL", "log_level", "error, warning, info or debug (default info)"},
+    {"log-level", 0, "error|warning|info|debug", "log_level", "how much is logged (default info)"},
     {"quiet", 'q', NULL, NULL, "do not print where it listens and how to use it"},
     {NULL, 0, NULL, NULL, NULL}};
 

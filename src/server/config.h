@@ -105,6 +105,17 @@ enum status server_config_startable(const struct server_config *config,
 const struct stream_config *server_config_stream(const struct server_config *config,
                                                  const char *name);
 
+/* A setting that has one place: all but those of named entries (streams, tokens). */
+enum { SERVER_SETTINGS_MAX = 256, SERVER_SETTING_KEY_BYTES = 64 };
+struct server_setting {
+  char key[SERVER_SETTING_KEY_BYTES]; /* "http.idle_timeout_ms" */
+  const struct config_field *field;   /* NULL: a whole section in its short form, "compression" */
+  const char *environment;            /* NULL: none */
+  const char *doc;
+};
+/* All of them in the order of the tables; returns how many. */
+size_t server_config_settings(struct server_setting settings[SERVER_SETTINGS_MAX]);
+
 /* Every effective value with its origin, secrets hidden: for people, or as JSON. */
 enum status server_config_show(const struct server_config *config, bool json, struct text *out,
                                struct error *error) WARN_UNUSED;

@@ -1,6 +1,8 @@
 /* The settings as people read them: what holds now and why, a file to start from, and
  * the reference. All of it is read from the tables. */
+#include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,6 +234,40 @@ enum status server_config_defaults(struct text *out, struct error *error) {
       status = add_default(out, "  ", field, error);
   }
   return status;
+}
+
+/* ---- all settings ------------------------------------------------------------------ */
+
+static void collect(const struct settings_section *section, const char *prefix,
+                    struct server_setting *settings, size_t *count) {
+  for (const struct config_field *field = section->fields; field->name != NULL; field++) {
+    assert(*count < SERVER_SETTINGS_MAX);
+    struct server_setting *made = &settings[(*count)++];
+    *made = (struct server_setting){
+        .field = field, .environment = field->environment, .doc = field->doc};
+    int bytes = snprintf(made->key, sizeof made->key, "%s%s", prefix, field->name);
+    assert(bytes < (int)sizeof made->key);
+  }
+  const struct settings_section *below = section->sections;
+  for (; below != NULL && below->key != NULL; below++) {
+    char key[SERVER_SETTING_KEY_BYTES];
+    int bytes = snprintf(key, sizeof key, "%s%s.", prefix, below->key);
+    assert(bytes < (int)sizeof key);
+    if (below->short_form != NULL) {
+      assert(*count < SERVER_SETTINGS_MAX);
+      struct server_setting *made = &settings[(*count)++];
+      *made =
+          (struct server_setting){.environment = below->short_form_environment, .doc = below->doc};
+      memcpy(made->key, key, (size_t)bytes - 1);
+    }
+    if (below->entry == NULL) collect(below, key, settings, count);
+  }
+}
+
+size_t server_config_settings(struct server_setting settings[SERVER_SETTINGS_MAX]) {
+  size_t count = 0;
+  collect(&SETTINGS_ROOT, "", settings, &count);
+  return count;
 }
 
 /* ---- the reference ---------------------------------------------------------------- */
