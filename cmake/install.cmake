@@ -6,6 +6,29 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/arrowport")
 if(TARGET arrowport)
   install(TARGETS arrowport RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
+# What the program says about itself: the manual page and what shells complete.
+if(TARGET arrowport)
+  install(CODE "
+    set(program \"$<TARGET_FILE:arrowport>\")
+    set(folder \"${CMAKE_BINARY_DIR}/packaging\")
+    file(MAKE_DIRECTORY \"\${folder}\")
+    foreach(pair \"help;man;arrowport.1\" \"completion;bash;arrowport\" \"completion;zsh;_arrowport\"
+        \"completion;fish;arrowport.fish\")
+      list(GET pair 0 command)
+      list(GET pair 1 what)
+      list(GET pair 2 file)
+      execute_process(COMMAND \"\${program}\" \"\${command}\" \"\${what}\"
+        OUTPUT_FILE \"\${folder}/\${file}\" COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()")
+  install(FILES "${CMAKE_BINARY_DIR}/packaging/arrowport.1"
+    DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+  install(FILES "${CMAKE_BINARY_DIR}/packaging/arrowport"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+  install(FILES "${CMAKE_BINARY_DIR}/packaging/_arrowport"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
+  install(FILES "${CMAKE_BINARY_DIR}/packaging/arrowport.fish"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+endif()
 if(TARGET arrowport_library)
   install(TARGETS arrowport_library EXPORT arrowport
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")

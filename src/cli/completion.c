@@ -233,6 +233,12 @@ static void say_zsh(struct say *say) {
 
 /* ---- fish --------------------------------------------------------------------------------- */
 
+static void fish_quoted(struct say *say, const char *text) {
+  SAY(say, "'");
+  for (; *text != '\0'; text++) SAY(say, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+  SAY(say, "'");
+}
+
 /* `command` NULL: wherever a command stands already. */
 static void fish_option(struct say *say, const struct cli_command *command,
                         const struct cli_option *option) {
@@ -247,10 +253,9 @@ static void fish_option(struct say *say, const struct cli_command *command,
   } else if (option->value != NULL) {
     SAY(say, is_file(option->value) ? " -r -F" : " -x");
   }
-  SAY(say, " -d '");
-  for (const char *at = option->doc; *at != '\0'; at++)
-    SAY(say, "%s%c", *at == '\'' || *at == '\\' ? "\\" : "", *at);
-  SAY(say, "'\n");
+  SAY(say, " -d ");
+  fish_quoted(say, option->doc);
+  SAY(say, "\n");
 }
 
 static void fish_setting(struct say *say, const struct cli_command *command,
@@ -264,9 +269,11 @@ static void say_fish(struct say *say) {
   size_t count;
   const struct cli_command *const *commands = cli_commands(&count);
   SAY(say, "# fish completion for arrowport\ncomplete -c arrowport -f\n");
-  for (size_t i = 0; i < count; i++)
-    SAY(say, "complete -c arrowport -n __fish_use_subcommand -a %s -d '%s'\n", commands[i]->name,
-        commands[i]->summary);
+  for (size_t i = 0; i < count; i++) {
+    SAY(say, "complete -c arrowport -n __fish_use_subcommand -a %s -d ", commands[i]->name);
+    fish_quoted(say, commands[i]->summary);
+    SAY(say, "\n");
+  }
   for (size_t i = 0; i < count; i++) {
     const struct cli_command *command = commands[i];
     each_of(say, command, command->options, fish_option);

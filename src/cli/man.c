@@ -92,7 +92,7 @@ static void say_settings(struct say *say) {
 
 static const char FILES[] =
     ".SH FILES\n"
-    ".TP\n./arrowport.yaml\nThe configuration, unless \\fB\\-\\-config\\fR names another file.\n"
+    ".TP\n\\&./arrowport.yaml\nThe configuration, unless \\fB\\-\\-config\\fR names another file.\n"
     ".TP\ndata/arrowport.duckdb\nThe database, unless \\fBdb_path\\fR names another file.\n";
 
 enum status cli_man(struct text *out, struct error *error) {

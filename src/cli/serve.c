@@ -6,7 +6,7 @@
 
 static const struct cli_option OPTIONS[] = {
     {"port", 'p', "N", "port", "port to listen on (default 8888; 0: any free one)"},
-    {"host", 0, "ADDRESS", "host", "loopback address to listen on (default 127.0.0.1)"},
+    {"host", 0, "ADDRESS", "host", "address to listen on (default 0.0.0.0: every one)"},
     {"db", 0, "FILE", "db_path", "the DuckDB file (default data/arrowport.duckdb; :memory: none)"},
     {"storage-backend", 0, "NAME", "storage_backend", "where streams land (default duckdb)"},
     {"streams", 0, "FILE", "streams_path", "one more file, which holds only `streams:`"},
@@ -20,7 +20,7 @@ static const struct cli_option OPTIONS[] = {
 static const char TEXT[] =
     "Starts the server and runs until it is stopped (Ctrl-C, or SIGTERM): requests in flight\n"
     "are then finished. What it serves is described in docs/openapi.yaml, every setting in\n"
-    "docs/configuration.md.\n"
+    "docs/configuration.md. Every setting is an option, too: --help-all shows them.\n"
     "\n"
     "Examples\n"
     "  arrowport serve\n"

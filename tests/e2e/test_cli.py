@@ -15,7 +15,7 @@ import pytest
 
 from server import ROOT, binary, environment, ipc, run
 
-COMMANDS = "serve ingest query inspect streams tables sinks config version".split()
+COMMANDS = "serve ingest query inspect streams tables sinks config completion version help".split()
 INVALID, NOT_FOUND, CONFLICT, UNAVAILABLE, UNSUPPORTED, IO = 2, 4, 6, 8, 10, 12
 
 
@@ -94,6 +94,15 @@ def test_help_lists_every_command(tmp_path):
         (["query", "x", "y"], ["'y' is one word too many"]),
         (["query", "x", "--file", "y"], ["once"]),
         (["ingest", "x"], ["arrowport ingest STREAM FILE..."]),
+        (["serve", "--prt", "1"], ["'--prt'", "did you mean --port"]),
+        (["streams", "--http.idle_timeout_ms=1"], ["did you mean --http-idle-timeout-ms"]),
+        (["streams", "--htp-idle-timeout-ms=1"], ["did you mean --http-idle-timeout-ms"]),
+        (["streams", "--frobnicate=secret"], ["'--frobnicate'", "arrowport help settings"]),
+        (["streams", "--no-port"], ["'--no-port'"]),
+        (["streams", "--http-idle-timeout-ms"], ["--http-idle-timeout-ms N"]),
+        (["streams", "--http-idle-timeout-ms", "x"], ["--http-idle-timeout-ms:", "whole number"]),
+        (["streams", "--delta-config-enable-cdc=x"], ["true or false"]),
+        (["streams", "--allowed-origins", "x,http://y"], ["--allowed-origins", "'x'"]),
         (["streams", "--set", "port"], ["--set takes KEY=VALUE"]),
         (["streams", "--set", "prt=1"], ["'prt'", "did you mean 'port'"]),
         (["streams", "--url", "https://x"], ["--url", "http://HOST:PORT"]),
@@ -107,6 +116,75 @@ def test_a_mistake_is_told_with_a_way_out(args, words, tmp_path):
     assert done.stdout == b""
     for word in words:
         assert word in said(done)
+
+
+def settings_by(tmp_path, *args):
+    shown = json.loads(good(run("config", "show", "--json", *args, cwd=tmp_path)))["settings"]
+    return {setting["key"]: (setting["value"], setting["origin"]) for setting in shown}
+
+
+def test_every_setting_has_a_flag_of_the_same_name(tmp_path):
+    """Each flag is given its own default, which must be taken and be seen as a flag's."""
+    options = set(re.findall(r"^  --(\S+)", good(run("help", "settings", cwd=tmp_path)), re.M))
+    held = settings_by(tmp_path)
+    assert len(held) > 40
+    for key in held:
+        assert re.sub(r"[._]", "-", key) in options
+    given = [
+        part
+        for key, (value, _) in held.items()
+        if value is not None and not isinstance(value, (bool, list))
+        for part in (f"--{re.sub('[._]', '-', key)}", value)
+    ]
+    by_flag = settings_by(tmp_path, *given)
+    assert {key: value for key, (value, _) in by_flag.items()} == {
+        key: value for key, (value, _) in held.items()}
+    assert sum(origin == "flag" for _, origin in by_flag.values()) == len(given) / 2
+
+
+@pytest.mark.parametrize("args, key, value", [
+    (["--delta-config-enable-cdc"], "delta_config.enable_cdc", True),
+    (["--delta-config-enable-cdc=yes"], "delta_config.enable_cdc", True),
+    (["--no-delta-config-enable-cdc"], "delta_config.enable_cdc", False),
+    (["--delta-config-enable-cdc", "--no-delta-config-enable-cdc"], "delta_config.enable_cdc",
+     False),
+    (["--allowed-hosts", "a,b"], "allowed_hosts", ["a", "b"]),
+    (["--allowed-hosts", "a", "--allowed-hosts=b"], "allowed_hosts", ["a", "b"]),
+    (["--http-idle-timeout-ms=7", "--http-idle-timeout-ms", "8"], "http.idle_timeout_ms", 8),
+    (["--set", "http.idle_timeout_ms=9"], "http.idle_timeout_ms", 9),
+    (["--compression", "lz4"], "compression.algorithm", "lz4"),
+    (["--compression-level", "7"], "compression.level", 7),
+])
+def test_flags_of_settings_are_taken_in_all_their_forms(args, key, value, tmp_path):
+    assert settings_by(tmp_path, *args)[key] == (value, "flag")
+
+
+def test_help_all_adds_the_settings(tmp_path):
+    text = good(run("serve", "--help-all", cwd=tmp_path))
+    assert text.startswith(good(run("serve", "--help", cwd=tmp_path)))
+    assert good(run("help", "settings", cwd=tmp_path)) in text
+    assert "--http-idle-timeout-ms N" in text and "ARROWPORT_HTTP_IDLE_TIMEOUT_MS" in text
+
+
+def test_exit_codes_are_those_of_the_documentation(tmp_path):
+    text = good(run("help", "exit-codes", cwd=tmp_path))
+    rows = re.findall(r"^ +(\d+)  (\w+) +(.+)$", text, re.M)
+    assert len(rows) == 17
+    documented = (ROOT / "docs" / "cli.md").read_text()
+    for row in rows:
+        assert "| {} | {} | {} |".format(*row) in documented
+
+
+@pytest.mark.parametrize("env, colour", [
+    ({"TERM": "xterm"}, True),
+    ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    ({"TERM": "xterm", "NO_COLOR": ""}, True),
+    ({"TERM": "dumb"}, False),
+])
+def test_colour_is_for_terminals_that_want_it(env, colour, tmp_path):
+    code, text = on_terminal("frobnicate", cwd=tmp_path, columns=80, env=env)
+    assert code == INVALID and ("\x1b[31m" in text) == colour
+    assert "\x1b" not in said(run("frobnicate", cwd=tmp_path, env=env))
 
 
 @pytest.mark.parametrize("args", [["tables"], ["streams"], ["query", "SELECT 1"]])
