@@ -105,7 +105,7 @@ def test_help_lists_every_command(tmp_path):
         (["streams", "--allowed-origins", "x,http://y"], ["--allowed-origins", "'x'"]),
         (["streams", "--set", "port"], ["--set takes KEY=VALUE"]),
         (["streams", "--set", "prt=1"], ["'prt'", "did you mean 'port'"]),
-        (["streams", "--url", "https://x"], ["--url", "http://HOST:PORT"]),
+        (["streams", "--url", "ftp://x"], ["--url", "http://HOST:PORT"]),
         (["config", "chek"], ["did you mean check"]),
         (["tables", ""], ["empty"]),
     ],
