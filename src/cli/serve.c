@@ -87,6 +87,12 @@ static void on_ready(void *context, const char *host, int port) {
   text_release(&text);
 }
 
+/* The same file, environment and flags, read again. */
+static enum status on_load(void *context, struct server_config **config, struct error *error) {
+  const struct started *started = context;
+  return cli_config(started->cli, config, error);
+}
+
 /* Whoever cannot listen wants to know what says where to; below this room nobody does. */
 static void name_setting(struct error *error) {
   if (strstr(error->text, "cannot listen on") == NULL) return;
@@ -100,7 +106,7 @@ static enum status run(const struct cli *cli, struct error *error) {
   enum status status = cli_config(cli, &config, error);
   if (status == STATUS_OK) {
     struct started started = {.cli = cli, .config = config};
-    struct server_hooks hooks = {.ready = on_ready, .context = &started};
+    struct server_hooks hooks = {.ready = on_ready, .load = on_load, .context = &started};
     status = server_run(config, &hooks, error);
     if (status != STATUS_OK) name_setting(error);
   }

@@ -20,6 +20,7 @@
 struct signal_watch {
   uv_signal_t interrupt;
   uv_signal_t terminate;
+  uv_signal_t hangup;
   void (*run)(void *context, int signal_number);
   void *context;
   struct signal_watch *next;
@@ -185,12 +186,15 @@ enum status net_loop_on_signal(struct net_loop *loop, void (*run)(void *context,
     return error_set(error, STATUS_UNAVAILABLE, "cannot wait for signals: %s", uv_strerror(failed));
   }
   uv_signal_init(&loop->uv, &watch->terminate); /* the second one on a loop cannot fail */
+  uv_signal_init(&loop->uv, &watch->hangup);
   watch->interrupt.data = watch;
   watch->terminate.data = watch;
+  watch->hangup.data = watch;
   watch->next = loop->watches;
   loop->watches = watch; /* from here on the loop frees it */
   failed = uv_signal_start(&watch->interrupt, on_signal, SIGINT);
   if (failed == 0) failed = uv_signal_start(&watch->terminate, on_signal, SIGTERM);
+  if (failed == 0) failed = uv_signal_start(&watch->hangup, on_signal, SIGHUP);
   if (failed != 0)
     return error_set(error, STATUS_UNAVAILABLE, "cannot wait for signals: %s", uv_strerror(failed));
   return STATUS_OK;
@@ -245,6 +249,7 @@ static void close_signals(struct net_loop *loop) {
   for (struct signal_watch *watch = loop->watches; watch != NULL; watch = watch->next) {
     uv_close((uv_handle_t *)&watch->interrupt, NULL);
     uv_close((uv_handle_t *)&watch->terminate, NULL);
+    uv_close((uv_handle_t *)&watch->hangup, NULL);
   }
 }
 

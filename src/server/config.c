@@ -164,7 +164,8 @@ static struct tls_options tls_of(const struct config *values) {
       .cert_path = config_string(values, "cert"),
       .key_path = config_string(values, "key"),
       .client_ca_path = config_string(values, "client_ca"),
-      .client_required = strcmp(config_string(values, "client_certificates"), "required") == 0,
+      .client_required = config_has(values, "client_ca") &&
+                         strcmp(config_string(values, "client_certificates"), "required") == 0,
   };
 }
 
@@ -246,6 +247,7 @@ static enum status check_tls(const struct tls_options *tls, struct error *error)
 static enum status fill(struct server_config *config, struct error *error) {
   struct settings *root = config->settings;
   struct config *values = root->values;
+  config->streams_path = config_string(values, "streams_path");
   config->host = config_string(values, "host");
   if (strcmp(config->host, "localhost") == 0) config->host = "127.0.0.1";
   config->port = (int)config_integer(values, "port");

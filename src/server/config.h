@@ -33,9 +33,10 @@ struct stream_config {
 /* All text lives as long as the config. */
 struct server_config {
   _Atomic int owners;
-  const char *path;    /* of the file that was read; NULL: none */
-  const char *host;    /* "0.0.0.0": a numeric address */
-  int port;            /* 0: any free one */
+  const char *path;         /* of the file that was read; NULL: none */
+  const char *streams_path; /* of the file that holds only streams; NULL: none */
+  const char *host;         /* "0.0.0.0": a numeric address */
+  int port;                 /* 0: any free one */
   const char *url;     /* where the command line looks for the server: "http://127.0.0.1:8888" */
   const char *db_path; /* of the DuckDB file; ":memory:": none */
   const char *storage_backend; /* of streams that name none, and of unknown streams */

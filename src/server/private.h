@@ -6,12 +6,14 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/notify.h"
 #include "base/text.h"
 #include "base/workers.h"
 #include "net/net.h"
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/server.h"
 #include "server/storage.h"
 
 struct server {
@@ -25,12 +27,26 @@ struct server {
   struct readiness *readiness; /* whether the storage answers (health.c) */
   struct throttle *throttle;   /* addresses that gave wrong credentials (admission.c) */
   struct reload *reload;       /* watches the configuration's files (reload.c) */
-  struct budget budget;        /* for what is on its way between network and storage */
-  struct ingest *ingests;      /* those in flight */
-  int64_t active_requests;     /* request structs that are alive, answered or not */
+  struct notify notify;        /* the service manager */
+  struct net_timer *watchdog;
+  int listen_fd;           /* that the service manager has opened; -1: none */
+  struct budget budget;    /* for what is on its way between network and storage */
+  struct ingest *ingests;  /* those in flight */
+  int64_t active_requests; /* request structs that are alive, answered or not */
   int64_t queries_running;
   bool draining;
 };
+
+/* ---- the configuration, read anew (reload.c) ---------------------------------------- */
+
+/* Watches the files. `*reload` is to be freed also after a failure. */
+enum status reload_new(struct server *server, const struct server_hooks *hooks,
+                       struct reload **reload, struct error *error) WARN_UNUSED;
+/* Reads it again; `asked`: by SIGHUP. */
+void reload_start(struct reload *reload, bool asked);
+/* Nothing is watched any more; while the loop is there. */
+void reload_close(struct reload *reload);
+void reload_free(struct reload *reload); /* after the workers have ended; NULL is allowed */
 
 /* ---- calls: a request from its headers to the end of its exchange ----------------- */
 

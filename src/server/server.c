@@ -180,6 +180,10 @@ static void on_drain_timeout(void *context) {
 
 static void on_signal(void *context, int signal_number) {
   struct server *server = context;
+  if (signal_number == SIGHUP) {
+    if (server->reload != NULL) reload_start(server->reload, true);
+    return;
+  }
   if (server->draining) {
     on_drain_timeout(server);
     return;
@@ -188,6 +192,7 @@ static void on_signal(void *context, int signal_number) {
            signal_number == SIGINT ? "interrupted" : "terminated",
            (long long)server->active_requests);
   server->draining = true;
+  notify_stopping(&server->notify);
   net_timer_start(server->drain_timer, server->config->drain_timeout_ms);
   http_server_drain(server->http, on_drained, server);
 }
@@ -201,10 +206,12 @@ static void free_loop(struct net_loop *loop) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, &before);
   net_loop_free(loop);
   signal(SIGTERM, SIG_IGN);
   signal(SIGINT, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -214,8 +221,37 @@ static int worker_count(const struct server_config *config) {
   return 2 * wanted < WORKERS_MIN ? WORKERS_MIN : 2 * wanted;
 }
 
-static enum status server_open(struct server *server, const struct http_service *service,
-                               struct error *error) {
+static void on_watchdog(void *context) {
+  struct server *server = context;
+  notify_watchdog(&server->notify);
+  net_timer_start(server->watchdog, server->notify.watchdog_ms);
+}
+
+/* What a service manager has prepared. */
+static enum status open_notify(struct server *server, struct error *error) {
+  enum status status = notify_open(&server->notify, error);
+  if (status == STATUS_OK) status = notify_listen_fd(&server->listen_fd, error);
+  return status;
+}
+
+static enum status open_http(struct server *server, const struct http_service *service,
+                             struct error *error) {
+  const struct server_config *config = server->config;
+  struct http_server_options options = config->http;
+  struct tls_context *tls = NULL;
+  enum status status = STATUS_OK;
+  if (config->tls.cert_path != NULL) status = tls_context_new(&config->tls, &tls, error);
+  options.listen_fd = server->listen_fd;
+  options.budget = &server->budget;
+  options.tls = tls;
+  if (status == STATUS_OK)
+    status = http_server_new(server->loop, &options, service, &server->http, error);
+  tls_context_free(tls);
+  return status;
+}
+
+static enum status server_open(struct server *server, const struct server_hooks *hooks,
+                               const struct http_service *service, struct error *error) {
   const struct server_config *config = server->config;
   enum status status = metrics_new(&server->metrics, error);
   if (status == STATUS_OK) call_configure(server, config);
@@ -226,15 +262,38 @@ static enum status server_open(struct server *server, const struct http_service 
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
   if (status == STATUS_OK) status = readiness_new(server, error);
-  if (status == STATUS_OK) status = net_loop_on_signal(server->loop, on_signal, server, error);
   if (status == STATUS_OK)
-    status = http_server_new(server->loop, &config->http, service, &server->http, error);
+    status = net_timer_new(server->loop, on_watchdog, server, &server->watchdog, error);
+  if (status == STATUS_OK) status = net_loop_on_signal(server->loop, on_signal, server, error);
+  if (status == STATUS_OK && hooks != NULL && hooks->load != NULL)
+    status = reload_new(server, hooks, &server->reload, error);
+  if (status == STATUS_OK) status = open_http(server, service, error);
   return status;
+}
+
+/* The order in which everything is put down: network, workers, loop, storage. */
+static void server_close(struct server *server) {
+  http_server_free(server->http);
+  readiness_stop(server);
+  workers_free(server->workers);
+  readiness_free(server);
+  reload_close(server->reload);
+  net_timer_free(server->drain_timer);
+  net_timer_free(server->watchdog);
+  free_loop(server->loop);
+  reload_free(server->reload);
+  storage_free(server->storage);
+  throttle_free(server->throttle);
+  metrics_free(server->metrics);
+  notify_close(&server->notify);
+  server_config_free(server->config);
+  log_stop();
 }
 
 enum status server_run(struct server_config *config, const struct server_hooks *hooks,
                        struct error *error) {
-  struct server server = {.config = server_config_share(config)};
+  struct server server = {
+      .config = server_config_share(config), .notify = NOTIFY_NONE, .listen_fd = -1};
   /* A quarter is for what is on its way, the rest is the engine's (storage.c) and slack
    * for what neither counts. */
   server.budget.limit_bytes = config->memory_limit_bytes / 4;
@@ -246,23 +305,17 @@ enum status server_run(struct server_config *config, const struct server_hooks *
   const struct http_service service = {
       .context = &server, .request = on_request, .finished = on_finished};
 
-  enum status status = log_start(error);
-  if (status == STATUS_OK) status = server_open(&server, &service, error);
+  enum status status = open_notify(&server, error); /* before there are threads */
+  if (status == STATUS_OK) status = log_start(error);
+  if (status == STATUS_OK) status = server_open(&server, hooks, &service, error);
   if (status == STATUS_OK) {
-    if (hooks != NULL && hooks->ready != NULL)
-      hooks->ready(hooks->context, config->host, http_server_port(server.http));
+    int port = http_server_port(server.http);
+    if (hooks != NULL && hooks->ready != NULL) hooks->ready(hooks->context, config->host, port);
+    notify_ready(&server.notify);
+    notify_status(&server.notify, "listening on %s port %d", config->host, port);
+    if (server.notify.watchdog_ms > 0) on_watchdog(&server);
     net_loop_run(server.loop);
   }
-  http_server_free(server.http);
-  readiness_stop(&server);
-  workers_free(server.workers);
-  readiness_free(&server);
-  net_timer_free(server.drain_timer);
-  free_loop(server.loop);
-  storage_free(server.storage);
-  throttle_free(server.throttle);
-  metrics_free(server.metrics);
-  server_config_free(server.config);
-  log_stop();
+  server_close(&server);
   return status;
 }
