@@ -74,13 +74,7 @@ static enum status begin_load(struct intake *intake) {
         intake->options.open_sink(intake->options.context, &target->sink, &intake->error);
     if (status != STATUS_OK) return status;
   }
-  struct load_spec spec = {
-      .table = target->table,
-      .schema = ipc_decoder_schema(intake->decoder),
-      .mode = target->mode,
-      .create_table = target->create_table,
-      .chunk_rows = target->chunk_rows,
-  };
+  struct load_spec spec = pipeline_load_spec(target, ipc_decoder_schema(intake->decoder));
   enum status status = load_begin(target->sink, &spec, &intake->load, &intake->error);
   if (status != STATUS_OK) return status;
   intake->figures.backend = target->sink->type->name;

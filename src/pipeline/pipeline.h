@@ -23,8 +23,14 @@ struct pipeline_target {
   struct table_name table;
   enum sink_mode mode;
   bool create_table;
-  int64_t chunk_rows; /* rows of one statement or write; 0: the sink's own choice */
+  int64_t chunk_rows;      /* rows of one statement or write; 0: the sink's own choice */
+  const char *const *keys; /* as in struct load_spec; they live as long as the movement */
+  size_t key_count;
+  bool refuse_duplicates;
 };
+/* What a sink is told of it. */
+struct load_spec pipeline_load_spec(const struct pipeline_target *target,
+                                    const struct ArrowSchema *schema);
 
 struct pipeline_progress {
   /* Called after each batch; returning false cancels the load (STATUS_CANCELLED). */
@@ -85,7 +91,7 @@ struct intake_figures {
 void intake_figures(const struct intake *intake, struct intake_figures *figures);
 /* Bytes that wait to be decoded; from any thread. */
 int64_t intake_queued_bytes(struct intake *intake);
-/* Only after `done`. NULL is allowed. */
+/* Only after `done`, or before anything was pushed or said. NULL is allowed. */
 void intake_free(struct intake *intake);
 
 #endif

@@ -1,14 +1,22 @@
 #include "pipeline/pipeline.h"
 
-static enum status begin(struct source *source, const struct pipeline_target *target,
-                         struct load **load, struct error *error) {
-  struct load_spec spec = {
+struct load_spec pipeline_load_spec(const struct pipeline_target *target,
+                                    const struct ArrowSchema *schema) {
+  return (struct load_spec){
       .table = target->table,
-      .schema = source_schema(source),
+      .schema = schema,
       .mode = target->mode,
       .create_table = target->create_table,
       .chunk_rows = target->chunk_rows,
+      .keys = target->keys,
+      .key_count = target->key_count,
+      .refuse_duplicates = target->refuse_duplicates,
   };
+}
+
+static enum status begin(struct source *source, const struct pipeline_target *target,
+                         struct load **load, struct error *error) {
+  struct load_spec spec = pipeline_load_spec(target, source_schema(source));
   return load_begin(target->sink, &spec, load, error);
 }
 

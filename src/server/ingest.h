@@ -1,0 +1,87 @@
+/* Rows that arrive by a request: what POST /ingest (ingest_post.c) and POST /stream (stream.c)
+ * share, from the bytes of an Arrow stream to the answer. Everything is called on the loop's
+ * thread. */
+#ifndef ARROWPORT_SERVER_INGEST_H
+#define ARROWPORT_SERVER_INGEST_H
+
+#include "arrow/ipc.h"
+#include "pipeline/pipeline.h"
+#include "server/private.h"
+
+struct ingest;
+
+/* What the doors do each in their way. */
+struct ingest_door {
+  /* The rows are committed: answers 200. */
+  void (*answer)(struct ingest *ingest, const struct load_result *result);
+  /* There may be room or memory again, after ingest_window or ingest_push said STATUS_BUDGET. */
+  void (*resume)(struct ingest *ingest);
+  /* Frees what is the door's own; the struct itself is freed behind it. */
+  void (*release)(struct ingest *ingest);
+};
+
+/* Where the rows go. */
+struct ingest_target {
+  const char *backend; /* a sink's name; lives as long as the ingest */
+  struct table_name table;
+  enum sink_mode mode;
+  int64_t chunk_rows;
+  char *const *keys; /* live as long as the ingest */
+  size_t key_count;
+  bool refuse_duplicates;
+};
+
+/* A door's struct begins with it. */
+struct ingest {
+  struct request request;
+  const struct ingest_door *door;
+  struct ingest *next; /* in server->ingests */
+  struct ingest **previous;
+
+  char *stream;
+  struct ingest_target target;
+  struct ipc_limits limits;
+  struct ipc_framer *framer;
+  struct intake *intake; /* NULL until ingest_open */
+  struct net_post space_post;
+  struct net_post done_post;
+  struct net_timer *starved_timer;
+  int64_t starved_since_ms; /* 0: not starved */
+
+  bool body_over; /* the stream is whole: the intake was told to commit */
+  bool answered;
+  bool done; /* the intake is */
+  int64_t body_bytes;
+  int64_t started_us;
+};
+
+/* The target of a stream as the configuration routes it: the route's table, or the one of the
+ * stream's name. Appends. STATUS_INVALID for a name that cannot be a table's. */
+enum status ingest_route(const struct server_config *config, const char *stream,
+                         struct ingest_target *target, struct error *error) WARN_UNUSED;
+
+/* True when the body comes without a Content-Encoding; answers otherwise. */
+bool ingest_is_plain(struct http_exchange *exchange);
+
+/* Begins: `ingest` is a door's struct of `bytes` bytes to be allocated. NULL: it was answered. */
+struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_door *door);
+/* Gives up before the body is accepted: frees the ingest and answers. */
+void ingest_fail(struct ingest *ingest, enum status status, const struct error *error);
+
+/* The target is known: checks that the caller may write there, and readies the intake. */
+enum status ingest_open(struct ingest *ingest, const struct ingest_target *target,
+                        struct error *error) WARN_UNUSED;
+
+/* Where the next bytes of the Arrow stream go. STATUS_BUDGET: not now, and the body is paused;
+ * `resume` is called. Any other failure: the request is refused. */
+enum status ingest_window(struct ingest *ingest, uint8_t **data, int64_t *bytes);
+/* So many were written there. Otherwise as ipc_framer_filled; a failure has refused the request. */
+enum status ingest_filled(struct ingest *ingest, int64_t bytes, enum ipc_frame *frame);
+/* The Arrow stream is whole: commit, unless it is not whole after all. */
+void ingest_end(struct ingest *ingest, bool eos_optional);
+/* Refuses the request: nothing of it will remain. */
+void ingest_refuse(struct ingest *ingest, enum status status, struct error *error);
+/* For http_body_handler.gone. */
+void ingest_gone(void *context, const struct error *why);
+
+#endif
