@@ -81,6 +81,7 @@ struct http_client {
   CURL *handle;
   char *access[STRINGS];
   bool insecure;
+  bool http1;
   char detail[CURL_ERROR_SIZE]; /* what libcurl says of the last failure */
 };
 
@@ -104,6 +105,7 @@ static void forget_access(struct http_client *client) {
     client->access[i] = NULL;
   }
   client->insecure = false;
+  client->http1 = false;
 }
 
 void http_client_free(struct http_client *client) {
@@ -170,6 +172,7 @@ enum status http_client_set_access(struct http_client *client,
     }
   }
   client->insecure = access->insecure;
+  client->http1 = access->http1;
   return STATUS_OK;
 }
 
@@ -242,6 +245,7 @@ static bool set_access(const struct http_client *client) {
   CURL *handle = client->handle;
   char *const *access = client->access;
   bool ok = true;
+  if (client->http1) SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   if (client->insecure) {
     SET(CURLOPT_SSL_VERIFYPEER, 0L);

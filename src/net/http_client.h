@@ -30,6 +30,7 @@ struct http_client_access {
   const char *token;     /* "Authorization: Bearer TOKEN" */
   const char *user;      /* "Authorization: Basic ..." */
   const char *password;
+  bool http1;    /* speaks HTTP/1.1 even where the server has HTTP/2 */
   bool insecure; /* takes whatever certificate the server shows: anybody may read and answer */
 };
 

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 static void connection_run(struct http_connection *connection);
 
 /* ---- beginning and end --------------------------------------------------------------- */
@@ -181,6 +183,12 @@ static void refuse_misfit(struct http_connection *connection) {
 static bool step_opening(struct http_connection *connection) {
   struct transport *transport = connection->transport;
   if (!transport_ready(transport)) return false;
+  if (transport_refusal(transport) != NULL) {
+    connection->server->stats.refused_tls++;
+    log_info("net", "%s: no TLS: %s", connection->peer.address, transport_refusal(transport));
+    connection_linger(connection);
+    return true;
+  }
   if (transport_is_misfit(transport)) {
     refuse_misfit(connection);
     return true;

@@ -52,8 +52,9 @@ struct transport {
   bool lost_told;
   bool sniffed; /* the first byte was looked at */
   bool misfit;
-  bool wanted;  /* the owner wants to read */
-  bool reading; /* libuv does */
+  char *refusal; /* why the handshake failed: what comes is handed on as it is, to be dropped */
+  bool wanted;   /* the owner wants to read */
+  bool reading;  /* libuv does */
   bool ended_told;
   bool in_alloc;
   bool closing;
@@ -68,6 +69,7 @@ static void on_closed(uv_handle_t *handle) {
   assert(transport->first_write == NULL);
   tls_session_free(transport->tls);
   tls_context_free(transport->context);
+  free(transport->refusal);
   free(transport);
   if (owner.closed != NULL) owner.closed(owner.context);
 }
@@ -223,6 +225,25 @@ static void flush_session(struct transport *transport) {
     buffer_release(&cipher);
 }
 
+/* The alert goes out. A handshake that failed is the owner's to end: closing at once would reset
+ * the connection if more has come by then, and the client would see that in place of the alert. */
+static void fail_tls(struct transport *transport, const struct error *error) {
+  flush_session(transport);
+  if (tls_session_established(transport->tls)) {
+    log_debug("net", "TLS: %s", error->text);
+    lose(transport, STATUS_INVALID, "TLS is broken");
+    return;
+  }
+  transport->refusal = strdup(error->text);
+  if (transport->refusal == NULL) {
+    lose(transport, STATUS_NOMEM, "no memory for a connection");
+    return;
+  }
+  tls_session_free(transport->tls);
+  transport->tls = NULL;
+  if (!transport->closing) transport->owner.turned(transport->owner.context);
+}
+
 /* Encrypts and sends. */
 static void send_tls(struct transport *transport, const void *data, size_t bytes) {
   const uint8_t *at = data;
@@ -297,12 +318,11 @@ static void read_session(struct transport *transport) {
     struct error error;
     enum status status = tls_session_read(transport->tls, ready ? room : nothing,
                                           ready ? room_bytes : 0, &bytes, &ended, &error);
-    flush_session(transport); /* handshake, alerts */
     if (status != STATUS_OK) {
-      log_debug("net", "TLS: %s", error.text);
-      lose(transport, STATUS_INVALID, ready ? "TLS is broken" : "the TLS handshake failed");
+      fail_tls(transport, &error);
       return;
     }
+    flush_session(transport); /* the handshake's next step */
     if (bytes > 0)
       owner->came(owner->context, bytes);
     else if (ready || !tls_session_established(transport->tls))
@@ -344,8 +364,7 @@ static void came_encrypted(struct transport *transport, const uint8_t *data, siz
   if (!transport->sniffed && find_misfit(transport, data[0])) {
     hand_over(transport, data, bytes);
   } else if (tls_session_feed(transport->tls, data, bytes, &error) != STATUS_OK) {
-    flush_session(transport);
-    lose(transport, STATUS_INVALID, "TLS is broken");
+    fail_tls(transport, &error);
   } else {
     read_session(transport);
   }
@@ -445,6 +464,8 @@ const char *transport_alpn(const struct transport *transport) {
 const char *transport_client_name(const struct transport *transport) {
   return transport->tls == NULL ? NULL : tls_session_client_name(transport->tls);
 }
+
+const char *transport_refusal(const struct transport *transport) { return transport->refusal; }
 
 bool transport_is_misfit(const struct transport *transport) { return transport->misfit; }
 

@@ -63,6 +63,9 @@ const char *transport_alpn(const struct transport *transport);
 const char *transport_client_name(const struct transport *transport); /* NULL: no certificate */
 /* The client speaks in the clear although TLS is spoken here: it can be told so. */
 bool transport_is_misfit(const struct transport *transport);
+/* Why the TLS handshake failed: the client has been sent an alert, and what still comes from it is
+ * to be dropped. NULL: it did not. */
+const char *transport_refusal(const struct transport *transport);
 /* The socket has an error or both its sides are closed. */
 bool transport_is_dead(const struct transport *transport);
 
