@@ -374,6 +374,13 @@ bool config_has(const struct config *config, const char *name) {
   return value->text != NULL || value->item_count > 0 || value->origin != CONFIG_DEFAULT;
 }
 
+void config_wipe(struct config *config, const char *name) {
+  size_t index = find(config, name);
+  assert(index < config->count);
+  char *text = config->values[index].text;
+  if (text != NULL) explicit_bzero(text, strlen(text));
+}
+
 const char *config_string(const struct config *config, const char *name) {
   return get(config, name)->text;
 }

@@ -66,6 +66,10 @@ enum status config_environment(struct config *config, struct error *error) WARN_
 /* STATUS_INVALID names the first required field that has no value. */
 enum status config_check(const struct config *config, struct error *error) WARN_UNUSED;
 
+/* Overwrites the text of a field that is set, so that a secret is in memory no longer than it is
+ * needed; the field counts as set all the same. */
+void config_wipe(struct config *config, const char *name);
+
 bool config_has(const struct config *config, const char *name);
 /* The value; asking for a field that the table lacks is a defect (asserted). */
 const char *config_string(const struct config *config, const char *name); /* NULL: unset */

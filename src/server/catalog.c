@@ -32,14 +32,23 @@ static enum status add_stream(struct text *body, const struct stream_config *str
   return status;
 }
 
+/* Who may write to it or read its table knows of it. */
+static bool may_see(const struct identity *who, const struct stream_config *stream) {
+  return auth_allow_stream(who, 0, stream->name, &stream->table, NULL) == STATUS_OK;
+}
+
 void catalog_streams(struct call *call) {
   const struct server_config *config = call->config;
   struct text body = TEXT_EMPTY;
   struct error error;
   enum status status = text_add(&body, "{\"streams\":[", &error);
+  bool first = true;
   for (size_t i = 0; i < config->stream_count && status == STATUS_OK; i++) {
-    if (i > 0) status = text_add(&body, ",", &error);
-    if (status == STATUS_OK) status = add_stream(&body, &config->streams[i], &error);
+    const struct stream_config *stream = &config->streams[i];
+    if (!may_see(call->who, stream)) continue;
+    if (!first) status = text_add(&body, ",", &error);
+    if (status == STATUS_OK) status = add_stream(&body, stream, &error);
+    first = false;
   }
   if (status == STATUS_OK) status = text_add(&body, "]}\n", &error);
   if (status == STATUS_OK)
@@ -56,11 +65,16 @@ static enum status add_rows(struct text *body, int64_t rows, struct error *error
   return text_add_format(body, error, ",\"rows\":%lld", (long long)rows);
 }
 
-static enum status add_tables(struct text *body, const struct table_info *tables, int64_t count,
+/* Those that `who` may see. */
+static enum status add_tables(struct text *body, const struct identity *who,
+                              const struct table_info *tables, int64_t count,
                               struct error *error) {
   enum status status = text_add(body, "{\"tables\":[", error);
+  bool first = true;
   for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
-    status = text_add(body, i > 0 ? ",{\"name\":" : "{\"name\":", error);
+    if (auth_allow_table(who, 0, &tables[i].name, NULL) != STATUS_OK) continue;
+    status = text_add(body, first ? "{\"name\":" : ",{\"name\":", error);
+    first = false;
     if (status == STATUS_OK) status = add_table_name(body, &tables[i].name, error);
     if (status == STATUS_OK) status = add_rows(body, tables[i].rows, error);
     if (status == STATUS_OK) status = text_add(body, "}", error);
@@ -77,7 +91,7 @@ static enum status work_tables(struct job *job, struct error *error) {
   struct table_info *tables = NULL;
   int64_t count = 0;
   status = sink_list_tables(sink, &tables, &count, error);
-  if (status == STATUS_OK) status = add_tables(&job->body, tables, count, error);
+  if (status == STATUS_OK) status = add_tables(&job->body, job->request.who, tables, count, error);
   for (int64_t i = 0; i < count; i++) table_info_release(&tables[i]);
   free(tables);
   return status;
@@ -121,6 +135,8 @@ void catalog_table(struct call *call) {
   struct error error;
   struct table_name table;
   enum status status = table_name_parse(call->name, strlen(call->name), &table, &error);
+  if (status == STATUS_OK) status = auth_allow_table(call->who, AUTH_READ, &table, &error);
+  if (status == STATUS_DENIED) metrics_refused(call->server->metrics, METRICS_SCOPE);
   if (status == STATUS_OK)
     job_start(call, &table, work_table);
   else

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "server/auth.h"
 #include "server/settings.h"
 #include "sink/sink.h"
 
@@ -82,6 +83,7 @@ static enum status read_file(struct settings *settings, const char *path, const 
   if (status == STATUS_OK) status = settings_yaml(settings, data, bytes, path, only, error);
   *found = status == STATUS_OK;
 done:
+  if (data != NULL) explicit_bzero(data, bytes); /* there may be secrets in it */
   free(data);
   if (file >= 0) close(file);
   return status;
@@ -281,6 +283,7 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->url = config_string(values, "url");
   text_release(&url);
   if (status == STATUS_OK) status = fill_streams(config, error);
+  if (status == STATUS_OK) status = auth_new(settings_section(root, "auth"), &config->auth, error);
   return status;
 }
 
@@ -302,6 +305,7 @@ struct server_config *server_config_share(struct server_config *config) {
 
 void server_config_free(struct server_config *config) {
   if (config == NULL || atomic_fetch_sub(&config->owners, 1) > 1) return;
+  auth_free(config->auth);
   if (config->settings != NULL) settings_release(config->settings);
   free(config->settings);
   free((void *)config->streams);
@@ -398,6 +402,7 @@ enum status server_config_startable(const struct server_config *config, struct e
     if (status != STATUS_OK)
       error_at(error, "%s: stream '%s'", config->streams[i].where, config->streams[i].name);
   }
+  if (status == STATUS_OK) status = auth_resolve(config->auth, error);
   if (status != STATUS_OK) return status;
   for (size_t i = 0; i < config->extension_count && status == STATUS_OK; i++) {
     status = engine_extension_check(config->extensions[i], error);

@@ -98,7 +98,8 @@ enum status server_config_parse(const void *yaml, size_t bytes, const char *file
 
 /* What a start must check and a mere reader of the configuration need not: every
  * backend that is named is built in (STATUS_UNSUPPORTED names the stream and those
- * there are), every extension is inside DuckDB or a file that can be read. */
+ * there are), every extension is inside DuckDB or a file that can be read, and secrets are
+ * where the section `auth` says: they are fetched from there, into config->auth. */
 enum status server_config_startable(const struct server_config *config,
                                     struct error *error) WARN_UNUSED;
 

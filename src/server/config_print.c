@@ -202,14 +202,6 @@ static enum status add_default(struct text *out, const char *indent,
   return status == STATUS_OK ? text_add(out, "\n", error) : status;
 }
 
-static const char STREAMS_EXAMPLE[] =
-    "# streams:\n"
-    "#   sensors:                    # POST /ingest/sensors\n"
-    "#     target_table: sensor_readings\n"
-    "#     compression: lz4\n"
-    "#   rehearsal:\n"
-    "#     storage_backend: 'null'   # decoded, checked and dropped\n";
-
 enum status server_config_defaults(struct text *out, struct error *error) {
   enum status status =
       text_add(out,
@@ -225,8 +217,8 @@ enum status server_config_defaults(struct text *out, struct error *error) {
   for (; section->key != NULL && status == STATUS_OK; section++) {
     status = text_add(out, "\n", error);
     if (status == STATUS_OK) status = add_comment(out, "", section->doc, error);
-    if (status == STATUS_OK && section->entry != NULL) {
-      status = text_add(out, STREAMS_EXAMPLE, error);
+    if (status == STATUS_OK && section->example != NULL) {
+      status = text_add(out, section->example, error);
       continue;
     }
     if (status == STATUS_OK) status = text_add_format(out, error, "%s:\n", section->key);

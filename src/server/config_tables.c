@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/table_name.h"
+#include "server/auth.h"
 #include "server/settings.h"
 
 /* ---- what a type cannot say ----------------------------------------------------- */
@@ -490,6 +491,14 @@ static const struct settings_section STREAM = {.key = "NAME",
                                                .fields = STREAM_FIELDS,
                                                .sections = STREAM_SECTIONS};
 
+static const char STREAMS_EXAMPLE[] =
+    "# streams:\n"
+    "#   sensors:                    # POST /ingest/sensors\n"
+    "#     target_table: sensor_readings\n"
+    "#     compression: lz4\n"
+    "#   rehearsal:\n"
+    "#     storage_backend: 'null'   # decoded, checked and dropped\n";
+
 static const struct settings_section ROOT_SECTIONS[] = {
     {.key = "compression",
      .doc =
@@ -504,10 +513,18 @@ static const struct settings_section ROOT_SECTIONS[] = {
      .fields = HTTP_FIELDS},
     {.key = "query", .doc = "Limits of `/query`.", .fields = QUERY_FIELDS},
     {.key = "tls", .doc = "HTTPS, and certificates of clients.", .fields = TLS_FIELDS},
+    {.key = "auth",
+     .doc =
+         "Who may ask (docs/security.md). Without a token or a user only clients on this machine "
+         "are served.",
+     .fields = NO_FIELDS,
+     .sections = SETTINGS_AUTH_SECTIONS,
+     .example = SETTINGS_AUTH_EXAMPLE},
     {.key = "streams",
      .doc = "Streams by name. A stream that is not named here lands in the table of its name.",
      .fields = NO_FIELDS,
-     .entry = &STREAM},
+     .entry = &STREAM,
+     .example = STREAMS_EXAMPLE},
     SECTIONS_END};
 
 const struct settings_section SETTINGS_ROOT = {

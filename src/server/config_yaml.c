@@ -4,7 +4,7 @@
  * A configuration is trees of plain values, so the parts of YAML that only attackers
  * and accidents use are refused by name: aliases and anchors (a kilobyte that expands
  * to gigabytes), tags, several documents, control characters, bytes that are not
- * UTF-8. Depth follows the tables, which are three deep. Every message begins with
+ * UTF-8. Depth follows the tables, which are four deep. Every message begins with
  * file:line:column. */
 #include <assert.h>
 #include <stdlib.h>
@@ -22,7 +22,13 @@ struct reader {
   const char *file;
   const char *data;
   const char *only; /* the one key that may stand at the top; NULL: any */
+  bool secret;      /* what comes next is one: messages must not repeat it */
 };
+
+/* What stands in the file, for a message. */
+static const char *shown(const struct reader *reader, const void *text) {
+  return reader->secret ? "..." : (const char *)text;
+}
 
 /* Puts file, line and column before a message. */
 static enum status place(const struct reader *reader, yaml_mark_t mark, struct error *error) {
@@ -97,12 +103,12 @@ static enum status check_properties(const struct reader *reader, yaml_mark_t mar
     return REFUSE(reader, mark, error,
                   "anchors (&%.50s) are not taken; write the value out (in quotes, if it begins "
                   "with &)",
-                  (const char *)anchor);
+                  shown(reader, anchor));
   if (tag != NULL)
     return REFUSE(reader, mark, error,
                   "tags (%.50s) are not taken; write the value alone (in quotes, if it begins "
                   "with !)",
-                  (const char *)tag);
+                  shown(reader, tag));
   return STATUS_OK;
 }
 
@@ -127,7 +133,7 @@ static enum status next(struct reader *reader, yaml_event_t *event, struct error
     status = REFUSE(reader, event->start_mark, error,
                     "aliases (*%.50s) are not taken; write the value out (in quotes, if it begins "
                     "with *)",
-                    (const char *)event->data.alias.anchor);
+                    shown(reader, event->data.alias.anchor));
     break;
   case YAML_SCALAR_EVENT: status = check_scalar(reader, event, error); break;
   case YAML_SEQUENCE_START_EVENT:
@@ -197,7 +203,9 @@ static enum status read_items(struct reader *reader, struct config *values, cons
 static enum status read_field(struct reader *reader, struct config *values,
                               const struct config_field *field, struct error *error) {
   yaml_event_t event;
+  reader->secret = field->secret;
   enum status status = next(reader, &event, error);
+  reader->secret = false;
   if (status != STATUS_OK) return status;
   if (is_null(&event)) {
     status = no_value(reader, field->name, &event, error);
@@ -393,6 +401,7 @@ enum status settings_yaml(struct settings *settings, const void *data, size_t by
   status = read_stream(&reader, settings, error);
 done:
   if (open) yaml_parser_delete(&reader.parser);
+  if (copy != NULL) explicit_bzero(copy, bytes); /* there may be secrets in it */
   free(copy);
   return status;
 }

@@ -25,7 +25,7 @@ struct server {
   struct storage *storage;
   struct metrics *metrics;
   struct readiness *readiness; /* whether the storage answers (health.c) */
-  struct throttle *throttle;   /* addresses that gave wrong credentials (admission.c) */
+  struct admission *admission; /* logins in line, addresses that gave wrong credentials */
   struct reload *reload;       /* watches the configuration's files (reload.c) */
   struct notify notify;        /* the service manager */
   struct net_timer *watchdog;
@@ -88,8 +88,10 @@ void call_configure(struct server *server, const struct server_config *config);
 /* Lets a call in, or answers it: protected mode, Host and Origin, credentials. `admitted` is
  * called once `who` is known, at once or later on the loop; until then the body is not read. */
 void admission_start(struct call *call, void (*admitted)(struct call *call));
-enum status throttle_new(struct throttle **throttle, struct error *error) WARN_UNUSED;
-void throttle_free(struct throttle *throttle); /* NULL is allowed */
+enum status admission_new(struct admission **admission, struct error *error) WARN_UNUSED;
+void admission_free(struct admission *admission); /* NULL is allowed; no login is left */
+/* True when the request was a browser's question whether a page may ask, and is answered. */
+bool admission_preflight(struct call *call);
 
 /* Every request that takes more than one step is a struct that begins with this. */
 struct request {
@@ -181,8 +183,9 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
 /* STATUS_DENIED for a Host that is not this server's, or an Origin that is not: no web page
  * may reach it through somebody's browser unless the configuration lists it. */
 enum status access_check(const struct http_request *request, const struct http_peer *peer,
-                         const struct server_config *config, int port,
-                         struct error *error) WARN_UNUSED;
+                         const struct server_config *config, struct error *error) WARN_UNUSED;
+/* The request's Origin when the configuration lists it: its page may then read the answer. */
+const char *access_origin(const struct http_request *request, const struct server_config *config);
 
 /* True when the value of a Content-Type header is `type`, parameters aside. */
 bool media_type_is(const char *header, const char *type);

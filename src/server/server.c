@@ -255,7 +255,7 @@ static enum status server_open(struct server *server, const struct server_hooks 
   const struct server_config *config = server->config;
   enum status status = metrics_new(&server->metrics, error);
   if (status == STATUS_OK) call_configure(server, config);
-  if (status == STATUS_OK) status = throttle_new(&server->throttle, error);
+  if (status == STATUS_OK) status = admission_new(&server->admission, error);
   if (status == STATUS_OK) status = storage_new(config, &server->storage, error);
   if (status == STATUS_OK) status = workers_new(worker_count(config), &server->workers, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
@@ -283,7 +283,7 @@ static void server_close(struct server *server) {
   free_loop(server->loop);
   reload_free(server->reload);
   storage_free(server->storage);
-  throttle_free(server->throttle);
+  admission_free(server->admission);
   metrics_free(server->metrics);
   notify_close(&server->notify);
   server_config_free(server->config);

@@ -26,6 +26,7 @@ struct settings_section {
   enum status (*short_form)(struct config *values, const char *text, enum config_origin origin,
                             struct error *error);
   const char *short_form_environment; /* the variable that takes the short form */
+  const char *example; /* of a section with names of the user's choosing, as comments */
 };
 
 /* What is in one. */
