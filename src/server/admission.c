@@ -231,16 +231,6 @@ static void login_start(struct call *call, struct auth_header *header,
     admit(call, known, admitted);
     return;
   }
-  if (http_exchange_request(call->exchange)->body_bytes != 0) {
-    /* The network does not hold a body back yet, so the answer must be there at once. */
-    known = auth_password(call->config->auth, header->name, header->password);
-    if (known != NULL)
-      admit(call, known, admitted);
-    else
-      refuse_wrong(call, auth_knows(call->config->auth, header->name) ? header->name : NULL,
-                   "there is no user of this name and password");
-    return;
-  }
   struct error error = {.status = STATUS_OK};
   struct login *login = NULL;
   if (admission->waiting == LOGINS_WAITING_MAX) {
@@ -262,6 +252,7 @@ static void login_start(struct call *call, struct auth_header *header,
   *admission->end = login;
   admission->end = &login->next;
   admission->waiting++;
+  http_body_wait(call->exchange);
   start_logins(admission);
 }
 
@@ -273,13 +264,18 @@ static bool is_open(const struct server_config *config, const struct http_peer *
          (config->tls.client_ca_path != NULL && config->tls.client_required);
 }
 
+/* Health checks: they say nothing that an open port does not say too. */
+static bool is_for_all(const struct call *call) {
+  return call->endpoint != NULL && call->endpoint->open;
+}
+
 /* Protected mode, Host and Origin; answers when it is not to go on. */
 static bool check_place(struct call *call) {
   const struct http_request *request = http_exchange_request(call->exchange);
   const struct http_peer *peer = http_exchange_peer(call->exchange);
   struct error error;
   enum status status = STATUS_OK;
-  if (!call->endpoint->open && !is_open(call->config, peer)) {
+  if (!is_for_all(call) && !is_open(call->config, peer)) {
     metrics_refused(call->server->metrics, METRICS_PROTECTED);
     status = error_set(
         &error, STATUS_DENIED,
@@ -295,21 +291,16 @@ static bool check_place(struct call *call) {
   return status == STATUS_OK;
 }
 
-bool admission_preflight(struct call *call) {
+/* A browser's question whether a page that the configuration lists may ask; answered if it is. */
+static bool answer_preflight(struct call *call, const char *origin) {
   const struct http_request *request = http_exchange_request(call->exchange);
-  if (strcmp(request->method, "OPTIONS") != 0 ||
-      http_request_header(request, "access-control-request-method") == NULL ||
-      http_request_header(request, "origin") == NULL)
+  if (origin == NULL || call->endpoint == NULL || strcmp(request->method, "OPTIONS") != 0 ||
+      http_request_header(request, "access-control-request-method") == NULL)
     return false;
-  if (!check_place(call)) return true;
-  const char *origin = access_origin(request, call->config);
-  if (origin == NULL) return false; /* a page of our own need not ask */
   const struct http_header headers[] = {
-      {"access-control-allow-origin", origin},
       {"access-control-allow-methods", call->endpoint->methods},
       {"access-control-allow-headers", "authorization, content-type, content-encoding, accept"},
       {"access-control-max-age", "600"},
-      {"vary", "origin"},
   };
   http_respond(call->exchange, 204, headers, sizeof headers / sizeof headers[0], NULL, 0);
   return true;
@@ -356,10 +347,10 @@ void admission_start(struct call *call, void (*admitted)(struct call *call)) {
     http_exchange_answer_header(call->exchange, "access-control-allow-origin", origin);
     http_exchange_answer_header(call->exchange, "vary", "origin");
   }
-  if (call->endpoint->open || !auth_configured(config->auth)) {
-    call->who = call->endpoint->open                           ? &NOBODY
-                : http_exchange_peer(call->exchange)->loopback ? &IDENTITY_LOCAL
-                                                               : &IDENTITY_CERTIFICATE;
+  if (answer_preflight(call, origin)) return;
+  if (is_for_all(call) || !auth_configured(config->auth)) {
+    bool near = http_exchange_peer(call->exchange)->loopback;
+    call->who = is_for_all(call) ? &NOBODY : near ? &IDENTITY_LOCAL : &IDENTITY_CERTIFICATE;
     admitted(call);
     return;
   }

@@ -86,12 +86,11 @@ void call_refused(struct http_exchange *exchange, int code, enum status status, 
 void call_configure(struct server *server, const struct server_config *config);
 
 /* Lets a call in, or answers it: protected mode, Host and Origin, credentials. `admitted` is
- * called once `who` is known, at once or later on the loop; until then the body is not read. */
+ * called once `who` is known, at once or later on the loop; until then the body is not read.
+ * Only inside service->request, with the call's endpoint set where there is one. */
 void admission_start(struct call *call, void (*admitted)(struct call *call));
 enum status admission_new(struct admission **admission, struct error *error) WARN_UNUSED;
 void admission_free(struct admission *admission); /* NULL is allowed; no login is left */
-/* True when the request was a browser's question whether a page may ask, and is answered. */
-bool admission_preflight(struct call *call);
 
 /* Every request that takes more than one step is a struct that begins with this. */
 struct request {

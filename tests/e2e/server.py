@@ -82,7 +82,7 @@ class Server:
             args = ("--config", "given.yaml", *args)
         if db is not None:
             args = ("--db", str(self.directory / db), *args)
-        command = [binary(), "serve", "--port", "0", *map(str, args)]
+        command = [binary(), "serve", "--host", "127.0.0.1", "--port", "0", *map(str, args)]
         with open(self.stderr_path, "ab") as stderr:
             self.process = subprocess.Popen(
                 command,
