@@ -15,7 +15,9 @@ import pytest
 
 from server import ROOT, binary, environment, ipc, run
 
-COMMANDS = "serve ingest query inspect streams tables sinks config completion version help".split()
+COMMANDS = (
+    "serve ingest query inspect streams tables sinks config hash-password completion version help"
+).split()
 INVALID, NOT_FOUND, CONFLICT, UNAVAILABLE, UNSUPPORTED, IO = 2, 4, 6, 8, 10, 12
 
 
