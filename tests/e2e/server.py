@@ -69,11 +69,19 @@ class StartFailed(Exception):
 
 
 class Server:
-    """`directory` is its working directory; `db` None leaves the database to the
+    """`directory` is its working directory; `db` and `host` None leave them to the
     configuration. The process ends when the test does."""
 
     def __init__(
-        self, directory, *, db="test.duckdb", config=None, args=(), env=None, preexec_fn=None
+        self,
+        directory,
+        *,
+        db="test.duckdb",
+        host="127.0.0.1",
+        config=None,
+        args=(),
+        env=None,
+        preexec_fn=None,
     ):
         self.directory = pathlib.Path(directory)
         self.stderr_path = self.directory / "stderr.log"
@@ -82,7 +90,9 @@ class Server:
             args = ("--config", "given.yaml", *args)
         if db is not None:
             args = ("--db", str(self.directory / db), *args)
-        command = [binary(), "serve", "--host", "127.0.0.1", "--port", "0", *map(str, args)]
+        if host is not None:
+            args = ("--host", host, *args)
+        command = [binary(), "serve", "--port", "0", *map(str, args)]
         with open(self.stderr_path, "ab") as stderr:
             self.process = subprocess.Popen(
                 command,

@@ -73,9 +73,17 @@ def land(server, stream, headers):
     )
 
 
-def log_lines(server):
-    """The log's lines, which are JSON where there is no terminal."""
-    return [json.loads(line) for line in server.stderr().splitlines() if line.startswith("{")]
+def log_lines(server, message, count):
+    """The log's lines of that message, which are JSON where there is no terminal; `count` of them
+    come sooner or later."""
+
+    def found():
+        lines = [line for line in server.stderr().splitlines(True) if line.endswith("}\n")]
+        return [line for line in map(json.loads, lines) if message in line["message"]]
+
+    wait_until(lambda: len(found()) >= count, f"{count} lines of {message}")
+    assert len(found()) == count
+    return found()
 
 
 def users(**names):
@@ -125,8 +133,8 @@ def test_a_wrong_token_is_nobodys(start, value):
     answer = server.get("/tables", headers={"Authorization": value})
     problem(answer, 401)
     assert "invalid_token" in answer.headers["WWW-Authenticate"]
-    refused = [line for line in log_lines(server) if line.get("message") == "credentials refused"]
-    assert len(refused) == 1 and refused[0]["client"] == "127.0.0.1" and refused[0]["reason"]
+    (refused,) = log_lines(server, "credentials refused", 1)
+    assert refused["client"] == "127.0.0.1" and refused["reason"]
     assert all(len(word) < 16 or word not in server.stderr() for word in value.split())
 
 
@@ -204,9 +212,9 @@ def test_a_user_is_let_in_by_name_and_password(start):
     problem(server.get("/tables", auth=("anna", PASSWORD + "x")), 401)
     problem(server.get("/tables", auth=("bert", PASSWORD)), 401)
     problem(server.get("/tables", headers={"Authorization": "Basic anna:" + PASSWORD}), 401)
-    refused = [line for line in log_lines(server) if line.get("message") == "credentials refused"]
+    refused = log_lines(server, "credentials refused", 3)
     assert [line.get("user") for line in refused] == ["anna", None, None]
-    asked = [line for line in log_lines(server) if line.get("message") == "request"]
+    asked = log_lines(server, "request", 5)
     assert "user:anna" in [line.get("who") for line in asked]
     assert PASSWORD not in server.stderr() and "bert" not in server.stderr()
 
@@ -435,8 +443,8 @@ def test_secrets_come_from_the_environment_and_from_files(start, tmp_path):
         headers = {"Authorization": f"Bearer {token}"}
         assert server.get("/tables", headers=headers).status_code == 200, token
     assert server.get("/tables", auth=("u", PASSWORD)).status_code == 200
-    warned = [line for line in log_lines(server) if "every user of this machine" in line["message"]]
-    assert len(warned) == 1 and "'open'" in warned[0]["message"]
+    (warned,) = log_lines(server, "every user of this machine", 1)
+    assert "'open'" in warned["message"]
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_a_port_that_is_taken_is_told_with_its_setting(tmp_path):
 @pytest.mark.parametrize("args, address", [
     ([], "00000000"), (["--host", "127.0.0.1"], "0100007F"), (["--host", "localhost"], "0100007F")])
 def test_it_listens_where_it_is_told(args, address, start):
-    server = start(args=args)
+    server = start(args=args, host=None)
     with open("/proc/net/tcp") as table:
         local = [line.split()[1] for line in table if line.split()[3] == "0A"]
     port = f":{server.port:04X}"
