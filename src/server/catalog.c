@@ -67,8 +67,7 @@ static enum status add_rows(struct text *body, int64_t rows, struct error *error
 
 /* Those that `who` may see. */
 static enum status add_tables(struct text *body, const struct identity *who,
-                              const struct table_info *tables, int64_t count,
-                              struct error *error) {
+                              const struct table_info *tables, int64_t count, struct error *error) {
   enum status status = text_add(body, "{\"tables\":[", error);
   bool first = true;
   for (int64_t i = 0; i < count && status == STATUS_OK; i++) {

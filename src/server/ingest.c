@@ -283,8 +283,8 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
 enum status ingest_open(struct ingest *ingest, const struct ingest_target *target,
                         struct error *error) {
   struct server *server = ingest->request.server;
-  enum status status = auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream,
-                                         &target->table, error);
+  enum status status =
+      auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
   if (status == STATUS_DENIED) metrics_refused(server->metrics, METRICS_SCOPE);
   if (status != STATUS_OK) return status;
   ingest->target = *target;
