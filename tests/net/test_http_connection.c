@@ -240,6 +240,21 @@ static void a_client_that_does_not_read_is_given_up(void **state) {
   world_end(world);
 }
 
+static void one_address_does_not_take_all_connections(void **state) {
+  (void)state;
+  struct world *world = world_new();
+  world->options.connections_per_address_max = 1;
+  world_start(world);
+  int first = wire_connect(world->port);
+  wire_ask(first, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+  int second = wire_connect(world->port);
+  wire_ask(second, "GET /x HTTP/1.1\r\n" HOST "\r\n", 503, NULL);
+  wire_ask(first, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+  close(second);
+  close(first);
+  world_end(world);
+}
+
 static void one_connection_too_many_is_told_so(void **state) {
   (void)state;
   struct world *world = world_new();
@@ -447,6 +462,7 @@ int main(void) {
       cmocka_unit_test(a_body_that_stops_coming_is_given_up),
       cmocka_unit_test(a_body_that_drips_is_given_up),
       cmocka_unit_test(a_client_that_does_not_read_is_given_up),
+      cmocka_unit_test(one_address_does_not_take_all_connections),
       cmocka_unit_test(one_connection_too_many_is_told_so),
       TEST(clients_wait_while_no_file_can_be_opened),
       TEST(draining_lets_requests_finish_and_takes_no_more),

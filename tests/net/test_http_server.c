@@ -12,6 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "net/wire.h"
 #include "net/world.h"
 
@@ -230,6 +234,38 @@ static void a_body_waits_while_no_window_is_to_be_had(void **state) {
     close(fd);
   }
   free(data);
+}
+
+/* As long as it is not known who asks, nothing of a body is read. */
+static void a_body_may_be_taken_later(void **state) {
+  struct world *world = *state;
+  enum { BYTES = 1000000 };
+  uint8_t *data = some_bytes(BYTES);
+  char want[64];
+  sum_text(data, BYTES, want);
+  for (int i = 0; i < 3; i++) {
+    int fd = wire_connect(world->port);
+    char head[128];
+    snprintf(head, sizeof head,
+             i == 1 ? "Transfer-Encoding: chunked\r\n\r\n%x\r\n" : "Content-Length: %d\r\n%s\r\n",
+             BYTES, i == 2 ? "Expect: 100-continue\r\n" : "");
+    wire_say(fd, "POST /admit HTTP/1.1\r\n" HOST);
+    wire_say(fd, head);
+    if (i == 2) usleep(20000); /* it comes when it is asked for */
+    wire_send(fd, data, BYTES);
+    if (i == 1) wire_say(fd, "\r\n0\r\n\r\n");
+    struct wire_answer answer = wire_answer(fd, false);
+    assert_int_equal(answer.code, 200);
+    assert_string_equal(text_get(&answer.body), want);
+    wire_answer_release(&answer);
+    wire_ask(fd, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+    close(fd);
+  }
+  free(data);
+  int fd = wire_connect(world->port); /* gone before it was taken */
+  wire_say(fd, "POST /admit HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc");
+  world_wait(&world->requests, world->requests);
+  wire_reset(fd);
 }
 
 static void an_answer_may_begin_before_the_body_is_whole(void **state) {
@@ -488,6 +524,27 @@ static void a_taken_port_is_a_conflict_that_names_it(void **state) {
   net_loop_free(loop);
 }
 
+/* As a service manager hands it over. */
+static void a_socket_that_listens_already_is_taken(void **state) {
+  (void)state;
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(fd, 16), 0);
+  socklen_t bytes = sizeof address;
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+  struct world *world = world_new();
+  world->options.listen_fd = fd;
+  world->options.port = 1; /* not looked at */
+  world_start(world);
+  assert_int_equal(world->port, ntohs(address.sin_port));
+  int client = wire_connect(world->port);
+  wire_ask(client, "GET /x HTTP/1.1\r\n" HOST "\r\n", 200, "GET /x");
+  close(client);
+  world_end(world);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
   const struct CMUnitTest tests[] = {
@@ -500,6 +557,7 @@ int main(void) {
       TEST(a_body_arrives_whole_through_any_window),
       TEST(a_paused_body_goes_on_where_it_stopped),
       TEST(a_body_waits_while_no_window_is_to_be_had),
+      TEST(a_body_may_be_taken_later),
       TEST(an_answer_may_begin_before_the_body_is_whole),
       TEST(a_body_nobody_took_is_read_while_its_answer_is_made),
       TEST(expect_100_continue_is_answered_when_the_body_is_wanted),
@@ -511,6 +569,7 @@ int main(void) {
       TEST(a_slow_reader_gets_everything_and_little_is_held_for_it),
       TEST(a_broken_off_answer_does_not_look_whole),
       TEST(a_line_break_in_a_header_begins_no_other),
+      cmocka_unit_test(a_socket_that_listens_already_is_taken),
       TEST(a_taken_port_is_a_conflict_that_names_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,8 @@ enum act {
   ACT_BOTH,
   ACT_PAUSE,
   ACT_STREAM,
-  ACT_FLOOD
+  ACT_FLOOD,
+  ACT_ADMIT
 };
 
 /* One request, in the service's eyes. Freed when it has finished and no thread is left
@@ -73,6 +74,8 @@ static void answer_text(struct http_exchange *exchange, int code, const char *te
   http_respond(exchange, code, &type, 1, text, strlen(text));
 }
 
+static void accept_late(struct visit *visit);
+
 /* ---- answers from another thread -------------------------------------------------------- */
 
 /* The loop ends when the server is freed and no thread will post any more. */
@@ -83,7 +86,9 @@ static void stop_when_done(struct world *world) {
 static void answer_late(void *context) {
   struct visit *visit = context;
   struct world *world = visit->world;
-  if (visit->exchange != NULL)
+  if (visit->exchange != NULL && visit->act == ACT_ADMIT)
+    accept_late(visit);
+  else if (visit->exchange != NULL)
     answer_text(visit->exchange, visit->act == ACT_FAIL ? 422 : 200,
                 visit->act == ACT_FAIL ? "failed" : "slow");
   visit_leave(visit);
@@ -198,6 +203,12 @@ static void take_gone(void *context, const struct error *why) {
   answer_text(visit->exchange, 500, "nobody hears this");
 }
 
+/* It is known now who asks. */
+static void accept_late(struct visit *visit) {
+  struct http_body_handler handler = {visit, take_window, take_filled, take_end, take_gone};
+  http_body_accept(visit->exchange, &handler);
+}
+
 /* ---- streams ------------------------------------------------------------------------------- */
 
 static void write_on(void *context) {
@@ -247,6 +258,11 @@ static void begin_visit(struct world *world, struct http_exchange *exchange, enu
     write_on(visit);
     return;
   }
+  if (act == ACT_ADMIT) {
+    http_body_wait(exchange);
+    begin_late(visit);
+    return;
+  }
   if (act == ACT_WAIT) {
     begin_late(visit);
     return;
@@ -275,7 +291,7 @@ static void on_request(void *context, struct http_exchange *exchange) {
               {"/never", ACT_NEVER},   {"/early", ACT_EARLY}, {"/fail", ACT_FAIL},
               {"/budget", ACT_BUDGET}, {"/leave", ACT_LEAVE}, {"/wait", ACT_WAIT},
               {"/both", ACT_BOTH},     {"/pause", ACT_PAUSE}, {"/stream", ACT_STREAM},
-              {"/flood", ACT_FLOOD}};
+              {"/flood", ACT_FLOOD},   {"/admit", ACT_ADMIT}};
   struct world *world = context;
   const struct http_request *request = http_exchange_request(exchange);
   world->requests++;

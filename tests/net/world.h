@@ -9,6 +9,7 @@
  *   /early?at=N      takes the body; answers 413 once N bytes have come
  *   /fail?at=N       its handler fails once N bytes have come; 422 from another thread
  *   /pause           takes the body, pausing after each piece for a millisecond
+ *   /admit           leaves the body unread, and takes it some time later as /count does
  *   /stream?n=N&size=S   N pieces of S bytes, no more at once than is writable
  *   /flood?n=N&size=S    the same without minding
  *   /abort           begins an answer and breaks it off
