@@ -126,7 +126,8 @@ enum status http2_break(struct http2 *http2, uint32_t code, const struct error *
 }
 
 static enum status broken(const struct http2 *http2, struct error *error) {
-  return error_set(error, http2->why.status, "%s", http2->why.text);
+  enum status status = http2->why.status == STATUS_OK ? STATUS_CANCELLED : http2->why.status;
+  return error_set(error, status, "%s", http2->why.text);
 }
 
 /* A flood, or no memory: found by us. */
@@ -139,6 +140,7 @@ static enum status stop(struct http2 *http2, struct error *error) {
 
 /* Sends what nghttp2 has; finds out whether it has ended the connection. */
 static enum status send_frames(struct http2 *http2, struct error *error) {
+  if (http2->broken) return broken(http2, error);
   int failed = nghttp2_session_send(http2->session);
   http2_flush(http2, NULL);
   if (http2->fatal != STATUS_OK) return stop(http2, error);
@@ -198,6 +200,7 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 
 /* nghttp2 could not go on with what came. */
 static enum status refuse_input(struct http2 *http2, int failed, struct error *error) {
+  if (http2->broken) return broken(http2, error); /* by a handler: http2_gone */
   struct error why;
   uint32_t code = NGHTTP2_PROTOCOL_ERROR;
   if (http2->fatal != STATUS_OK) return stop(http2, error);
@@ -242,6 +245,7 @@ static void step_streams(struct http2 *http2) {
   for (struct http2_stream *stream = http2->first; stream != NULL; stream = next) {
     next = stream->next; /* a step may free its own stream, and no other */
     http2_stream_step(stream);
+    if (http2->broken) break; /* by a handler: http2_gone */
   }
 }
 
@@ -302,9 +306,8 @@ void http2_drain(struct http2 *http2) {
 void http2_gone(struct http2 *http2, const struct error *why) {
   http2->broken = true;
   http2->why = *why;
-  http2->running = true;
-  while (http2->first != NULL) http2_stream_abandon(http2->first, why);
-  http2->running = false;
+  for (struct http2_stream *stream = http2->first; stream != NULL; stream = stream->next)
+    http2_stream_abandon(stream, why);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------ */
@@ -397,7 +400,7 @@ enum status http2_new(const struct http_server_options *options, const struct ht
 
 void http2_free(struct http2 *http2) {
   if (http2 == NULL) return;
-  assert(http2->first == NULL);
+  while (http2->first != NULL) http2_stream_free(http2->first);
   http2->stats->http2_connections_open--;
   nghttp2_session_del(http2->session);
   text_release(&http2->out);

@@ -35,7 +35,7 @@ enum status http2_new(const struct http_server_options *options, const struct ht
                       const struct http_service *service, const struct http_peer *peer,
                       struct budget *budget, struct http_server_stats *stats, struct http2 **http2,
                       struct error *error) WARN_UNUSED;
-/* Every exchange is over (http2_gone). NULL is allowed. */
+/* Every exchange is over (http2_gone), and no call is under way. NULL is allowed. */
 void http2_free(struct http2 *http2);
 
 /* [data, data + bytes) came. All of it is used. A failure is the connection's end: what
@@ -48,7 +48,7 @@ enum status http2_feed(struct http2 *http2, const uint8_t *data, size_t bytes,
 enum status http2_run(struct http2 *http2, struct error *error) WARN_UNUSED;
 /* GOAWAY: no new streams; those there are finish. */
 void http2_drain(struct http2 *http2);
-/* The connection is gone: every exchange is told and finished. */
+/* The connection is gone: every exchange is told and finished. Also from inside a handler. */
 void http2_gone(struct http2 *http2, const struct error *why);
 
 /* When http2_tick is to be called at the latest (owner's clock); -1: never. */

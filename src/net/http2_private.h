@@ -175,8 +175,9 @@ int http2_stream_frame(struct http2 *http2, const nghttp2_frame *frame);
 
 /* Does what can be done for it; it may be freed when this returns. */
 void http2_stream_step(struct http2_stream *stream);
-/* Tells everybody that the client is gone, and frees it. */
+/* The connection is gone: tells everybody, and lets go of what is charged. */
 void http2_stream_abandon(struct http2_stream *stream, const struct error *why);
+void http2_stream_free(struct http2_stream *stream);
 /* True while bytes of its body are awaited. */
 bool http2_stream_awaits_body(const struct http2_stream *stream);
 

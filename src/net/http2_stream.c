@@ -15,8 +15,9 @@
  * 2. Each byte that came is consumed exactly once on the connection's window: when it is taken,
  *    or dropped, or when its stream has closed.
  * 3. Handlers are called inside nghttp2's callbacks for what is received, where submitting is
- *    allowed and sending is not; a stream is freed only by http2_stream_step and
- *    http2_stream_abandon, which http2_run and http2_gone alone call. */
+ *    allowed and sending is not. A stream is freed by http2_stream_step, which only http2_run
+ *    calls, or at the connection's end. A handler may end the connection (http2_gone): its
+ *    exchange is finished then, and its stream still there when the handler returns. */
 #include "net/http2_private.h"
 
 #include <assert.h>
@@ -73,7 +74,7 @@ static void drop_held(struct http2_stream *stream) {
   stream->held_bytes = 0;
 }
 
-static void stream_free(struct http2_stream *stream) {
+void http2_stream_free(struct http2_stream *stream) {
   struct http2 *http2 = stream->http2;
   assert(!stream->begun || stream->finished);
   if (!stream->closed) nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
@@ -104,7 +105,8 @@ void http2_stream_abandon(struct http2_stream *stream, const struct error *why) 
     exchange_tell_gone(exchange);
   }
   finish(stream);
-  stream_free(stream);
+  http2_drop_pieces(stream);
+  give_reserved_back(stream);
 }
 
 /* ---- heads --------------------------------------------------------------------------------------- */
@@ -340,6 +342,7 @@ int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uin
   if (!is_dropping(stream) && stream->first_held == NULL && exchange->body == BODY_TAKEN &&
       !exchange->paused) {
     used = exchange_body_give(exchange, data, bytes);
+    if (http2->broken) return NGHTTP2_ERR_CALLBACK_FAILURE;
     taken(stream, used);
   }
   size_t left = bytes - used;
@@ -376,7 +379,7 @@ int http2_stream_frame(struct http2 *http2, const nghttp2_frame *frame) {
   }
   if (ends) step_end(stream);
   http2->changed = true;
-  return 0;
+  return http2->broken ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 bool http2_stream_awaits_body(const struct http2_stream *stream) {
@@ -412,7 +415,7 @@ static void step_closed(struct http2_stream *stream) {
     exchange_tell_gone(exchange);
   }
   finish(stream);
-  stream_free(stream);
+  http2_stream_free(stream);
 }
 
 /* The answer is out. RFC 9113, section 8.1: the rest of the request may be cut off then. */

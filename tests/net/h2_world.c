@@ -19,6 +19,15 @@ static bool path_is(struct h2_exchange *seen, const char *path) {
   return strcmp(http_exchange_request(seen->exchange)->path, path) == 0;
 }
 
+/* What http_server_free comes to, from inside a call of the server's. */
+static void leave_at(struct h2_exchange *seen, const char *where) {
+  if (seen->exchange == NULL || !path_is(seen, "/leave")) return;
+  if (strcmp(http_exchange_request(seen->exchange)->query, where) != 0) return;
+  struct error why;
+  error_set(&why, STATUS_CANCELLED, "the server is freed");
+  http2_gone(seen->world->http2, &why);
+}
+
 static enum status on_window(void *context, uint8_t **data, int64_t *bytes) {
   struct h2_exchange *seen = context;
   assert_int_equal(seen->ends + seen->gones + seen->finished, 0);
@@ -36,6 +45,8 @@ static enum status on_filled(void *context, int64_t bytes) {
     memcpy(seen->body + seen->body_bytes, seen->window, (size_t)bytes);
   }
   seen->body_bytes += bytes;
+  leave_at(seen, "filled");
+  if (seen->exchange == NULL) return STATUS_OK;
   if (path_is(seen, "/step")) http_body_pause(seen->exchange);
   if (path_is(seen, "/early")) http_respond(seen->exchange, 413, NULL, 0, "too large", 9);
   return path_is(seen, "/fail") ? STATUS_INVALID : STATUS_OK;
@@ -45,7 +56,9 @@ static void on_end(void *context) {
   struct h2_exchange *seen = context;
   assert_int_equal(seen->ends + seen->gones + seen->finished, 0);
   seen->ends++;
-  if (path_is(seen, "/never")) return;
+  leave_at(seen, "end");
+  if (seen->exchange == NULL) return;
+  if (path_is(seen, "/never") || http_exchange_code(seen->exchange) != 0) return;
   if (path_is(seen, "/echo")) {
     http_respond(seen->exchange, 200, NULL, 0, seen->body, (size_t)seen->body_bytes);
     return;
@@ -78,12 +91,16 @@ static void write_some(struct h2_exchange *seen) {
     data.size_bytes = bytes;
     http_write(seen->exchange, &data);
     seen->to_send_bytes -= bytes;
-    if (path_is(seen, "/stream") && !http_writable(seen->exchange)) break;
+    if (!path_is(seen, "/flood") && !http_writable(seen->exchange)) break;
   }
   if (seen->to_send_bytes == 0) http_end(seen->exchange);
 }
 
-static void on_writable(void *context) { write_some(context); }
+static void on_writable(void *context) {
+  struct h2_exchange *seen = context;
+  leave_at(seen, "writable");
+  if (seen->exchange != NULL) write_some(seen);
+}
 
 static void begin(struct h2_exchange *seen) {
   struct buffer data = BUFFER_EMPTY;
@@ -142,6 +159,15 @@ static void on_request(void *context, struct http_exchange *exchange) {
     write_some(seen);
   } else if (path_is(seen, "/open") || path_is(seen, "/abort")) {
     begin(seen);
+  } else if (path_is(seen, "/leave")) {
+    leave_at(seen, "request");
+    if (seen->exchange == NULL) return;
+    accept_body(seen);
+    if (strcmp(http_exchange_request(exchange)->query, "writable") != 0) return;
+    seen->to_send_bytes = 1 << 20;
+    http_on_writable(exchange, on_writable, seen);
+    begin(seen);
+    write_some(seen);
   } else if (path_is(seen, "/empty")) {
     http_respond(exchange, 204, NULL, 0, NULL, 0);
   } else if (path_is(seen, "/header")) {
@@ -223,7 +249,7 @@ static ssize_t on_client_read(nghttp2_session *session, int32_t id, uint8_t *roo
   (void)context;
   int64_t bytes = call->to_send_bytes - call->sent_bytes;
   if (bytes > (int64_t)room_bytes) bytes = (int64_t)room_bytes;
-  memcpy(room, call->to_send + call->sent_bytes, (size_t)bytes);
+  if (bytes > 0) memcpy(room, call->to_send + call->sent_bytes, (size_t)bytes);
   call->sent_bytes += bytes;
   if (bytes == 0 && call->endless) return NGHTTP2_ERR_DEFERRED;
   if (call->sent_bytes == call->to_send_bytes && !call->endless) *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -362,6 +388,7 @@ static void run(struct h2_world *world) {
 
 static bool feed(struct h2_world *world) {
   struct error error;
+  if (world->silent) return false;
   collect(world);
   if (world->to_server_bytes == 0 || world->status != STATUS_OK) return false;
   size_t at = 0;

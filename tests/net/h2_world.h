@@ -17,6 +17,7 @@
  *   /open            begins an answer, writes "begun"; h2_resume ends it
  *   /abort           begins an answer, writes "begun"; h2_resume breaks it off
  *   /empty           204
+ *   /leave?WHERE     ends the connection from its request, filled, end or writable
  *   /header          answers with fields that may not go out as they are
  *   any other        200 with the method, the target, the host and the cookie */
 #ifndef ARROWPORT_TESTS_NET_H2_WORLD_H
@@ -71,6 +72,7 @@ struct h2_world {
   size_t to_client_bytes, to_server_bytes;
   size_t client_had_bytes; /* of to_client */
   bool stuck;              /* the socket takes nothing: all is unsent */
+  bool silent;             /* the client sends nothing */
   bool soon;
   size_t piece_bytes; /* how what the client sends is cut; 0: not at all */
   enum status status; /* of the core's last call that failed */

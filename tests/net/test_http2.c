@@ -441,6 +441,31 @@ static void test_client_says_goodbye(void **state) {
   h2_end(world);
 }
 
+/* The server is freed while a handler runs. */
+static void test_gone_inside_handlers(void **state) {
+  (void)state;
+  static const char *const paths[] = {"/leave?request", "/leave?filled", "/leave?end",
+                                      "/leave?writable"};
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    struct h2_world *world = h2_new();
+    world->options.write_bytes_high = 100000;
+    h2_start(world);
+    h2_ask(world, "GET", "/open", NULL, NULL, 0);
+    h2_ask(world, "POST", "/pause", NULL, "held", 4);
+    h2_ask(world, "POST", paths[i], NULL, "some of a body", 14);
+    h2_ask(world, "GET", "/never", NULL, NULL, 0);
+    h2_pump(world);
+    assert_int_equal(world->status, STATUS_CANCELLED);
+    assert_int_equal(h2_seen(world, 0)->clients_gone, 1);
+    assert_int_equal(h2_seen(world, 1)->gones, 1);
+    for (int n = 0; n < world->exchange_count; n++)
+      assert_int_equal(h2_seen(world, n)->finished, 1);
+    assert_int_equal(world->budget.used_bytes, 0);
+    assert_true(http2_over(world->http2));
+    h2_end(world);
+  }
+}
+
 static void test_no_http2(void **state) {
   (void)state;
   struct h2_world *world = h2_new();
@@ -506,6 +531,7 @@ int main(void) {
       cmocka_unit_test(test_drain),
       cmocka_unit_test(test_drain_of_a_silent_client),
       cmocka_unit_test(test_client_says_goodbye),
+      cmocka_unit_test(test_gone_inside_handlers),
       cmocka_unit_test(test_no_http2),
       cmocka_unit_test(test_malformed_requests_are_reset),
   };
