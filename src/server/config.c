@@ -379,7 +379,7 @@ const struct stream_config *server_config_stream(const struct server_config *con
 /* ---- can a server start with it? ------------------------------------------------- */
 
 /* STATUS_UNSUPPORTED unless a sink of that name is built in. */
-static enum status check_backend(const char *backend, struct error *error) {
+enum status server_config_backend(const char *backend, struct error *error) {
   if (sink_find(backend) != NULL) return STATUS_OK;
   struct text known = TEXT_EMPTY;
   size_t count;
@@ -396,9 +396,9 @@ static enum status check_backend(const char *backend, struct error *error) {
 }
 
 enum status server_config_startable(const struct server_config *config, struct error *error) {
-  enum status status = check_backend(config->storage_backend, error);
+  enum status status = server_config_backend(config->storage_backend, error);
   for (size_t i = 0; i < config->stream_count && status == STATUS_OK; i++) {
-    status = check_backend(config->streams[i].backend, error);
+    status = server_config_backend(config->streams[i].backend, error);
     if (status != STATUS_OK)
       error_at(error, "%s: stream '%s'", config->streams[i].where, config->streams[i].name);
   }

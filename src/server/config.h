@@ -103,6 +103,9 @@ enum status server_config_parse(const void *yaml, size_t bytes, const char *file
 enum status server_config_startable(const struct server_config *config,
                                     struct error *error) WARN_UNUSED;
 
+/* STATUS_UNSUPPORTED when no backend of that name is built in, with those that are. */
+enum status server_config_backend(const char *backend, struct error *error) WARN_UNUSED;
+
 /* The stream of that name, or NULL: its table is then its name, in storage_backend. */
 const struct stream_config *server_config_stream(const struct server_config *config,
                                                  const char *name);

@@ -486,10 +486,11 @@ static const struct settings_section STREAM_SECTIONS[] = {
     {.key = "delta_options", .doc = "For the Delta backend.", .fields = DELTA_STREAM_FIELDS},
     SECTIONS_END};
 
-static const struct settings_section STREAM = {.key = "NAME",
-                                               .doc = "One stream: what `POST /ingest/NAME` does.",
-                                               .fields = STREAM_FIELDS,
-                                               .sections = STREAM_SECTIONS};
+const struct settings_section SETTINGS_STREAM = {.key = "NAME",
+                                                 .doc =
+                                                     "One stream: what `POST /ingest/NAME` does.",
+                                                 .fields = STREAM_FIELDS,
+                                                 .sections = STREAM_SECTIONS};
 
 static const char STREAMS_EXAMPLE[] =
     "# streams:\n"
@@ -523,7 +524,7 @@ static const struct settings_section ROOT_SECTIONS[] = {
     {.key = "streams",
      .doc = "Streams by name. A stream that is not named here lands in the table of its name.",
      .fields = NO_FIELDS,
-     .entry = &STREAM,
+     .entry = &SETTINGS_STREAM,
      .example = STREAMS_EXAMPLE},
     SECTIONS_END};
 

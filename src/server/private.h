@@ -122,6 +122,7 @@ struct endpoint {
 
 /* May keep no pointer to the call beyond `finished`. */
 void ingest_start(struct call *call);
+void stream_start(struct call *call);
 void query_start(struct call *call);
 void catalog_streams(struct call *call);
 void catalog_tables(struct call *call);

@@ -20,17 +20,39 @@ static void add_member(struct text *body, const char *name, const char *value) {
   (void)status; /* without memory the answer is shorter; it is still an error */
 }
 
+/* Clients of POST /stream/{stream} know errors in this form alone, whoever refuses them. */
+static bool wants_detail(const struct http_exchange *exchange) {
+  static const char prefix[] = "/stream/";
+  return strncmp(http_exchange_request(exchange)->path, prefix, sizeof prefix - 1) == 0;
+}
+
+static enum status add_detail(struct text *body, const char *detail) {
+  enum status status = text_add(body, "{\"detail\":", NULL);
+  if (status == STATUS_OK) status = text_add_json(body, detail, strlen(detail), NULL);
+  if (status == STATUS_OK) status = text_add(body, "}\n", NULL);
+  return status;
+}
+
+static void add_problem(struct text *body, int code, enum status status, const char *detail) {
+  const char *title = reason_of(code);
+  if (text_add_format(body, NULL, "{\"type\":\"about:blank\",\"status\":%d,\"code\":\"%s\"", code,
+                      status_name(status)) != STATUS_OK)
+    return;
+  add_member(body, "title", title != NULL ? title : status_meaning(status));
+  add_member(body, "detail", detail);
+  if (text_add(body, "}\n", NULL) != STATUS_OK) text_clear(body);
+}
+
 static void send_problem(struct http_exchange *exchange, int code, enum status status,
                          const char *detail, const struct http_header *more, size_t more_count) {
   struct text body = TEXT_EMPTY;
-  const char *title = reason_of(code);
-  if (text_add_format(&body, NULL, "{\"type\":\"about:blank\",\"status\":%d,\"code\":\"%s\"", code,
-                      status_name(status)) == STATUS_OK) {
-    add_member(&body, "title", title != NULL ? title : status_meaning(status));
-    add_member(&body, "detail", detail);
-    if (text_add(&body, "}\n", NULL) != STATUS_OK) text_clear(&body);
-  }
-  struct http_header headers[4] = {{"content-type", "application/problem+json"}, RESPOND_NOSNIFF};
+  bool plain = wants_detail(exchange);
+  if (!plain)
+    add_problem(&body, code, status, detail);
+  else if (add_detail(&body, detail) != STATUS_OK)
+    text_clear(&body);
+  struct http_header headers[4] = {
+      {"content-type", plain ? "application/json" : "application/problem+json"}, RESPOND_NOSNIFF};
   size_t count = 2;
   for (size_t i = 0; i < more_count && count < 4; i++) headers[count++] = more[i];
   http_respond(exchange, code, headers, count, text_get(&body), body.size_bytes);

@@ -72,6 +72,7 @@ static void on_finished(void *context, struct http_exchange *exchange) {
 
 static const struct endpoint endpoints[] = {
     {"/ingest/", "POST", AUTH_WRITE, false, ingest_start},
+    {"/stream/", "POST", AUTH_WRITE, false, stream_start},
     {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start},
     {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams},
     {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables},
@@ -129,7 +130,7 @@ static void on_admitted(struct call *call) {
   struct error error;
   if (find_endpoint(request->path, &name) == NULL) {
     error_set(&error, STATUS_NOT_FOUND,
-              "there is nothing at this path; /ingest/{stream}, /query, /streams, /tables, "
+              "there is nothing at this path; /ingest/{stream}, /stream/{stream}, /query, /streams, /tables, "
               "/tables/{table}, /healthz, /readyz, /metrics and /version are there");
     respond_problem(exchange, STATUS_NOT_FOUND, &error);
   } else if (!method_allowed(call->endpoint->methods, request->method)) {

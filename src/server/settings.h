@@ -73,5 +73,6 @@ enum status settings_yaml(struct settings *settings, const void *data, size_t by
 
 /* The tables (config_tables.c). */
 extern const struct settings_section SETTINGS_ROOT;
+extern const struct settings_section SETTINGS_STREAM; /* one entry of `streams:` */
 
 #endif
