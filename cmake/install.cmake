@@ -58,3 +58,11 @@ install(FILES "${CMAKE_BINARY_DIR}/packaging/arrowport.pc"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 install(FILES "${CMAKE_BINARY_DIR}/packaging/arrowportConfig.cmake"
   "${CMAKE_BINARY_DIR}/packaging/arrowportConfigVersion.cmake" DESTINATION "${package_dir}")
+
+# systemd looks in lib/systemd/system of /usr and of /usr/local. What is to be copied and changed
+# lies in share/arrowport; nothing is written into /etc.
+install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/packaging/arrowport.service"
+  "${CMAKE_CURRENT_SOURCE_DIR}/packaging/arrowport.socket" DESTINATION lib/systemd/system)
+install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/packaging/arrowport.yaml"
+  "${CMAKE_CURRENT_SOURCE_DIR}/packaging/grafana-dashboard.json"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/arrowport")
