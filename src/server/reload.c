@@ -92,6 +92,20 @@ static bool same_list(const char *const *a, size_t a_count, const char *const *b
   return true;
 }
 
+/* What is watched already is watched on: a change between two watches would be heard by none. */
+static void watch_others(struct reload *reload, const struct server_config *old) {
+  const struct server_config *now = reload->server->config;
+  enum status status = STATUS_OK;
+  struct error error;
+  if (!same_text(old->path, now->path) || !same_text(old->streams_path, now->streams_path))
+    status = watch_files(reload, &error);
+  bool same = same_text(old->tls.cert_path, now->tls.cert_path) &&
+              same_text(old->tls.key_path, now->tls.key_path) &&
+              same_text(old->tls.client_ca_path, now->tls.client_ca_path);
+  if (status == STATUS_OK && !same) status = watch_certificates(reload, &error);
+  if (status != STATUS_OK) log_warning("config", "%s", error.text);
+}
+
 /* Settings that only a start reads. */
 static void name_restarts(const struct server_config *first, const struct server_config *now) {
   const struct {
@@ -116,16 +130,14 @@ static void name_restarts(const struct server_config *first, const struct server
 static void take_over(struct reload *reload) {
   struct server *server = reload->server;
   struct server_config *old = server->config;
-  struct error error;
   server->config = reload->read;
   reload->read = NULL;
   call_configure(server, server->config);
   http_server_set_limits(server->http, &server->config->http);
   http_server_set_tls(server->http, reload->tls);
   name_restarts(reload->first, server->config);
+  watch_others(reload, old);
   server_config_free(old);
-  if (watch_files(reload, &error) != STATUS_OK || watch_certificates(reload, &error) != STATUS_OK)
-    log_warning("config", "%s", error.text);
 }
 
 /* On a worker. */
