@@ -9,6 +9,7 @@
 #include "server/metrics.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -227,10 +228,25 @@ void metrics_refused(struct metrics *metrics, enum metrics_refused reason) {
   pthread_mutex_unlock(&metrics->lock);
 }
 
-void metrics_reload(struct metrics *metrics, bool ok) {
+/* "folder/a.yaml:3:5: ..." in its parts; nothing where the text begins otherwise. */
+static void read_place(struct metrics *metrics, const char *text) {
+  char file[METRICS_FILE_BYTES] = "";
+  int line = 0;
+  int column = 0;
+  metrics->refused_file[0] = '\0';
+  if (sscanf(text, "%255[^:]:%9d:%9d:", file, &line, &column) != 3) return;
+  const char *name = strrchr(file, '/');
+  snprintf(metrics->refused_file, sizeof metrics->refused_file, "%s",
+           name == NULL ? file : name + 1);
+  metrics->refused_line = line;
+  metrics->refused_column = column;
+}
+
+void metrics_reload(struct metrics *metrics, const char *refused) {
   pthread_mutex_lock(&metrics->lock);
-  ++*(ok ? &metrics->reloads_ok : &metrics->reloads_refused);
-  metrics->last_reload_ok = ok;
-  if (ok) metrics->reloaded_s = now_s();
+  ++*(refused == NULL ? &metrics->reloads_ok : &metrics->reloads_refused);
+  metrics->last_reload_ok = refused == NULL;
+  if (refused == NULL) metrics->reloaded_s = now_s();
+  read_place(metrics, refused == NULL ? "" : refused);
   pthread_mutex_unlock(&metrics->lock);
 }

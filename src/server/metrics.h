@@ -51,8 +51,9 @@ enum metrics_refused {
   METRICS_DRAINING
 };
 void metrics_refused(struct metrics *metrics, enum metrics_refused reason);
-/* A configuration was read anew; `ok` false: it was refused and the old one stays. */
-void metrics_reload(struct metrics *metrics, bool ok);
+/* A configuration was read anew. `refused` NULL: it is in use; otherwise why it is not, which the
+ * file, line and column that it begins with ("a.yaml:3:5: ...") are taken from. */
+void metrics_reload(struct metrics *metrics, const char *refused);
 
 /* ---- /metrics ------------------------------------------------------------------------------ */
 

@@ -51,6 +51,9 @@ struct metrics_stream_counts {
 
 enum { STREAM_NONE, STREAM_OTHER, STREAM_FIRST }; /* places in `streams` */
 
+/* Of a file's name in a label. */
+enum { METRICS_FILE_BYTES = 256 };
+
 struct metrics {
   pthread_mutex_t lock;
   struct metrics_names endpoints, backends, formats;
@@ -72,6 +75,8 @@ struct metrics {
   int64_t refused[METRICS_REASONS];
   int64_t reloads_ok, reloads_refused;
   bool last_reload_ok;
+  char refused_file[METRICS_FILE_BYTES]; /* of the last reload; "": no place is known */
+  int refused_line, refused_column;
   double started_s, reloaded_s; /* since 1970; reloaded_s: the last one that was taken */
 
   struct metrics_minute {

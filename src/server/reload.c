@@ -45,12 +45,12 @@ static void on_certificates(void *context) {
   struct error error;
   if (tls_context_new(options, &tls, &error) != STATUS_OK) {
     log_error("tls", "the changed certificate is not taken, the old one stays: %s", error.text);
-    metrics_reload(server->metrics, false);
+    metrics_reload(server->metrics, error.text);
     return;
   }
   http_server_set_tls(server->http, tls);
   tls_context_free(tls);
-  metrics_reload(server->metrics, true);
+  metrics_reload(server->metrics, NULL);
   log_info("tls", "new connections get the certificate that '%s' holds now", options->cert_path);
 }
 
@@ -166,10 +166,10 @@ static void on_read(void *context) {
   } else if (reload->read == NULL) {
     log_error("config", "the changed configuration is refused, the old one stays: %s",
               reload->error.text);
-    metrics_reload(server->metrics, false);
+    metrics_reload(server->metrics, reload->error.text);
   } else {
     take_over(reload);
-    metrics_reload(server->metrics, true);
+    metrics_reload(server->metrics, NULL);
     log_info("config", "the configuration was read anew; %zu streams",
              server->config->stream_count);
   }

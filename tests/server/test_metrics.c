@@ -273,8 +273,8 @@ static void transactions_queries_refusals_and_reloads_are_counted(void **state) 
   metrics_query(metrics, "arrow", 5, 500);
   metrics_refused(metrics, METRICS_SCOPE);
   metrics_refused(metrics, METRICS_DRAINING);
-  metrics_reload(metrics, true);
-  metrics_reload(metrics, false);
+  metrics_reload(metrics, NULL);
+  metrics_reload(metrics, "/etc/a.yaml:3:15: 'x' is no number");
   struct metrics_now now = {
       .budget_used_bytes = 5,
       .budget_limit_bytes = 7,
@@ -323,6 +323,7 @@ static void transactions_queries_refusals_and_reloads_are_counted(void **state) 
       "arrowport_config_reloads_total{outcome=\"ok\"} 1",
       "arrowport_config_reloads_total{outcome=\"refused\"} 1",
       "arrowport_config_last_reload_successful 0",
+      "arrowport_config_refused{file=\"a.yaml\",line=\"3\",column=\"15\"} 1",
       "arrowport_memory_budget_used_bytes 5",
       "arrowport_memory_budget_limit_bytes 7",
       "arrowport_ingests_in_flight 2",
