@@ -72,15 +72,18 @@ static void on_ready(void *context, const char *host, int port) {
   if (cli_has(started->cli, "quiet")) return;
   const char *path = started->config->db_path;
   struct text text = TEXT_EMPTY;
-  enum status status =
-      text_add_format(&text, NULL, "Arrowport is listening on http://%s:%d\n", host, port);
+  bool tls = started->config->tls.cert_path != NULL;
+  enum status status = text_add_format(&text, NULL, "Arrowport is listening on %s://%s:%d\n",
+                                       tls ? "https" : "http", host, port);
   if (status == STATUS_OK)
     status = strcmp(path, ":memory:") == 0
                  ? text_add(&text, "Data is kept in memory only (db_path :memory:)\n", NULL)
                  : text_add_format(&text, NULL, "Data is kept in %s\n", path);
   bool every = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
   const char *near = every ? "127.0.0.1" : host;
-  if (status == STATUS_OK) status = add_lines(&text, started->cli->program, near, port, NULL);
+  /* With TLS they would have to know the certificate's host name and who signed it. */
+  if (status == STATUS_OK && !tls)
+    status = add_lines(&text, started->cli->program, near, port, NULL);
   /* A greeting that nobody can read is no reason not to serve. */
   if (status != STATUS_OK || cli_print(&text, NULL) != STATUS_OK)
     log_warning("cli", "how to use the server could not be printed");

@@ -18,6 +18,7 @@
 
 static char folder[64];
 static struct cert ca, server, client;
+static bool http1; /* what our client speaks; else HTTP/2 */
 
 static const char *path_of(const char *name) {
   static char paths[8][128];
@@ -72,11 +73,25 @@ static struct world *begin(bool certificates) {
 }
 
 static int start(void **state) {
+  http1 = true;
+  *state = begin(false);
+  return 0;
+}
+
+static int start_http2(void **state) {
+  http1 = false;
   *state = begin(false);
   return 0;
 }
 
 static int start_with_certificates(void **state) {
+  http1 = true;
+  *state = begin(true);
+  return 0;
+}
+
+static int start_http2_with_certificates(void **state) {
+  http1 = false;
   *state = begin(true);
   return 0;
 }
@@ -116,7 +131,7 @@ static enum status take(void *context, int code, const void *data, size_t bytes,
 
 static struct http_client *client_new(bool with_certificate) {
   struct http_client *made = NULL;
-  struct http_client_access access = {.ca_path = path_of("ca.pem"), .http1 = true};
+  struct http_client_access access = {.ca_path = path_of("ca.pem"), .http1 = http1};
   if (with_certificate) {
     access.cert_path = path_of("client.pem");
     access.key_path = path_of("client.key");
@@ -321,8 +336,13 @@ static void a_handshake_that_stops_ends_in_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(bodies_of_every_size_go_both_ways, start, end),
+      cmocka_unit_test_setup_teardown(bodies_of_every_size_go_both_ways, start_http2, end),
       cmocka_unit_test_setup_teardown(answers_are_streamed_and_bodies_paused, start, end),
+      cmocka_unit_test_setup_teardown(answers_are_streamed_and_bodies_paused, start_http2, end),
       cmocka_unit_test_setup_teardown(an_answer_that_breaks_off_is_none, start, end),
+      cmocka_unit_test_setup_teardown(an_answer_that_breaks_off_is_none, start_http2, end),
+      cmocka_unit_test_setup_teardown(a_client_certificate_is_required,
+                                      start_http2_with_certificates, end),
       cmocka_unit_test_setup_teardown(a_client_certificate_is_required, start_with_certificates,
                                       end),
       cmocka_unit_test_setup_teardown(who_speaks_in_the_clear_is_told, start, end),
