@@ -221,3 +221,62 @@ def test_a_client_that_leaves_while_it_waits_does_no_harm(start, tmp_path):
         requests.get(server.url + "/readyz", timeout=0.3)
     problem(server.get("/readyz"), 503)
     assert server.alive()
+
+
+# ---- who may ask
+
+AUTH = """\
+auth:
+  tokens:
+    reader: {token: reader-0123456789abcdef}
+    writer: {token: writer-0123456789abcdef, scopes: [write]}
+"""
+
+
+def bearer(name):
+    return {"Authorization": f"Bearer {name}-0123456789abcdef"}
+
+
+def test_metrics_need_the_scope_read_and_probes_nothing(start):
+    server = start(config=AUTH)
+    problem(server.get("/metrics"), 401)
+    problem(server.get("/metrics", headers=bearer("nobody")), 401)
+    problem(server.get("/metrics", headers=bearer("writer")), 403)
+    answer = server.get("/metrics", headers=bearer("reader"))
+    assert answer.status_code == 200
+    assert 'arrowport_refused_total{reason="credentials"} 2' in answer.text
+    assert 'arrowport_refused_total{reason="scope"} 1' in answer.text
+    assert "0123456789abcdef" not in answer.text
+    assert server.get("/healthz").json() == {"status": "ok"}
+    assert server.get("/readyz").json() == {"status": "ready"}
+
+
+def test_a_refused_configuration_is_told(start, tmp_path):
+    server = start(config="log_level: info\n")
+    assert samples(server)["arrowport_config_last_reload_successful"] == 1
+    first = samples(server)["arrowport_config_last_reload_success_timestamp_seconds"]
+    (tmp_path / "given.yaml").write_text("log_level: loud\n")
+    wait_until(
+        lambda: samples(server)["arrowport_config_last_reload_successful"] == 0, "it is refused"
+    )
+    (tmp_path / "given.yaml").write_text("log_level: warning\n")
+    wait_until(
+        lambda: samples(server)["arrowport_config_last_reload_successful"] == 1, "it is taken"
+    )
+    found = samples(server)
+    assert found['arrowport_config_reloads_total{outcome="refused"}'] >= 1
+    assert found['arrowport_config_reloads_total{outcome="ok"}'] >= 1
+    assert found["arrowport_config_last_reload_success_timestamp_seconds"] > first
+
+
+def test_the_log_follows_the_configuration(start, tmp_path):
+    server = start(config="log_level: error\nlog_format: json\n")
+    server.get("/streams")
+    (tmp_path / "given.yaml").write_text("log_level: info\nlog_format: text\n")
+
+    def is_text():
+        server.get("/streams")
+        return " info    http: request request_id=" in server.stderr()
+
+    wait_until(is_text, "the log is text")
+    assert '"message":"request"' not in server.stderr()
