@@ -17,7 +17,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 
@@ -83,8 +82,11 @@ static void count(struct ingest *ingest, enum status status, const struct load_r
     metrics_transaction(metrics, figures.backend, status == STATUS_OK, figures.transaction_us);
   if (status == STATUS_SCHEMA) metrics_schema_mismatch(metrics, ingest->stream);
   if (status != STATUS_OK) return;
+  int64_t wire_bytes = ingest->request.exchange != NULL
+                           ? http_exchange_received_bytes(ingest->request.exchange)
+                           : ingest->body_bytes;
   metrics_landed(metrics, ingest->stream, figures.backend, result->rows, result->batches,
-                 ingest->body_bytes, figures.memory_bytes);
+                 wire_bytes, figures.memory_bytes);
   if (ingest->request.call != NULL) ingest->request.call->rows = result->rows;
 }
 
@@ -211,16 +213,6 @@ enum status ingest_route(const struct server_config *config, const char *stream,
   target->backend = config->storage_backend;
   target->chunk_rows = config->chunk_rows;
   return table_name_parse(stream, strlen(stream), &target->table, error);
-}
-
-bool ingest_is_plain(struct http_exchange *exchange) {
-  const char *encoding = http_request_header(http_exchange_request(exchange), "content-encoding");
-  if (encoding == NULL || strcasecmp(encoding, "identity") == 0) return true;
-  respond_problem_code(exchange, 415, STATUS_UNSUPPORTED, NULL,
-                       "Content-Encoding %.100s is not supported yet; compress the record "
-                       "batches themselves (Arrow IPC body compression, ZSTD or LZ4)",
-                       encoding);
-  return false;
 }
 
 /* One message may take half of what there is: while it is collected, grown and

@@ -50,8 +50,8 @@ struct ingest {
 
   bool body_over; /* the stream is whole: the intake was told to commit */
   bool answered;
-  bool done; /* the intake is */
-  int64_t body_bytes;
+  bool done;          /* the intake is */
+  int64_t body_bytes; /* after Content-Encoding */
   int64_t started_us;
 };
 
@@ -59,9 +59,6 @@ struct ingest {
  * stream's name. Appends. STATUS_INVALID for a name that cannot be a table's. */
 enum status ingest_route(const struct server_config *config, const char *stream,
                          struct ingest_target *target, struct error *error) WARN_UNUSED;
-
-/* True when the body comes without a Content-Encoding; answers otherwise. */
-bool ingest_is_plain(struct http_exchange *exchange);
 
 /* Begins: `ingest` is a door's struct of `bytes` bytes to be allocated. NULL: it was answered. */
 struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_door *door);

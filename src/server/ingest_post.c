@@ -83,7 +83,7 @@ static void body_end(void *context) {
 /* True when the headers are those of an Arrow stream; answers otherwise. */
 static bool check_headers(struct http_exchange *exchange) {
   const char *type = http_request_header(http_exchange_request(exchange), "content-type");
-  if (media_type_is(type, "application/vnd.apache.arrow.stream")) return ingest_is_plain(exchange);
+  if (media_type_is(type, "application/vnd.apache.arrow.stream")) return true;
   respond_problem_code(exchange, 415, STATUS_INVALID, NULL,
                        "the body must be an Arrow IPC stream (Content-Type: "
                        "application/vnd.apache.arrow.stream); this one says %.100s",

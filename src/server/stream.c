@@ -333,7 +333,6 @@ void stream_start(struct call *call) {
                          type == NULL ? "nothing" : type);
     return;
   }
-  if (!ingest_is_plain(exchange)) return;
   struct stream_post *post = (struct stream_post *)ingest_new(call, sizeof *post, &door);
   if (post == NULL) return;
   struct error error;

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from wire import Connection, ingest_head
 
-from server import ipc, problem
+from server import ARROW, ipc, problem
 
 
 def small(first=0, rows=3):
@@ -138,6 +138,19 @@ def test_streams_of_polars_land(server, name, codec):
     server.land(name, sink.getvalue())
     back = pl.from_arrow(server.arrow(f"SELECT * FROM {name} ORDER BY id"))
     assert back.equals(frame)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "identity"])
+def test_bodies_that_http_has_compressed_land(server, name, flights, coding):
+    plain = ipc(flights, max_chunksize=20_000)
+    body = plain if coding == "identity" else pa.compress(plain, codec=coding, asbytes=True)
+    headers = {"Content-Type": ARROW, "Content-Encoding": coding}
+    answer = server.post(f"/ingest/{name}", data=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["rows"], answer.json()["bytes"]) == (len(flights), len(plain))
+    assert server.arrow(f"SELECT count(*) AS n, sum(distance) AS s FROM {name}").to_pylist() == [
+        {"n": len(flights), "s": pc.sum(flights["distance"]).as_py()}
+    ]
 
 
 # ---- the table's schema and the stream's

@@ -207,14 +207,23 @@ def test_what_is_not_arrow_is_refused(server, name, body):
     assert not server.has_table(name)
 
 
-def test_a_content_encoding_is_refused_rather_than_misread(server, name):
-    import gzip
+def encoded(server, name, body, coding):
+    headers = {"Content-Type": ARROW, "Content-Encoding": coding}
+    return server.post(f"/ingest/{name}", data=body, headers=headers)
 
-    body = gzip.compress(SAMPLES["plain"])
-    answer = server.post(
-        f"/ingest/{name}", data=body, headers={"Content-Type": ARROW, "Content-Encoding": "gzip"}
-    )
-    problem(answer, 415, "encoding")
+
+@pytest.mark.parametrize("coding", ["br", "deflate, br", "x"])
+def test_a_content_encoding_is_refused_rather_than_misread(server, name, coding):
+    problem(encoded(server, name, SAMPLES["plain"], coding), 415, "encoding")
+    assert not server.has_table(name)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_broken_or_cut_encoding_lands_nothing(server, name, coding):
+    whole = pa.compress(SAMPLES["plain"], codec=coding, asbytes=True)
+    problem(encoded(server, name, whole[:-3], coding), 400)
+    problem(encoded(server, name, SAMPLES["plain"], coding), 400, "encoding")
+    problem(encoded(server, name, whole[:20] + b"\xff" * 8 + whole[28:], coding), 400)
     assert not server.has_table(name)
 
 

@@ -238,6 +238,19 @@ def test_streams_of_polars_and_compressed_ones(server, name):
         assert pl.from_arrow(back).equals(frame)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_bodies_that_http_has_compressed_land(server, name, coding):
+    body = json.dumps(body_of(small(20_000), name)).encode()
+    packed = pa.compress(body, codec=coding, asbytes=True)
+    answer = send(server, "s", packed, headers={"Content-Encoding": coding})
+    assert answer.status_code == 200, answer.text
+    assert server.arrow(f"SELECT * FROM {name} ORDER BY id").equals(small(20_000))
+    # What HTTP itself refuses says more than `detail`, and that too.
+    for wrong, code in ((coding, 400), ("br", 415)):
+        answer = send(server, "s", body, headers={"Content-Encoding": wrong})
+        assert (answer.status_code, "Encoding" in answer.json()["detail"]) == (code, True)
+
+
 def test_bytes_that_come_one_by_one_are_the_same(server, name):
     body = json.dumps(body_of(small(), name)).encode()
 
