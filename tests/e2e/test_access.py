@@ -21,6 +21,8 @@ import requests
 
 from server import ARROW, StartFailed, binary, environment, ipc, problem, run, wait_until
 
+pytestmark = pytest.mark.asan
+
 ROWS = pa.table({"id": [1, 2, 3]})
 TOKENS = {
     "reader": "reader-0123456789abcdef",
