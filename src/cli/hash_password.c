@@ -1,7 +1,7 @@
 /* A password's hash for `auth.users`. The password is asked for, or read from standard input:
  * an argument would be seen by everybody who lists processes. */
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,16 +30,33 @@ static enum status too_long(struct error *error) {
   return error_set(error, STATUS_INVALID, "a password has at most %d bytes", PASSWORD_BYTES_MAX);
 }
 
-/* Up to the end of the line or of the input; `room` bytes with the NUL. */
-static enum status read_line(int file, char *line, size_t room, struct error *error) {
+static enum status interrupted_error(struct error *error) {
+  return error_set(error, STATUS_CANCELLED, "interrupted");
+}
+
+/* Waits for a byte; signals come only here, under `mask`, so that none slips in between a look
+ * at `interrupted` and the wait. */
+static enum status wait_for_byte(int file, const sigset_t *mask, struct error *error) {
+  struct pollfd poll_file = {.fd = file, .events = POLLIN};
+  while (interrupted == 0 && ppoll(&poll_file, 1, NULL, mask) < 0)
+    if (errno != EINTR)
+      return error_set(error, STATUS_IO, "the terminal cannot be asked: %s", strerror(errno));
+  return interrupted == 0 ? STATUS_OK : interrupted_error(error);
+}
+
+/* Up to the end of the line or of the input; `room` bytes with the NUL. `mask` NULL: no signal
+ * is waited for. */
+static enum status read_line(int file, const sigset_t *mask, char *line, size_t room,
+                             struct error *error) {
   size_t bytes = 0;
   for (;;) {
     char byte;
+    enum status status = mask == NULL ? STATUS_OK : wait_for_byte(file, mask, error);
+    if (status != STATUS_OK) return status;
     ssize_t got = read(file, &byte, 1);
-    if (got < 0 && errno == EINTR && interrupted == 0) continue;
-    if (got < 0 && interrupted == 0)
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
       return error_set(error, STATUS_IO, "the password cannot be read: %s", strerror(errno));
-    if (got < 0) return error_set(error, STATUS_CANCELLED, "interrupted");
     if (got == 0 || byte == '\n') break;
     if (bytes + 1 == room) return too_long(error);
     line[bytes++] = byte;
@@ -61,24 +78,30 @@ static enum status ask(int terminal, char *password, char *again, struct error *
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   enum { SIGNAL_COUNT = sizeof signals / sizeof signals[0] };
   struct sigaction before[SIGNAL_COUNT];
-  struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART: read returns */
+  struct sigaction action = {.sa_handler = on_interrupt};
+  sigset_t blocked;
+  sigset_t mask;
   struct termios shown;
   if (tcgetattr(terminal, &shown) != 0)
     return error_set(error, STATUS_IO, "the terminal cannot be asked: %s", strerror(errno));
   sigemptyset(&action.sa_mask);
+  sigemptyset(&blocked);
+  for (int i = 0; i < SIGNAL_COUNT; i++) sigaddset(&blocked, signals[i]);
+  sigprocmask(SIG_BLOCK, &blocked, &mask);
   for (int i = 0; i < SIGNAL_COUNT; i++) sigaction(signals[i], &action, &before[i]);
   struct termios hidden = shown;
   hidden.c_lflag &= ~(tcflag_t)ECHO;
   tcsetattr(terminal, TCSAFLUSH, &hidden);
   say(terminal, "Password: ");
-  enum status status = read_line(terminal, password, PASSWORD_BYTES_MAX + 1, error);
+  enum status status = read_line(terminal, &mask, password, PASSWORD_BYTES_MAX + 1, error);
   if (status == STATUS_OK) {
     say(terminal, "\nThe same again: ");
-    status = read_line(terminal, again, PASSWORD_BYTES_MAX + 1, error);
+    status = read_line(terminal, &mask, again, PASSWORD_BYTES_MAX + 1, error);
   }
   tcsetattr(terminal, TCSAFLUSH, &shown);
   say(terminal, "\n");
   for (int i = 0; i < SIGNAL_COUNT; i++) sigaction(signals[i], &before[i], NULL);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
   if (interrupted != 0) raise(interrupted);
   if (status == STATUS_OK && strcmp(password, again) != 0)
     status = error_set(error, STATUS_INVALID, "the two passwords differ; nothing is printed");
@@ -92,7 +115,7 @@ static enum status run(const struct cli *cli, struct error *error) {
   struct text out = TEXT_EMPTY;
   enum status status = isatty(STDIN_FILENO)
                            ? ask(STDIN_FILENO, password, again, error)
-                           : read_line(STDIN_FILENO, password, sizeof password, error);
+                           : read_line(STDIN_FILENO, NULL, password, sizeof password, error);
   if (status == STATUS_OK && strlen(password) < PASSWORD_BYTES_MIN)
     status =
         error_set(error, STATUS_INVALID,
