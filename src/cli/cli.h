@@ -137,9 +137,24 @@ struct remote {
   const char *url; /* without a slash at its end */
 };
 
-/* `config` must outlive it. */
-enum status remote_open(const struct server_config *config, struct remote *remote,
-                        struct error *error) WARN_UNUSED;
+/* What every command takes that talks to a server. */
+#define CLI_REMOTE_OPTIONS                                                                         \
+  {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},                          \
+      {"token", 0, "TOKEN", NULL, "bearer token (seen by `ps`: rather ARROWPORT_TOKEN)"},          \
+      {"token-file", 0, "FILE", NULL, "file whose first line is the token"},                       \
+      {"user", 0, "NAME", NULL, "user; the password from ARROWPORT_PASSWORD, or asked for"},       \
+      {"ca-cert", 0, "FILE", NULL, "PEM: who signs the server's certificate"},                     \
+      {"client-cert", 0, "FILE", NULL, "PEM: our certificate, where the server wants one"},        \
+      {"client-key", 0, "FILE", NULL, "PEM: its key, unless it is in the same file"}, {            \
+    "insecure", 0, NULL, NULL, "take any certificate: whoever is between can read and answer"      \
+  }
+
+/* `config` must outlive it. Reads the secrets that the options name, or asks for them. */
+enum status remote_open(const struct cli *cli, const struct server_config *config,
+                        struct remote *remote, struct error *error) WARN_UNUSED;
+/* The part of it that is about secrets (remote_access.c). */
+enum status remote_access(const struct cli *cli, struct remote *remote,
+                          struct error *error) WARN_UNUSED;
 void remote_close(struct remote *remote);
 
 struct remote_request {

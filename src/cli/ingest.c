@@ -1,22 +1,28 @@
+/* Files into a table: through a server, or straight into the storage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/holder.h"
+#include "cli/input.h"
+#include "cli/progress.h"
 #include "cli/upload.h"
 #include "pipeline/pipeline.h"
 #include "server/storage.h"
 #include "source/source.h"
 
-enum { PROGRESS_INTERVAL_MS = 200 };
+enum { KEYS_MAX = 64 };
 
 static const struct cli_option OPTIONS[] = {
-    {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},
-    {"compression", 0, "CODEC", "compression", "compress what is sent: zstd[:LEVEL], lz4 or none"},
+    {"format", 'f', INPUT_FORMATS, NULL, "what the files are (default: found out)"},
+    {"mode", 'm', "append|overwrite|upsert|merge", NULL, "what happens to rows that are there"},
+    {"key", 'k', "A,B,...", NULL, "upsert and merge: the columns that say which row is meant"},
+    {"all-text", 0, NULL, NULL, "CSV: every column is text; otherwise types are found by looking"},
+    {"compression", 0, "CODEC", "compression", "of what is sent: zstd[:LEVEL], lz4 or none"},
+    CLI_REMOTE_OPTIONS,
     {"local", 0, NULL, NULL, "straight into the configured storage, without a server"},
     {"db", 0, "FILE", "db_path", "with --local: the DuckDB file"},
     {"json", 0, NULL, NULL, "print the answer as JSON, a line for each file"},
@@ -24,47 +30,103 @@ static const struct cli_option OPTIONS[] = {
     {NULL, 0, NULL, NULL, NULL}};
 
 static const char TEXT[] =
-    "Lands Arrow data in the table of a stream. A FILE is an Arrow file or an Arrow stream,\n"
-    "told apart by its first bytes; `-` is standard input. Each file is one request: its rows\n"
-    "are all in the table when it is reported, or none of them is. A table that is not there\n"
-    "yet is made from the data's schema.\n"
+    "Lands files in the table of a stream: Arrow streams, Arrow files, Parquet, CSV, NDJSON,\n"
+    "told apart by their first bytes, then by their suffix (.csv, .tsv, .ndjson, .jsonl, .json;\n"
+    ".gz and .zst after them). `-` is standard input. Each file is one request: its rows are\n"
+    "all in the table when it is reported, or none of them is. A table that is not there yet\n"
+    "is made from the data's schema. With --local, a server that holds the database file is\n"
+    "gone through.\n"
     "\n"
     "Examples\n"
-    "  arrowport ingest flights january.arrow february.arrow\n"
-    "  some-program | arrowport ingest events -\n"
-    "  arrowport ingest flights flights.arrow --compression lz4\n";
+    "  arrowport ingest flights january.arrow february.parquet march.csv.gz\n"
+    "  some-program | arrowport ingest events - --format ndjson\n"
+    "  arrowport ingest customers changes.parquet --mode upsert --key id\n"
+    "  arrowport ingest flights flights.arrow --local --db warehouse.duckdb\n";
 
-/* ---- progress ----------------------------------------------------------------------- */
+/* ---- what is asked for ---------------------------------------------------------------- */
 
-struct progress {
-  const char *name;
-  bool shown; /* to somebody at a terminal */
-  int64_t begin_ms;
-  int64_t next_ms;
+/* How rows are to land, the same for every file. */
+struct asked {
+  const char *format;    /* NULL: found out */
+  const char *mode_name; /* NULL: the server's choice, append */
+  enum sink_mode mode;
+  const char *keys[KEYS_MAX];
+  size_t key_count;
+  char *key_text; /* what they lie in */
 };
 
-static void progress_begin(struct progress *progress, const struct cli *cli, const char *name) {
-  *progress = (struct progress){
-      .name = strcmp(name, "-") == 0 ? "standard input" : name,
-      .shown = isatty(STDERR_FILENO) != 0 && !cli_has(cli, "quiet") && !cli_has(cli, "json"),
-      .begin_ms = clock_now_ms(),
-  };
-  progress->next_ms = progress->begin_ms + PROGRESS_INTERVAL_MS;
+static enum status find_mode(struct asked *asked, struct error *error) {
+  static const enum sink_mode modes[] = {SINK_APPEND, SINK_OVERWRITE, SINK_UPSERT, SINK_MERGE};
+  asked->mode = SINK_APPEND;
+  if (asked->mode_name == NULL) return STATUS_OK;
+  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    asked->mode = modes[i];
+    if (strcmp(sink_mode_name(modes[i]), asked->mode_name) == 0) return STATUS_OK;
+  }
+  return error_set(error, STATUS_INVALID,
+                   "--mode is '%.40s'; it must be append, overwrite, upsert or merge",
+                   asked->mode_name);
 }
 
-static void progress_step(struct progress *progress, int64_t rows, int64_t bytes) {
-  int64_t now_ms = clock_now_ms();
-  if (!progress->shown || now_ms < progress->next_ms) return;
-  progress->next_ms = now_ms + PROGRESS_INTERVAL_MS;
-  char number[CLI_NUMBER_BYTES];
-  double seconds = (double)(now_ms - progress->begin_ms) / 1e3;
-  fprintf(stderr, "\r\033[K%.60s: %s rows", progress->name, cli_number(rows, number));
-  if (bytes > 0)
-    fprintf(stderr, ", %.1f MB, %.0f MB/s", (double)bytes / 1e6, (double)bytes / 1e6 / seconds);
+/* --key a,b --key c */
+static enum status find_keys(const struct cli *cli, struct asked *asked, struct error *error) {
+  struct text all = TEXT_EMPTY;
+  const char *value;
+  enum status status = STATUS_OK;
+  for (int i = 0; status == STATUS_OK && (value = cli_value_at(cli, "key", i)) != NULL; i++)
+    status = text_add_format(&all, error, "%s%s", i == 0 ? "" : ",", value);
+  asked->key_text = all.data;
+  for (char *at = all.data; at != NULL && status == STATUS_OK;) {
+    char *comma = strchr(at, ',');
+    if (comma != NULL) *comma = '\0';
+    if (at[0] == '\0')
+      status = error_set(error, STATUS_INVALID, "--key names no column; write --key id");
+    else if (asked->key_count == KEYS_MAX)
+      status = error_set(error, STATUS_TOO_LARGE, "--key names more than %d columns", KEYS_MAX);
+    else
+      asked->keys[asked->key_count++] = at;
+    at = comma == NULL ? NULL : comma + 1;
+  }
+  bool needed = asked->mode == SINK_UPSERT || asked->mode == SINK_MERGE;
+  if (status == STATUS_OK && needed && asked->key_count == 0)
+    status = error_set(error, STATUS_INVALID, "--mode %s needs --key COLUMN", asked->mode_name);
+  if (status == STATUS_OK && !needed && asked->key_count > 0)
+    status = error_set(error, STATUS_INVALID, "--key goes with --mode upsert or merge");
+  return status;
 }
 
-static void progress_end(const struct progress *progress) {
-  if (progress->shown) fputs("\r\033[K", stderr);
+static enum status find_asked(const struct cli *cli, struct asked *asked, struct error *error) {
+  *asked = (struct asked){.format = cli_value(cli, "format"), .mode_name = cli_value(cli, "mode")};
+  enum status status = find_mode(asked, error);
+  return status == STATUS_OK ? find_keys(cli, asked, error) : status;
+}
+
+/* "/ingest/flights?mode=upsert&key=id" */
+static enum status add_path(const char *stream, const struct asked *asked, struct text *path,
+                            struct error *error) {
+  enum status status = text_add(path, "/ingest/", error);
+  if (status == STATUS_OK) status = remote_encode(path, stream, error);
+  if (status == STATUS_OK && asked->mode_name != NULL)
+    status = text_add_format(path, error, "?mode=%s", asked->mode_name);
+  for (size_t i = 0; i < asked->key_count && status == STATUS_OK; i++) {
+    status = text_add(path, "&key=", error);
+    if (status == STATUS_OK) status = remote_encode(path, asked->keys[i], error);
+  }
+  return status;
+}
+
+/* What reads files beside what takes their rows: a quarter of the memory for its engine, a
+ * quarter for batches on their way. */
+static struct input_options input_options(const struct cli *cli, const struct server_config *config,
+                                          struct budget *budget) {
+  return (struct input_options){.budget = budget,
+                                .all_text = cli_has(cli, "all-text"),
+                                .memory_limit_bytes = config->memory_limit_bytes / 4,
+                                .threads = config->threads};
+}
+
+static bool wants_progress(const struct cli *cli) {
+  return !cli_has(cli, "quiet") && !cli_has(cli, "json");
 }
 
 /* ---- the answer ---------------------------------------------------------------------- */
@@ -99,7 +161,7 @@ static enum status report_answer(const struct progress *progress, const struct t
       .table = table,
       .rows = json_integer_value(json_object_get(parsed, "rows")),
       .batches = json_integer_value(json_object_get(parsed, "batches")),
-      .seconds = (double)(clock_now_ms() - progress->begin_ms) / 1e3,
+      .seconds = progress_seconds(progress),
   };
   enum status status =
       table == NULL
@@ -121,19 +183,22 @@ static enum status on_read(void *context, void *room, size_t room_bytes, size_t 
                            struct error *error) {
   struct sending *sending = context;
   enum status status = upload_read(sending->upload, room, room_bytes, bytes, error);
-  progress_step(&sending->progress, upload_rows(sending->upload), upload_bytes(sending->upload));
+  progress_step(&sending->progress, upload_rows(sending->upload), upload_bytes(sending->upload),
+                upload_fraction(sending->upload));
   return status;
 }
 
 static enum status send_file(const struct cli *cli, struct remote *remote, const char *file,
-                             const struct upload_options *options, struct error *error) {
+                             const struct asked *asked, const struct upload_options *options,
+                             struct error *error) {
   struct sending sending = {.upload = NULL};
+  struct input input;
   struct text path = TEXT_EMPTY;
   struct text answer = TEXT_EMPTY;
-  progress_begin(&sending.progress, cli, file);
-  enum status status = upload_open(file, options, &sending.upload, error);
-  if (status == STATUS_OK) status = text_add(&path, "/ingest/", error);
-  if (status == STATUS_OK) status = remote_encode(&path, cli->arguments[0], error);
+  enum status status = input_open(file, asked->format, &input, error);
+  progress_begin(&sending.progress, input.name, wants_progress(cli));
+  if (status == STATUS_OK) status = upload_open(&input, options, &sending.upload, error);
+  if (status == STATUS_OK) status = add_path(cli->arguments[0], asked, &path, error);
   if (status != STATUS_OK) goto done;
   struct remote_request request = {
       .method = "POST",
@@ -152,35 +217,42 @@ static enum status send_file(const struct cli *cli, struct remote *remote, const
     status = report_answer(&sending.progress, &answer, error);
 done:
   upload_close(sending.upload);
+  input_close(&input);
   text_release(&path);
   text_release(&answer);
   return status;
 }
 
 static enum status ingest_remote(const struct cli *cli, const struct server_config *config,
-                                 struct error *error) {
+                                 const struct asked *asked, struct error *error) {
   struct budget budget = {.limit_bytes = config->memory_limit_bytes};
   const struct stream_config *stream = server_config_stream(config, cli->arguments[0]);
   struct upload_options options = {
       .compression = stream != NULL && !cli_has(cli, "compression") ? stream->compression
                                                                     : config->compression,
       .rewrite = cli_has(cli, "compression"),
-      .budget = &budget,
+      .input = input_options(cli, config, &budget),
   };
   struct remote remote;
-  enum status status = remote_open(config, &remote, error);
+  enum status status = remote_open(cli, config, &remote, error);
   if (status != STATUS_OK) return status;
   for (int i = 1; i < cli->argument_count && status == STATUS_OK; i++)
-    status = send_file(cli, &remote, cli->arguments[i], &options, error);
+    status = send_file(cli, &remote, cli->arguments[i], asked, &options, error);
   remote_close(&remote);
   return status;
 }
 
 /* ---- without a server ------------------------------------------------------------------- */
 
+struct loading {
+  struct source *source;
+  struct progress progress;
+};
+
 static bool on_batch(void *context, int64_t rows, int64_t batches) {
+  struct loading *loading = context;
   (void)batches;
-  progress_step(context, rows, 0);
+  progress_step(&loading->progress, rows, 0, source_fraction(loading->source));
   return true;
 }
 
@@ -189,9 +261,8 @@ static enum status report_local(const struct cli *cli, const struct progress *pr
                                 const struct load_result *result, struct error *error) {
   struct text table = TEXT_EMPTY;
   struct text line = TEXT_EMPTY;
-  struct landed landed = {.rows = result->rows,
-                          .batches = result->batches,
-                          .seconds = (double)(clock_now_ms() - progress->begin_ms) / 1e3};
+  struct landed landed = {
+      .rows = result->rows, .batches = result->batches, .seconds = progress_seconds(progress)};
   enum status status = table_name_print(&target->table, &table, error);
   landed.table = text_get(&table);
   if (status != STATUS_OK || cli_has(cli, "quiet")) {
@@ -212,29 +283,34 @@ static enum status report_local(const struct cli *cli, const struct progress *pr
   return status;
 }
 
-static enum status load_file(const struct cli *cli, const char *file,
-                             const struct pipeline_target *target, struct budget *budget,
-                             struct error *error) {
-  struct progress progress;
-  struct source *source = NULL;
+static enum status load_file(const struct cli *cli, const char *file, const struct asked *asked,
+                             const struct pipeline_target *target,
+                             const struct input_options *options, struct error *error) {
+  struct loading loading = {.source = NULL};
+  struct input input;
   struct load_result result = {.rows = 0};
-  progress_begin(&progress, cli, file);
-  struct pipeline_progress steps = {.report = on_batch, .context = &progress};
-  enum status status = source_open_path(file, budget, &source, error);
-  if (status == STATUS_OK) status = pipeline_run(source, target, &steps, &result, error);
-  source_close(source);
-  progress_end(&progress);
+  struct pipeline_progress steps = {.report = on_batch, .context = &loading};
+  enum status status = input_open(file, asked->format, &input, error);
+  progress_begin(&loading.progress, input.name, wants_progress(cli));
+  if (status == STATUS_OK) status = input_source(&input, options, &loading.source, error);
+  if (status == STATUS_OK) status = pipeline_run(loading.source, target, &steps, &result, error);
+  source_close(loading.source);
+  input_close(&input);
+  progress_end(&loading.progress);
   if (status != STATUS_OK) return status;
-  return report_local(cli, &progress, target, &result, error);
+  return report_local(cli, &loading.progress, target, &result, error);
 }
 
 static enum status ingest_local(const struct cli *cli, const struct server_config *config,
-                                struct error *error) {
-  struct budget budget = {.limit_bytes = config->memory_limit_bytes / 2};
+                                const struct asked *asked, struct error *error) {
+  struct budget budget = {.limit_bytes = config->memory_limit_bytes / 4};
+  struct input_options options = input_options(cli, config, &budget);
   struct storage *storage = NULL;
   const char *name = cli->arguments[0];
   const struct stream_config *stream = server_config_stream(config, name);
-  struct pipeline_target target = {.mode = SINK_APPEND,
+  struct pipeline_target target = {.mode = asked->mode,
+                                   .keys = asked->keys,
+                                   .key_count = asked->key_count,
                                    .create_table = true,
                                    .chunk_rows =
                                        stream != NULL ? stream->chunk_rows : config->chunk_rows};
@@ -244,30 +320,38 @@ static enum status ingest_local(const struct cli *cli, const struct server_confi
   else
     status = table_name_parse(name, strlen(name), &target.table, error);
   if (status == STATUS_OK) status = storage_new(config, &storage, error);
+  if (status == STATUS_CONFLICT) {
+    status = holder_find(cli, config, cli_has(cli, "quiet"), error);
+    return status == STATUS_OK ? ingest_remote(cli, config, asked, error) : status;
+  }
   if (status == STATUS_OK)
     status = storage_sink(storage, stream != NULL ? stream->backend : config->storage_backend,
                           &target.sink, error);
   for (int i = 1; i < cli->argument_count && status == STATUS_OK; i++)
-    status = load_file(cli, cli->arguments[i], &target, &budget, error);
+    status = load_file(cli, cli->arguments[i], asked, &target, &options, error);
   storage_free(storage);
   return status;
 }
 
 static enum status run(const struct cli *cli, struct error *error) {
   struct server_config *config = NULL;
-  enum status status = cli_config(cli, &config, error);
-  if (status != STATUS_OK) return status;
-  status =
-      cli_has(cli, "local") ? ingest_local(cli, config, error) : ingest_remote(cli, config, error);
+  struct asked asked = {.format = NULL};
+  enum status status = find_asked(cli, &asked, error);
+  if (status == STATUS_OK) status = cli_config(cli, &config, error);
+  if (status == STATUS_OK)
+    status = cli_has(cli, "local") ? ingest_local(cli, config, &asked, error)
+                                   : ingest_remote(cli, config, &asked, error);
   server_config_free(config);
+  free(asked.key_text);
   return status;
 }
 
-const struct cli_command COMMAND_INGEST = {.name = "ingest",
-                                           .summary = "land Arrow files or streams in a table",
-                                           .usage = "STREAM FILE...",
-                                           .text = TEXT,
-                                           .options = OPTIONS,
-                                           .arguments_min = 2,
-                                           .arguments_max = -1,
-                                           .run = run};
+const struct cli_command COMMAND_INGEST = {
+    .name = "ingest",
+    .summary = "land Arrow, Parquet, CSV or NDJSON files in a table",
+    .usage = "STREAM FILE...",
+    .text = TEXT,
+    .options = OPTIONS,
+    .arguments_min = 2,
+    .arguments_max = -1,
+    .run = run};

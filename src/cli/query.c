@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/holder.h"
 #include "cli/printer.h"
 #include "engine/engine.h"
 #include "server/storage.h"
@@ -20,7 +21,7 @@ static const struct cli_option OPTIONS[] = {
     {"param", 'p', "VALUE", NULL, "a value for ? or $1; again for the next one"},
     {"file", 0, "FILE", NULL, "read the SQL from a file"},
     {"rows", 0, "N", NULL, "rows that a table shows (default 200)"},
-    {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},
+    CLI_REMOTE_OPTIONS,
     {"local", 0, NULL, NULL, "straight from the configured storage, without a server"},
     {"db", 0, "FILE", "db_path", "with --local: the DuckDB file"},
     {"json", 0, NULL, NULL, "the same as --format json"},
@@ -162,9 +163,9 @@ static enum status ask_table(struct remote *remote, const struct remote_request 
   return status;
 }
 
-static enum status query_remote(const struct server_config *config, const struct text *sql,
-                                json_t *parameters, const struct printer_options *options,
-                                struct error *error) {
+static enum status query_remote(const struct cli *cli, const struct server_config *config,
+                                const struct text *sql, json_t *parameters,
+                                const struct printer_options *options, struct error *error) {
   struct remote remote = {.client = NULL};
   struct remote_request request = {
       .method = "POST",
@@ -184,7 +185,7 @@ static enum status query_remote(const struct server_config *config, const struct
     request.body = json;
     request.body_bytes = strlen(json);
   }
-  enum status status = remote_open(config, &remote, error);
+  enum status status = remote_open(cli, config, &remote, error);
   if (status == STATUS_OK && options->format == FORMAT_TABLE) {
     status = ask_table(&remote, &request, options, error);
   } else if (status == STATUS_OK) {
@@ -230,9 +231,9 @@ static enum status print_result(struct engine_result *result, const struct print
   return status;
 }
 
-static enum status query_local(const struct server_config *config, const struct text *sql,
-                               const json_t *parameters, const struct printer_options *options,
-                               struct error *error) {
+static enum status query_local(const struct cli *cli, const struct server_config *config,
+                               const struct text *sql, json_t *parameters,
+                               const struct printer_options *options, struct error *error) {
   struct storage *storage = NULL;
   struct engine *engine = NULL;
   struct engine_session *session = NULL;
@@ -244,6 +245,12 @@ static enum status query_local(const struct server_config *config, const struct 
   struct engine_query query = {
       .sql = text_get(sql), .parameters = values, .parameter_count = count};
   enum status status = storage_new(config, &storage, error);
+  if (status == STATUS_CONFLICT) {
+    status = holder_find(cli, config, false, error);
+    free(values);
+    return status == STATUS_OK ? query_remote(cli, config, sql, parameters, options, error)
+                               : status;
+  }
   if (status == STATUS_OK) status = storage_engine(storage, &engine, error);
   if (status == STATUS_OK) status = engine_session_open(engine, &session, error);
   if (status == STATUS_OK) status = engine_query(session, &query, &result, error);
@@ -286,8 +293,8 @@ static enum status run(const struct cli *cli, struct error *error) {
   struct budget budget = {.limit_bytes = config->memory_limit_bytes};
   options.budget = &budget;
   options.compression = config->compression;
-  status = cli_has(cli, "local") ? query_local(config, &sql, parameters, &options, error)
-                                 : query_remote(config, &sql, parameters, &options, error);
+  status = cli_has(cli, "local") ? query_local(cli, config, &sql, parameters, &options, error)
+                                 : query_remote(cli, config, &sql, parameters, &options, error);
 done:
   text_release(&sql);
   json_decref(parameters);

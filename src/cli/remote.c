@@ -8,10 +8,13 @@
 
 enum { PROBLEM_BYTES_MAX = 64 * 1024, ANSWER_BYTES_MAX = 64 << 20 };
 
-enum status remote_open(const struct server_config *config, struct remote *remote,
-                        struct error *error) {
+enum status remote_open(const struct cli *cli, const struct server_config *config,
+                        struct remote *remote, struct error *error) {
   *remote = (struct remote){.url = config->url};
-  return http_client_new(&remote->client, error);
+  enum status status = http_client_new(&remote->client, error);
+  if (status == STATUS_OK) status = remote_access(cli, remote, error);
+  if (status != STATUS_OK) remote_close(remote);
+  return status;
 }
 
 void remote_close(struct remote *remote) {

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 static const struct cli_option OPTIONS[] = {
-    {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},
+    CLI_REMOTE_OPTIONS,
     {"local", 0, NULL, NULL, "those of the configuration, without a server"},
     {"json", 0, NULL, NULL, "as JSON"},
     {NULL, 0, NULL, NULL, NULL}};
@@ -61,12 +61,12 @@ static enum status local_json(const struct server_config *config, struct text *o
   return status == STATUS_OK ? text_add(out, "]}\n", error) : status;
 }
 
-static enum status fetch(const struct server_config *config, struct text *answer,
-                         struct error *error) {
+static enum status fetch(const struct cli *cli, const struct server_config *config,
+                         struct text *answer, struct error *error) {
   struct remote remote;
   struct remote_request request = {
       .method = "GET", .path = "/streams", .accept = "application/json"};
-  enum status status = remote_open(config, &remote, error);
+  enum status status = remote_open(cli, config, &remote, error);
   if (status != STATUS_OK) return status;
   status = remote_send(&remote, &request, answer, error);
   remote_close(&remote);
@@ -94,8 +94,8 @@ static enum status run(const struct cli *cli, struct error *error) {
   struct text answer = TEXT_EMPTY;
   enum status status = cli_config(cli, &config, error);
   if (status == STATUS_OK)
-    status =
-        cli_has(cli, "local") ? local_json(config, &answer, error) : fetch(config, &answer, error);
+    status = cli_has(cli, "local") ? local_json(config, &answer, error)
+                                   : fetch(cli, config, &answer, error);
   if (status == STATUS_OK)
     status = cli_has(cli, "json") ? cli_print(&answer, error) : print_grid(&answer, error);
   text_release(&answer);

@@ -4,9 +4,7 @@
 #include "cli/cli.h"
 
 static const struct cli_option OPTIONS[] = {
-    {"url", 0, "URL", "url", "the server (default http://127.0.0.1:8888)"},
-    {"json", 0, NULL, NULL, "as JSON"},
-    {NULL, 0, NULL, NULL, NULL}};
+    CLI_REMOTE_OPTIONS, {"json", 0, NULL, NULL, "as JSON"}, {NULL, 0, NULL, NULL, NULL}};
 
 static const char TEXT[] =
     "Lists the server's tables with their rows (which may be an estimate), or the columns of\n"
@@ -72,13 +70,13 @@ static enum status print_grid(const struct text *answer, bool one, struct error 
   return status;
 }
 
-static enum status fetch(const struct server_config *config, const char *name, struct text *answer,
-                         struct error *error) {
+static enum status fetch(const struct cli *cli, const struct server_config *config,
+                         const char *name, struct text *answer, struct error *error) {
   struct remote remote = {.client = NULL};
   struct text path = TEXT_EMPTY;
   enum status status = text_add(&path, name == NULL ? "/tables" : "/tables/", error);
   if (status == STATUS_OK && name != NULL) status = remote_encode(&path, name, error);
-  if (status == STATUS_OK) status = remote_open(config, &remote, error);
+  if (status == STATUS_OK) status = remote_open(cli, config, &remote, error);
   struct remote_request request = {
       .method = "GET", .path = text_get(&path), .accept = "application/json"};
   if (status == STATUS_OK) status = remote_send(&remote, &request, answer, error);
@@ -94,7 +92,7 @@ static enum status run(const struct cli *cli, struct error *error) {
   enum status status = cli_config(cli, &config, error);
   if (status == STATUS_OK && name != NULL && name[0] == '\0')
     status = error_set(error, STATUS_INVALID, "a table name is empty");
-  if (status == STATUS_OK) status = fetch(config, name, &answer, error);
+  if (status == STATUS_OK) status = fetch(cli, config, name, &answer, error);
   if (status == STATUS_OK)
     status =
         cli_has(cli, "json") ? cli_print(&answer, error) : print_grid(&answer, name != NULL, error);

@@ -1,22 +1,16 @@
 #include "cli/upload.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "source/source.h"
 
-enum { RAW_BYTES = 1 << 20, MAGIC_BYTES = 6, MEMORY_KEPT_BYTES = 256 << 20 };
-
-static const char FILE_MAGIC[] = "ARROW1";
+enum { RAW_BYTES = 1 << 20, MEMORY_KEPT_BYTES = 256 << 20 };
 
 struct upload {
   struct budget *budget;
-  const char *name; /* for messages; the caller's */
-  int file;         /* -1: none */
+  struct input *input;
   int64_t rows;
   int64_t bytes;
 
@@ -44,31 +38,25 @@ void upload_close(struct upload *upload) {
   ipc_writer_free(upload->writer);
   buffer_release(&upload->out);
   source_close(upload->source);
-  if (upload->file >= 0) close(upload->file);
   free(upload);
 }
 
 int64_t upload_rows(const struct upload *upload) { return upload->rows; }
 int64_t upload_bytes(const struct upload *upload) { return upload->bytes; }
 
-/* ---- opening ------------------------------------------------------------------------ */
-
-/* An Arrow file is read from its end: one that comes through a pipe is put into a
- * temporary file first, which then takes the pipe's place as standard input. */
-static enum status spool(struct upload *upload, struct error *error) {
-  int copy = -1;
-  enum status status = file_spool(upload->file, upload->raw, upload->raw_end, &copy, error);
-  if (status == STATUS_OK && dup2(copy, STDIN_FILENO) < 0) status = file_failed(errno, error);
-  if (copy >= 0) close(copy);
-  return status;
+double upload_fraction(const struct upload *upload) {
+  if (upload->source != NULL) return source_fraction(upload->source);
+  if (upload->input->size_bytes <= 0) return -1;
+  return (double)upload->bytes / (double)upload->input->size_bytes;
 }
 
-/* The source names the path in its messages. */
-static enum status open_rewrite(struct upload *upload, const char *path,
-                                const struct upload_options *options, struct error *error) {
-  enum status status = source_open_path(path, options->budget, &upload->source, error);
+/* ---- opening ------------------------------------------------------------------------ */
+
+static enum status open_rewrite(struct upload *upload, const struct upload_options *options,
+                                struct error *error) {
+  enum status status = input_source(upload->input, &options->input, &upload->source, error);
   if (status != STATUS_OK) return status;
-  status = ipc_writer_new(source_schema(upload->source), &options->compression, options->budget,
+  status = ipc_writer_new(source_schema(upload->source), &options->compression, upload->budget,
                           &upload->writer, error);
   if (status != STATUS_OK) return status;
   return ipc_writer_schema(upload->writer, &upload->out, error);
@@ -76,51 +64,26 @@ static enum status open_rewrite(struct upload *upload, const char *path,
 
 static enum status open_as_is(struct upload *upload, struct error *error) {
   struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  upload->raw = malloc(RAW_BYTES);
+  if (upload->raw == NULL) return error_set(error, STATUS_NOMEM, "no memory for an upload");
+  if (upload->input->head_bytes > 0)
+    memcpy(upload->raw, upload->input->head, upload->input->head_bytes);
+  upload->raw_end = upload->input->head_bytes;
   enum status status = ipc_framer_new(&limits, upload->budget, &upload->framer, error);
   if (status != STATUS_OK) return status;
   return ipc_decoder_new(&limits, upload->budget, &upload->decoder, error);
 }
 
-/* Reads the first bytes, which say whether it can go as it is. */
-static enum status look(struct upload *upload, const char *path,
-                        const struct upload_options *options, bool *rewrite, struct error *error) {
-  enum status status = STATUS_OK;
-  for (size_t got = 1; got > 0 && upload->raw_end < MAGIC_BYTES && status == STATUS_OK;
-       upload->raw_end += got)
-    status = file_read(upload->file, upload->raw + upload->raw_end, RAW_BYTES - upload->raw_end,
-                       &got, error);
-  if (status != STATUS_OK) return status;
-  if (upload->raw_end == 0)
-    return error_set(error, STATUS_INVALID, "is empty: not even a schema is in it");
-  *rewrite = options->rewrite ||
-             (upload->raw_end >= MAGIC_BYTES && memcmp(upload->raw, FILE_MAGIC, MAGIC_BYTES) == 0);
-  if (!*rewrite || lseek(upload->file, 0, SEEK_SET) == 0) return STATUS_OK;
-  if (strcmp(path, "-") == 0) return spool(upload, error);
-  return error_set(error, STATUS_UNSUPPORTED,
-                   "a pipe cannot be read twice, which this needs; send it to standard input (-)");
-}
-
-enum status upload_open(const char *path, const struct upload_options *options,
+enum status upload_open(struct input *input, const struct upload_options *options,
                         struct upload **upload, struct error *error) {
   struct upload *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for an upload");
-  enum status status = STATUS_OK;
-  bool standard = strcmp(path, "-") == 0;
-  bool rewrite = false;
   buffer_keep_freed(MEMORY_KEPT_BYTES);
-  made->budget = options->budget;
-  made->name = standard ? "standard input" : path;
-  made->file = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-  made->raw = malloc(RAW_BYTES);
-  if (made->file < 0)
-    status = file_failed(errno, error);
-  else if (made->raw == NULL)
-    status = error_set(error, STATUS_NOMEM, "no memory for an upload");
-  else
-    status = look(made, path, options, &rewrite, error);
-  if (status != STATUS_OK) error_at(error, "'%s'", made->name);
-  if (status == STATUS_OK)
-    status = rewrite ? open_rewrite(made, path, options, error) : open_as_is(made, error);
+  made->budget = options->input.budget;
+  made->input = input;
+  enum status status = options->rewrite || input->kind != INPUT_ARROW_STREAM
+                           ? open_rewrite(made, options, error)
+                           : open_as_is(made, error);
   if (status == STATUS_OK)
     *upload = made;
   else
@@ -170,13 +133,13 @@ static enum status check_raw(struct upload *upload, struct error *error) {
 static enum status read_as_is(struct upload *upload, void *room, size_t room_bytes, size_t *bytes,
                               struct error *error) {
   enum status status = STATUS_OK;
-  if (upload->raw_begin == upload->raw_end && !upload->file_over) {
+  if (upload->bytes == 0 && upload->raw_end > 0) {
+    status = check_raw(upload, error); /* what the first look has read */
+  } else if (upload->raw_begin == upload->raw_end && !upload->file_over) {
     upload->raw_begin = 0;
-    status = file_read(upload->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
+    status = file_read(upload->input->file, upload->raw, RAW_BYTES, &upload->raw_end, error);
     upload->file_over = upload->raw_end == 0;
     if (status == STATUS_OK) status = check_raw(upload, error);
-  } else if (upload->bytes == 0) {
-    status = check_raw(upload, error); /* what the first look has read */
   }
   if (status == STATUS_OK && upload->file_over)
     status = ipc_framer_finish(upload->framer, false, error);
@@ -225,6 +188,6 @@ enum status upload_read(struct upload *upload, void *room, size_t room_bytes, si
                         struct error *error) {
   if (upload->source != NULL) return read_rewritten(upload, room, room_bytes, bytes, error);
   enum status status = read_as_is(upload, room, room_bytes, bytes, error);
-  if (status != STATUS_OK) error_at(error, "'%s'", upload->name);
+  if (status != STATUS_OK) error_at(error, "'%s'", upload->input->name);
   return status;
 }

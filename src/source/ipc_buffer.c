@@ -63,7 +63,13 @@ static enum status stream_next(struct ipc_source *source, struct ipc_message *me
   return status;
 }
 
-static const struct ipc_origin stream_origin = {.next = stream_next, .close = buffer_close};
+static double stream_fraction(struct ipc_source *source) {
+  const struct ipc_buffer_source *made = (const struct ipc_buffer_source *)source;
+  return (double)made->position_bytes / (double)made->data.size_bytes;
+}
+
+static const struct ipc_origin stream_origin = {
+    .next = stream_next, .close = buffer_close, .fraction = stream_fraction};
 
 /* ---- files --------------------------------------------------------------------------------- */
 
@@ -111,8 +117,15 @@ static enum status file_accept(struct ipc_source *source, enum ipc_event event,
                                                     : "record batch");
 }
 
+/* Messages, not bytes: in a file they may lie in any order. */
+static double file_fraction(struct ipc_source *source) {
+  const struct ipc_buffer_source *made = (const struct ipc_buffer_source *)source;
+  return (double)made->block /
+         (double)(1 + made->blocks.dictionary_count + made->blocks.batch_count);
+}
+
 static const struct ipc_origin file_origin = {
-    .next = file_next, .accept = file_accept, .close = buffer_close};
+    .next = file_next, .accept = file_accept, .close = buffer_close, .fraction = file_fraction};
 
 /* ---- opening ------------------------------------------------------------------------------- */
 

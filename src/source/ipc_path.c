@@ -144,6 +144,7 @@ const struct source_type SOURCE_IPC_FILE = {
     .schema = ipc_source_schema,
     .next = ipc_source_next,
     .metadata = ipc_source_metadata,
+    .fraction = ipc_source_fraction,
 };
 
 const struct source_type SOURCE_IPC_STREAM = {
@@ -155,4 +156,5 @@ const struct source_type SOURCE_IPC_STREAM = {
     .schema = ipc_source_schema,
     .next = ipc_source_next,
     .metadata = ipc_source_metadata,
+    .fraction = ipc_source_fraction,
 };

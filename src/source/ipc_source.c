@@ -121,3 +121,8 @@ enum status ipc_source_start(struct ipc_source *made, const struct source_type *
     ipc_source_close(&made->source);
   return status;
 }
+
+double ipc_source_fraction(struct source *source) {
+  struct ipc_source *made = (struct ipc_source *)source;
+  return made->origin->fraction == NULL ? -1 : made->origin->fraction(made);
+}

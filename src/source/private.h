@@ -18,7 +18,8 @@ struct ipc_origin {
                       struct error *error);
   /* Whether what the message turned out to be may stand in its place; NULL: anything may. */
   enum status (*accept)(struct ipc_source *source, enum ipc_event event, struct error *error);
-  void (*close)(struct ipc_source *source); /* lets go of what the origin added */
+  void (*close)(struct ipc_source *source);      /* lets go of what the origin added */
+  double (*fraction)(struct ipc_source *source); /* NULL: it is not known how much there is */
 };
 
 struct ipc_source {
@@ -46,6 +47,7 @@ void ipc_source_close(struct source *source);
 const struct ArrowSchema *ipc_source_schema(struct source *source);
 enum status ipc_source_next(struct source *source, struct ArrowArray *batch, struct error *error);
 const char *ipc_source_metadata(struct source *source);
+double ipc_source_fraction(struct source *source);
 
 /* ---- from bytes (ipc_buffer.c) ---------------------------------------------------------- */
 

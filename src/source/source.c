@@ -50,3 +50,7 @@ enum status source_next(struct source *source, struct ArrowArray *batch, struct 
 const char *source_metadata(struct source *source) {
   return source->type->metadata == NULL ? NULL : source->type->metadata(source);
 }
+
+double source_fraction(struct source *source) {
+  return source->type->fraction == NULL ? -1 : source->type->fraction(source);
+}

@@ -25,6 +25,7 @@ struct source_type {
    * given. Not called again after a failure other than STATUS_BUDGET. */
   enum status (*next)(struct source *source, struct ArrowArray *batch, struct error *error);
   const char *(*metadata)(struct source *source); /* NULL: it never has any */
+  double (*fraction)(struct source *source);      /* NULL: it is never known */
 };
 
 struct source {
@@ -48,6 +49,9 @@ const struct ArrowSchema *source_schema(struct source *source); /* the source's 
  * after another failure it fails again. */
 enum status source_next(struct source *source, struct ArrowArray *batch,
                         struct error *error) WARN_UNUSED;
+
+/* How much of the source has been read, 0 to 1; negative: it is not known. */
+double source_fraction(struct source *source);
 
 /* Custom metadata that came with the last batch, encoded as ArrowSchema.metadata; NULL
  * without any. The source's, until the next call. */
@@ -92,6 +96,28 @@ struct source_bytes {
 enum status source_open_bytes(const struct source_bytes *bytes, const char *name,
                               const struct source_options *options, struct source **source,
                               struct error *error) WARN_UNUSED;
+
+/* ---- files that the SQL engine reads ------------------------------------------------------ */
+
+enum table_file_kind { TABLE_FILE_PARQUET, TABLE_FILE_CSV, TABLE_FILE_NDJSON };
+
+struct table_file_options {
+  enum table_file_kind kind;
+  const char *compression;    /* "gzip", "zstd" (CSV, NDJSON); NULL: none */
+  bool all_text;              /* CSV: every column is text; otherwise types are found by looking */
+  const char *name;           /* for messages, in place of the path; NULL: the path */
+  int64_t memory_limit_bytes; /* the engine's; 0: its default */
+  int threads;                /* 0: as many as the machine has */
+  struct budget *budget;      /* of the batches */
+};
+
+/* Opens a Parquet, CSV or NDJSON file with an engine of its own, which reads it as batches are
+ * asked for: rows in the file's order, memory bounded by the options. `path` is a regular file
+ * and nothing else: no pattern, no URL, no folder, no columns out of its name.
+ * STATUS_INVALID names the file, and the line where DuckDB knows it; STATUS_NOT_FOUND also
+ * without libduckdb.so. */
+enum status source_open_table_file(const char *path, const struct table_file_options *options,
+                                   struct source **source, struct error *error) WARN_UNUSED;
 
 /* ---- the C stream interface -------------------------------------------------------------- */
 
