@@ -188,7 +188,6 @@ def test_the_file_of_streams_holds_only_streams(start, tmp_path):
         ("streams:\n  a:\n    chunk_size: 0\n", ["chunk_size"]),
         ("memory_limit: lots\n", ["memory_limit", "lots"]),
         ("host: everywhere\n", ["everywhere", "0.0.0.0"]),
-        ("tls: {cert: a.pem}\n", ["tls.key"]),
         ("just text\n", []),
         ("a: [1, 2\n", []),
         ("\tport: 1\n", []),
