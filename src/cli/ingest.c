@@ -20,6 +20,7 @@ static const struct cli_option OPTIONS[] = {
     {"format", 'f', INPUT_FORMATS, NULL, "what the files are (default: found out)"},
     {"mode", 'm', "append|overwrite|upsert|merge", NULL, "what happens to rows that are there"},
     {"key", 'k', "A,B,...", NULL, "upsert and merge: the columns that say which row is meant"},
+    {"delimiter", 0, "TEXT", NULL, "CSV: what separates columns (default: found out)"},
     {"all-text", 0, NULL, NULL, "CSV: every column is text; otherwise types are found by looking"},
     {"compression", 0, "CODEC", "compression", "of what is sent: zstd[:LEVEL], lz4 or none"},
     CLI_REMOTE_OPTIONS,
@@ -120,6 +121,7 @@ static enum status add_path(const char *stream, const struct asked *asked, struc
 static struct input_options input_options(const struct cli *cli, const struct server_config *config,
                                           struct budget *budget) {
   return (struct input_options){.budget = budget,
+                                .delimiter = cli_value(cli, "delimiter"),
                                 .all_text = cli_has(cli, "all-text"),
                                 .memory_limit_bytes = config->memory_limit_bytes / 4,
                                 .threads = config->threads};

@@ -99,10 +99,12 @@ static enum status find_kind(struct input *input, const char *format, struct err
     input->kind = INPUT_ARROW_FILE;
   } else if (begins_with(input, "PAR1", 4)) {
     input->kind = INPUT_PARQUET;
+  } else if (begins_with(input, "\xFF\xFF\xFF\xFF", 4)) {
+    input->kind = INPUT_ARROW_STREAM;
+  } else if (has_suffix) {
+    input->kind = suffix;
   } else if (input->compression != NULL || is_text(input)) {
-    if (has_suffix)
-      input->kind = suffix;
-    else if (begins_with_brace(input))
+    if (begins_with_brace(input))
       input->kind = INPUT_NDJSON;
     else
       return error_set(error, STATUS_INVALID,
@@ -237,6 +239,7 @@ enum status input_source(struct input *input, const struct input_options *option
               : input->kind == INPUT_CSV   ? TABLE_FILE_CSV
                                            : TABLE_FILE_NDJSON,
       .compression = input->compression,
+      .delimiter = options->delimiter,
       .all_text = options->all_text,
       .name = input->name,
       .memory_limit_bytes = options->memory_limit_bytes,

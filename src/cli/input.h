@@ -38,6 +38,7 @@ void input_close(struct input *input);
 
 struct input_options {
   struct budget *budget;
+  const char *delimiter;      /* CSV; NULL: found by looking */
   bool all_text;              /* CSV */
   int64_t memory_limit_bytes; /* of the engine that reads what is no Arrow */
   int threads;

@@ -60,7 +60,9 @@ static enum status problem(int code, const struct text *body, const char *url,
   const char *name = json_string_value(json_object_get(parsed, "code"));
   enum status status = name == NULL ? status_of_code(code) : remote_status(name);
   if (status == STATUS_OK) status = STATUS_INTERNAL;
-  if (detail != NULL)
+  if (detail != NULL && status == STATUS_UNAUTHENTICATED)
+    error_set(error, status, "%s (--token-file, ARROWPORT_TOKEN, or --user)", detail);
+  else if (detail != NULL)
     error_set(error, status, "%s", detail);
   else
     error_set(error, status, "%.200s answers %d, and not as an Arrowport server does; is it one?",

@@ -104,6 +104,7 @@ enum table_file_kind { TABLE_FILE_PARQUET, TABLE_FILE_CSV, TABLE_FILE_NDJSON };
 struct table_file_options {
   enum table_file_kind kind;
   const char *compression;    /* "gzip", "zstd" (CSV, NDJSON); NULL: none */
+  const char *delimiter;      /* CSV; NULL: found by looking */
   bool all_text;              /* CSV: every column is text; otherwise types are found by looking */
   const char *name;           /* for messages, in place of the path; NULL: the path */
   int64_t memory_limit_bytes; /* the engine's; 0: its default */

@@ -34,6 +34,19 @@ struct table_file {
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
+/* What follows is about SQL that the user has not written, and options that it could have. */
+static void cut_advice(char *text) {
+  static const char *const ends[] = {"\n\nLINE 1: FROM read_",      "\n\nPossible Solution",
+                                     "\nPossible Solution",         "\n Try setting records",
+                                     "\nThe search space used was", "\n\n  file = "};
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    char *end = strstr(text, ends[i]);
+    if (end != NULL) *end = '\0';
+  }
+  for (size_t bytes = strlen(text); bytes > 0 && strchr(" \n", text[bytes - 1]) != NULL; bytes--)
+    text[bytes - 1] = '\0';
+}
+
 /* Puts the file's name where DuckDB names the descriptor, and before what is wrong. Whatever is
  * wrong with the file is its fault: where DuckDB sees an I/O error (a Parquet file without its
  * end) the input is broken. */
@@ -49,6 +62,7 @@ static enum status failed(const struct table_file *made, enum status status, str
     at = found + strlen(made->path);
   }
   if (status == STATUS_IO) status = STATUS_INVALID;
+  if (said.data != NULL) cut_advice(said.data);
   if (told == STATUS_OK) error_set(error, status, "%s", text_get(&said));
   error->status = status;
   error_at(error, "'%s'", made->name);
@@ -121,9 +135,15 @@ static enum status write_sql(const struct table_file *made,
     status = text_add(sql, ", format = 'newline_delimited', records = 'true'", error);
   if (status == STATUS_OK && options->kind == TABLE_FILE_CSV && options->all_text)
     status = text_add(sql, ", all_varchar = true", error);
+  if (status == STATUS_OK && options->kind == TABLE_FILE_CSV && options->delimiter != NULL) {
+    status = text_add(sql, ", delim = ", error);
+    if (status == STATUS_OK) status = text_add_literal(sql, options->delimiter, error);
+  }
   if (status == STATUS_OK && options->kind != TABLE_FILE_PARQUET)
     status = text_add_format(sql, error, ", compression = '%s'",
-                             options->compression == NULL ? "none" : options->compression);
+                             options->compression != NULL         ? options->compression
+                             : options->kind == TABLE_FILE_NDJSON ? "uncompressed"
+                                                                  : "none");
   return status == STATUS_OK ? text_add(sql, ")", error) : status;
 }
 
