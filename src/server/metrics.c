@@ -235,9 +235,11 @@ static void read_place(struct metrics *metrics, const char *text) {
   int column = 0;
   metrics->refused_file[0] = '\0';
   if (sscanf(text, "%255[^:]:%9d:%9d:", file, &line, &column) != 3) return;
-  const char *name = strrchr(file, '/');
+  const char *slash = strrchr(file, '/');
+  const char *name = slash == NULL ? file : slash + 1;
+  /* One label that is not UTF-8 and the scraper takes nothing. */
   snprintf(metrics->refused_file, sizeof metrics->refused_file, "%s",
-           name == NULL ? file : name + 1);
+           is_label(name) ? name : "other");
   metrics->refused_line = line;
   metrics->refused_column = column;
 }

@@ -291,9 +291,9 @@ static void print_config(struct printer *printer, const struct metrics *metrics)
   number(printer, "config_last_reload_successful", "gauge",
          "0: the configuration file holds something that was refused.",
          metrics->last_reload_ok ? 1 : 0);
+  family(printer, "config_refused", "gauge",
+         "1: the configuration was refused because of what stands there.");
   if (metrics->refused_file[0] != '\0') {
-    family(printer, "config_refused", "gauge",
-           "1: the configuration was refused because of what stands there.");
     PRINT(printer, "arrowport_config_refused{file=\"");
     escaped(printer, metrics->refused_file);
     PRINT(printer, "\",line=\"%d\",column=\"%d\"} 1\n", metrics->refused_line,

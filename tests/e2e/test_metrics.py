@@ -259,6 +259,9 @@ def test_a_refused_configuration_is_told(start, tmp_path):
     wait_until(
         lambda: samples(server)["arrowport_config_last_reload_successful"] == 0, "it is refused"
     )
+    (place,) = [key for key in samples(server) if key.startswith("arrowport_config_refused")]
+    assert place.startswith('arrowport_config_refused{file="given.yaml",line="1",column="')
+    check_with_promtool(exposition(server))
     (tmp_path / "given.yaml").write_text("log_level: warning\n")
     wait_until(
         lambda: samples(server)["arrowport_config_last_reload_successful"] == 1, "it is taken"

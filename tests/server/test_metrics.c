@@ -351,6 +351,16 @@ static void transactions_queries_refusals_and_reloads_are_counted(void **state) 
   metrics_free(metrics);
 }
 
+static void a_refused_file_whose_name_is_no_label_is_other(void **state) {
+  (void)state;
+  struct metrics *metrics = make();
+  metrics_reload(metrics, "/etc/\xFF.yaml:1:2: broken");
+  check(metrics, "arrowport_config_refused{file=\"other\",line=\"1\",column=\"2\"} 1", true);
+  metrics_reload(metrics, "/etc/a\"b.yaml:1:2: broken");
+  check(metrics, "arrowport_config_refused{file=\"a\\\"b.yaml\",line=\"1\",column=\"2\"} 1", true);
+  metrics_free(metrics);
+}
+
 static void the_process_is_told_of(void **state) {
   (void)state;
   struct metrics_process process;
@@ -397,6 +407,7 @@ int main(void) {
       cmocka_unit_test(fixed_sets_that_overflow_are_others),
       cmocka_unit_test(the_ratio_is_of_the_last_minutes),
       cmocka_unit_test(transactions_queries_refusals_and_reloads_are_counted),
+      cmocka_unit_test(a_refused_file_whose_name_is_no_label_is_other),
       cmocka_unit_test(the_process_is_told_of),
       cmocka_unit_test(several_threads_count_right),
   };
