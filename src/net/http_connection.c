@@ -32,6 +32,7 @@ static void handle_closed(struct http_connection *connection) {
   http2_free(connection->http2);
   http_parser_release(&connection->parser);
   free(connection->held);
+  server_let_go(connection->server);
   free(connection);
 }
 
@@ -583,6 +584,7 @@ enum status connection_new(struct http_server *server, int fd, const struct http
   connection->peer.secure = server->tls != NULL;
   connection->soon = (struct loop_soon){.run = run_soon, .context = connection};
   connection->open_handles = 2;
+  server->open_handles++; /* it outlives http_server_free until its handles are closed */
   connection->timer.data = connection;
   uv_timer_init(loop_uv(server->loop), &connection->timer);
   connection->next = server->first;

@@ -121,7 +121,7 @@ struct http_server {
   int listen_fd;
   uv_poll_t listener;
   uv_timer_t accept_again;
-  int open_handles;
+  int open_handles;    /* of its own, and connections that are not freed yet */
   bool accept_failing; /* logged already */
   struct http_connection *first;
   bool draining;
@@ -179,6 +179,8 @@ void http1_send_continue(struct http_connection *connection);
 
 /* Called when something may have ended: drained? */
 void server_look(struct http_server *server);
+/* One that holds the server less: a handle, or a connection with all that it frees at its end. */
+void server_let_go(struct http_server *server);
 const char *server_date(struct http_server *server);
 
 #endif

@@ -322,13 +322,14 @@ void http_server_drain(struct http_server *server, void (*done)(void *), void *c
   server_look(server);
 }
 
-static void on_handle_closed(uv_handle_t *handle) {
-  struct http_server *server = handle->data;
+void server_let_go(struct http_server *server) {
   if (--server->open_handles > 0) return;
   tls_context_free(server->tls);
   free(server->scratch);
   free(server);
 }
+
+static void on_handle_closed(uv_handle_t *handle) { server_let_go(handle->data); }
 
 void http_server_free(struct http_server *server) {
   if (server == NULL) return;
