@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "arrow/abi.h"
+#include "arrow/ipc.h"
 #include "arrow/schema.h"
 #include "base/buffer.h"
 #include "base/status.h"
@@ -192,6 +193,9 @@ struct engine_query {
   bool data_only;        /* those that make, change or drop tables are, too: CREATE, ALTER, DROP,
                           * VACUUM, CALL; INSERT, UPDATE, DELETE and MERGE run */
   int64_t batch_rows;    /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
+  /* Changes that answer with rows (INSERT ... RETURNING) are committed once the answer was drawn
+   * to its end, so that one that is given up leaves nothing. */
+  bool revocable;
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
   /* Asked about every table that the statement reads or changes, before it runs, by way of views
    * and macros, too, whose own names are not asked about; false refuses it (STATUS_DENIED, by
@@ -224,5 +228,24 @@ bool engine_result_has_rows(const struct engine_result *result);
 int64_t engine_result_changed_rows(const struct engine_result *result);
 /* A result that is closed before its end is cancelled. NULL is allowed. */
 void engine_result_close(struct engine_result *result);
+
+/* ---- Parquet ----------------------------------------------------------------- */
+
+struct engine_parquet {
+  const struct ArrowSchema *schema; /* a struct: its fields are the columns */
+  /* The next batch of it, in the writer's hands until released; `release` NULL after the last. */
+  enum status (*next)(void *context, struct ArrowArray *batch, struct error *error);
+  void *context;
+  enum ipc_compression compression;
+  int level;                  /* of ZSTD; 0: 3 */
+  int64_t memory_limit_bytes; /* of the writer's engine; 0: DuckDB's default */
+};
+
+/* Writes the batches as one Parquet file into `file`, open for writing and empty; on a failure
+ * what it holds is of no use. STATUS_UNSUPPORTED names a column that Parquet, or its writer here,
+ * would change (docs/types.md), before the first batch is drawn; a failure of `next` as it is;
+ * STATUS_IO, STATUS_BUDGET. */
+enum status engine_parquet_write(const struct engine_parquet *parquet, int file,
+                                 struct error *error) WARN_UNUSED;
 
 #endif

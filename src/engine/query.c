@@ -177,7 +177,10 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   duckdb_statement_type type = duckdb->prepared_statement_type(result->statement);
   /* EXPLAIN ANALYZE takes BEGIN and COMMIT, too: inside a transaction of ours the one
    * fails, and the other makes ours fail. */
-  if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && !session->in_transaction && !result->own_transaction)
+  bool changes = type == DUCKDB_STATEMENT_TYPE_INSERT || type == DUCKDB_STATEMENT_TYPE_UPDATE ||
+                 type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO;
+  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
+      !session->in_transaction && !result->own_transaction)
     status = begin(result, query->read_only, error);
   if (status == STATUS_OK && is_restricted(query)) status = tables_check(session, query, error);
   if (status != STATUS_OK) return status;
