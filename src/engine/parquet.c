@@ -137,9 +137,9 @@ static void batches_next(duckdb_function_info info, duckdb_data_chunk chunk) {
     rows = batch->length - writer->row < CHUNK_ROWS ? batch->length - writer->row : CHUNK_ROWS;
     enum status status = STATUS_OK;
     for (int64_t i = 0; i < writer->column_count && status == STATUS_OK; i++)
-      status = landing_put(&writer->landings[i], batch->children[i], batch->offset + writer->row,
-                           rows, duckdb->data_chunk_get_vector(chunk, (idx_t)i), 0,
-                           &writer->failure);
+      status =
+          landing_put(&writer->landings[i], batch->children[i], batch->offset + writer->row, rows,
+                      duckdb->data_chunk_get_vector(chunk, (idx_t)i), 0, &writer->failure);
     writer->failed = status != STATUS_OK;
     writer->row += rows;
   }

@@ -13,6 +13,7 @@
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/query_line.h"
 #include "server/server.h"
 #include "server/storage.h"
 
@@ -33,7 +34,8 @@ struct server {
   struct budget budget;    /* for what is on its way between network and storage */
   struct ingest *ingests;  /* those in flight */
   int64_t active_requests; /* request structs that are alive, answered or not */
-  int64_t queries_running;
+  struct query_line queries; /* statements of /query that run or wait */
+  int worker_count;
   bool draining;
 };
 

@@ -5,48 +5,53 @@
  * client that reads slowly stops the task, which holds no thread meanwhile, only the
  * statement. A small answer goes out whole, with its length.
  *
- *   STARTING --engine_query--> ROWS --last batch--> DONE
- *       |                       |
- *       +---- error, time-out, client gone: ------> DONE
+ *   ASKED --its turn--> STARTING --engine_query--> ROWS --last batch--> DONE
+ *     |                     |                       |
+ *     |                     +---- error, time-out, client gone: ------> DONE
+ *     +---- time-out, client gone: answered or freed, no task was there
  *
- * 1. What lies under `lock` is shared with the loop; session, result and encoder are
- *    the task's.
+ * 1. What lies under `lock` is shared with the loop; session and answer are the task's.
  * 2. The session is there, under the lock, from before the statement starts until
  *    the task has finished with it, so that an interrupt always finds it alive.
  * 3. The struct lives until the exchange is over (`request.exchange` NULL) and the
- *    task has retired (`retired`); both are told on the loop's thread. */
+ *    task, if its turn came (`started`), has retired (`retired`); both are told on the
+ *    loop's thread.
+ * 4. The time-out runs while the statement waits for its turn and while it works; it stands
+ *    while the answer waits for its client, whom http.write_timeout_ms watches. */
 #include "server/private.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "arrow/encode.h"
-#include "arrow/ipc.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "server/query_answer.h"
 #include "server/query_ask.h"
 
 enum {
   SQL_BYTES_MAX = 4 << 20, /* of a statement: parsing must not take memory for ever */
   QUEUE_BUFFERS_MAX = 4,   /* encoded and not yet sent */
   WHOLE_ANSWER_BYTES_MAX = 64 << 10,
-  STARVED_RETRY_MS = 20, /* as an ingest waits for memory: 10 seconds in all */
-  STARVED_TRIES = 500,
+  BATCH_ROWS = 122880,
+  PARQUET_MEMORY_BYTES_MIN = 64 << 20,
 };
 
 struct query {
   struct request request;
-  enum query_output output;
   bool read_only;
   struct query_ask ask;
   struct buffer body; /* of the request, while it arrives */
   bool answered;      /* an answer was begun, or nobody is left to get one */
 
+  struct query_turn turn;
   struct task task;
   struct net_post post;      /* something was queued */
   struct net_post done_post; /* the task has retired: the last word it sends */
   struct net_timer *timeout;
+  int64_t timeout_left_ms; /* when it was started last; 0: there is none */
+  int64_t timeout_since_ms;
+  bool timeout_runs;
 
   pthread_mutex_t lock;
   struct engine_session *session;
@@ -57,13 +62,10 @@ struct query {
   enum status status;
   struct error error;
 
-  struct engine_result *result;
-  struct ArrowArray batch;   /* drawn and not yet encoded */
-  struct ipc_writer *writer; /* QUERY_ARROW */
-  struct encoder *encoder;   /* the others */
+  struct query_answer answer;
+  char *folder; /* the answer's */
 
-  _Atomic int64_t rows; /* encoded */
-
+  bool started;   /* its turn has come: the task is there */
   bool streaming; /* http_start was called */
   int64_t sent_bytes;
   bool retired; /* the task will not run again */
@@ -71,30 +73,46 @@ struct query {
 
 /* ---- the task's side --------------------------------------------------------------- */
 
-static enum status encode_begin(struct query *query, struct buffer *out, struct error *error) {
-  struct budget *budget = &query->request.server->budget;
-  const struct ArrowSchema *schema = engine_result_schema(query->result);
-  enum status status;
-  if (query->output == QUERY_ARROW) {
-    /* Not compressed: it goes to this machine, whose loopback is faster than ZSTD. */
-    status = ipc_writer_new(schema, NULL, budget, &query->writer, error);
-    return status == STATUS_OK ? ipc_writer_schema(query->writer, out, error) : status;
-  }
-  static const enum encode_format formats[] = {
-      [QUERY_JSON] = ENCODE_JSON, [QUERY_NDJSON] = ENCODE_NDJSON, [QUERY_CSV] = ENCODE_CSV};
-  status = encoder_new(formats[query->output], schema, budget, &query->encoder, error);
-  return status == STATUS_OK ? encoder_begin(query->encoder, out, error) : status;
+/* Until auth.c has them. */
+__attribute__((weak)) bool auth_sees_everything(const struct identity *who) {
+  return who->tables == NULL;
+}
+__attribute__((weak)) enum status auth_allow_table(const struct identity *who, unsigned scope,
+                                                   const struct table_name *table,
+                                                   struct error *error) {
+  (void)table;
+  return auth_allow(who, scope, error);
 }
 
-static enum status encode_batch(struct query *query, const struct ArrowArray *batch,
-                                struct buffer *out, struct error *error) {
-  return query->writer != NULL ? ipc_writer_batch(query->writer, batch, out, error)
-                               : encoder_batch(query->encoder, batch, out, error);
+/* Only those who may not see everything are asked for what they see. */
+static bool may_read(void *context, const struct table_name *table) {
+  return auth_allow_table(context, AUTH_READ, table, NULL) == STATUS_OK;
 }
 
-static enum status encode_end(struct query *query, struct buffer *out, struct error *error) {
-  return query->writer != NULL ? ipc_writer_end(query->writer, out, error)
-                               : encoder_end(query->encoder, out, error);
+static bool may_write(void *context, const struct table_name *table) {
+  return auth_allow_table(context, AUTH_WRITE, table, NULL) == STATUS_OK;
+}
+
+static struct engine_query what_to_run(struct query *query) {
+  const struct identity *who = query->request.who;
+  const struct query_options *options = &query->answer.options;
+  bool restricted = !auth_sees_everything(who);
+  return (struct engine_query){
+      .sql = query->ask.sql,
+      .parameters = query->ask.parameters,
+      .parameter_count = query->ask.parameter_count,
+      .read_only = query->read_only || (who->scopes & (AUTH_WRITE | AUTH_ADMIN)) == 0,
+      .data_only = (who->scopes & AUTH_ADMIN) == 0,
+      .revocable = options->rows_max > 0 || query->answer.bytes_max > 0 ||
+                   query->answer.output == QUERY_PARQUET,
+      /* One row too many shows in the first batch, before anything was sent. */
+      .batch_rows = options->rows_max > 0 && options->rows_max < BATCH_ROWS ? options->rows_max + 1
+                                                                            : BATCH_ROWS,
+      .budget = &query->request.server->budget,
+      .may_read = restricted ? may_read : NULL,
+      .may_write = restricted ? may_write : NULL,
+      .may_context = (void *)(uintptr_t)who,
+  };
 }
 
 /* Opens a session and runs the statement up to its first row. */
@@ -112,58 +130,22 @@ static enum status start(struct query *query, struct buffer *out, struct error *
   pthread_mutex_unlock(&query->lock);
   if (stop != STATUS_OK) return error_set(error, stop, "the query was given up before it began");
 
-  struct engine_query asked = {
-      .sql = query->ask.sql,
-      .parameters = query->ask.parameters,
-      .parameter_count = query->ask.parameter_count,
-      .read_only = query->read_only,
-      .budget = &query->request.server->budget,
-  };
-  status = engine_query(session, &asked, &query->result, error);
-  return status == STATUS_OK ? encode_begin(query, out, error) : status;
+  const struct engine_query asked = what_to_run(query);
+  status = engine_query(session, &asked, &query->answer.result, error);
+  return status == STATUS_OK ? query_answer_begin(&query->answer, out, error) : status;
 }
 
-/* The next batch, or the end, encoded into `out`. After STATUS_BUDGET it may be
- * repeated: a batch that was drawn stays until it is encoded. */
-static enum status step(struct query *query, struct buffer *out, bool *ended, struct error *error) {
-  if (query->batch.release == NULL) {
-    enum status status = engine_result_next(query->result, &query->batch, error);
-    if (status != STATUS_OK) return status;
-  }
-  *ended = query->batch.release == NULL;
-  if (*ended) return encode_end(query, out, error);
-  int64_t rows = query->batch.length;
-  enum status status = encode_batch(query, &query->batch, out, error);
-  if (status != STATUS_OK) return status;
-  query->rows += rows;
-  arrow_array_release(&query->batch);
-  return STATUS_OK;
-}
-
-static bool stopped(struct query *query) {
+static bool stopped(void *context) {
+  struct query *query = context;
   pthread_mutex_lock(&query->lock);
   bool stop = query->stop != STATUS_OK;
   pthread_mutex_unlock(&query->lock);
   return stop;
 }
 
-/* While others hold all memory, waits for some: an answer that has begun can only be
- * broken off. Holds its worker meanwhile. */
-static enum status step_patiently(struct query *query, struct buffer *out, bool *ended,
-                                  struct error *error) {
-  enum status status = step(query, out, ended, error);
-  for (int tries = 0; status == STATUS_BUDGET && tries < STARVED_TRIES && !stopped(query);
-       tries++) {
-    clock_sleep_ms(STARVED_RETRY_MS);
-    status = step(query, out, ended, error);
-  }
-  return status;
-}
-
 /* Lets go of the session, which interrupts could reach until now. */
 static void close_session(struct query *query) {
-  engine_result_close(query->result);
-  query->result = NULL;
+  query_answer_close(&query->answer);
   pthread_mutex_lock(&query->lock);
   struct engine_session *session = query->session;
   query->session = NULL;
@@ -213,10 +195,10 @@ static void query_task(void *context) {
     if (!may_go_on(query, &error, &status)) return;
     struct buffer out = BUFFER_EMPTY;
     bool ended = false;
-    if (status == STATUS_OK && query->result == NULL) status = start(query, &out, &error);
+    if (status == STATUS_OK && query->answer.result == NULL) status = start(query, &out, &error);
     /* What a small answer consists of, up to its end, goes into one buffer. */
     while (status == STATUS_OK && !ended && out.size_bytes < WHOLE_ANSWER_BYTES_MAX)
-      status = step_patiently(query, &out, &ended, &error);
+      status = query_answer_step(&query->answer, &out, &ended, &error);
     if (status != STATUS_OK || ended) {
       if (status == STATUS_OK) queue_buffer(query, &out);
       buffer_release(&out);
@@ -237,12 +219,10 @@ static void query_free(struct query *query) {
     buffer_release(&query->queue[query->queue_first]);
     query->queue_first = (query->queue_first + 1) % QUEUE_BUFFERS_MAX;
   }
-  arrow_array_release(&query->batch);
-  engine_result_close(query->result);
-  ipc_writer_free(query->writer);
-  encoder_free(query->encoder);
+  query_answer_release(&query->answer);
   buffer_release(&query->body);
   query_ask_release(&query->ask);
+  free(query->folder);
   pthread_mutex_destroy(&query->lock);
   free(query);
 }
@@ -256,8 +236,54 @@ static void stop(struct query *query, enum status reason) {
   pthread_mutex_unlock(&query->lock);
 }
 
-static void on_timeout(void *context) { stop(context, STATUS_TIMEOUT); }
-static void on_gone(void *context) { stop(context, STATUS_CANCELLED); }
+static void give_up(struct query *query, enum status reason) {
+  if (query->started) {
+    stop(query, reason);
+    return;
+  }
+  query_line_leave(&query->request.server->queries, &query->turn);
+  if (query->answered || reason != STATUS_TIMEOUT) return;
+  struct error error;
+  error_set(&error, STATUS_TIMEOUT,
+            "other statements took all the time allowed before this one's turn came "
+            "(query.concurrent_max run at a time)");
+  query->answered = true;
+  respond_problem(query->request.exchange, STATUS_TIMEOUT, &error);
+}
+
+static void on_timeout(void *context) {
+  struct query *query = context;
+  query->timeout_runs = false;
+  give_up(query, STATUS_TIMEOUT);
+}
+
+static void on_gone(void *context) { give_up(context, STATUS_CANCELLED); }
+
+static void timeout_resume(struct query *query) {
+  if (query->timeout_left_ms == 0 || query->timeout_runs || query->retired) return;
+  query->timeout_runs = true;
+  query->timeout_since_ms = clock_now_ms();
+  net_timer_start(query->timeout, query->timeout_left_ms);
+}
+
+static void timeout_pause(struct query *query) {
+  if (!query->timeout_runs) return;
+  query->timeout_runs = false;
+  net_timer_stop(query->timeout);
+  query->timeout_left_ms -= clock_now_ms() - query->timeout_since_ms;
+  if (query->timeout_left_ms < 1) query->timeout_left_ms = 1;
+}
+
+/* It is the client's time that passes while it could take more than it does. */
+static void timeout_follow(struct query *query) {
+  pthread_mutex_lock(&query->lock);
+  bool waits_for_client = query->queue_count == QUEUE_BUFFERS_MAX || query->over;
+  pthread_mutex_unlock(&query->lock);
+  if (waits_for_client)
+    timeout_pause(query);
+  else
+    timeout_resume(query);
+}
 
 /* The oldest queued buffer; false when there is none. `last`: nothing comes after. */
 static bool take_buffer(struct query *query, struct buffer *out, bool *last) {
@@ -280,16 +306,17 @@ static void count(struct query *query, int64_t last_bytes) {
   static const char *const formats[] = {[QUERY_ARROW] = "arrow",
                                         [QUERY_JSON] = "json",
                                         [QUERY_NDJSON] = "ndjson",
-                                        [QUERY_CSV] = "csv"};
-  query->request.call->rows = query->rows;
-  metrics_query(query->request.server->metrics, formats[query->output], query->rows,
+                                        [QUERY_CSV] = "csv",
+                                        [QUERY_PARQUET] = "parquet"};
+  query->request.call->rows = query->answer.rows;
+  metrics_query(query->request.server->metrics, formats[query->answer.output], query->answer.rows,
                 query->sent_bytes + last_bytes);
 }
 
 /* Sends what is queued for as long as the client takes it. */
 static void send_queued(struct query *query) {
   struct http_exchange *exchange = query->request.exchange;
-  const struct http_header headers[] = {{"content-type", query_output_type(query->output)},
+  const struct http_header headers[] = {{"content-type", query_output_type(query->answer.output)},
                                         RESPOND_NOSNIFF};
   while (!query->streaming || http_writable(exchange)) {
     struct buffer out = BUFFER_EMPTY;
@@ -316,14 +343,23 @@ static void send_queued(struct query *query) {
 
 static void on_queued(void *context) {
   struct query *query = context;
-  if (query->request.exchange != NULL && !query->answered) send_queued(query);
+  if (query->request.exchange == NULL || query->answered) return;
+  send_queued(query);
+  if (!query->answered) timeout_follow(query);
+}
+
+/* How many statements run at a time. */
+static int64_t running_max(const struct query *query) {
+  int64_t asked = query->request.config->query.concurrent_max;
+  int64_t half = query->request.server->worker_count / 2;
+  return asked > 0 ? asked : half < 1 ? 1 : half;
 }
 
 static void on_done(void *context) {
   struct query *query = context;
   query->retired = true;
-  query->request.server->queries_running--;
-  net_timer_stop(query->timeout);
+  timeout_pause(query);
+  query_line_done(&query->request.server->queries, running_max(query));
   if (query->request.exchange == NULL) {
     query_free(query);
   } else if (query->answered) {
@@ -332,6 +368,7 @@ static void on_done(void *context) {
     send_queued(query);
   } else {
     query->answered = true;
+    query->request.call->rows = query->answer.rows;
     if (query->streaming)
       http_abort(query->request.exchange);
     else
@@ -341,30 +378,41 @@ static void on_done(void *context) {
 
 static void query_finished(struct request *request) {
   struct query *query = (struct query *)request;
-  bool started = query->ask.sql != NULL;
   query->answered = true;
-  if (!started || query->retired)
+  if (!query->started) query_line_leave(&query->request.server->queries, &query->turn);
+  if (!query->started || query->retired)
     query_free(query);
   else
     stop(query, STATUS_CANCELLED);
 }
 
-static void query_run(struct query *query) {
-  struct server *server = query->request.server;
-  http_on_gone(query->request.exchange, on_gone, query);
-  http_on_writable(query->request.exchange, on_queued, query);
-  task_init(&query->task, server->workers, query_task, query);
-  server->queries_running++;
-  query->post = (struct net_post){.run = on_queued, .context = query};
-  query->done_post = (struct net_post){.run = on_done, .context = query};
-  int64_t timeout_ms = query->request.config->query_timeout_ms;
-  if (timeout_ms > 0) net_timer_start(query->timeout, timeout_ms);
-  task_wake(&query->task);
-}
-
 static void refuse(struct query *query, enum status status, const struct error *error) {
   query->answered = true;
   respond_problem(query->request.exchange, status, error);
+}
+
+/* Its turn has come. */
+static void query_start_task(void *context) {
+  struct query *query = context;
+  query->started = true;
+  task_wake(&query->task);
+}
+
+static void query_run(struct query *query) {
+  struct server *server = query->request.server;
+  struct error error;
+  http_on_gone(query->request.exchange, on_gone, query);
+  http_on_writable(query->request.exchange, on_queued, query);
+  task_init(&query->task, server->workers, query_task, query);
+  query->post = (struct net_post){.run = on_queued, .context = query};
+  query->done_post = (struct net_post){.run = on_done, .context = query};
+  query->turn = (struct query_turn){.start = query_start_task, .context = query};
+  query->timeout_left_ms = query->answer.options.timeout_ms;
+  timeout_resume(query);
+  if (query_line_enter(&server->queries, running_max(query), &query->turn, &error) == STATUS_OK)
+    return;
+  timeout_pause(query);
+  refuse(query, STATUS_UNAVAILABLE, &error);
 }
 
 /* ---- the request's body ------------------------------------------------------------------ */
@@ -420,7 +468,37 @@ static void body_gone(void *context, const struct error *why) {
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-static struct query *query_new(struct call *call, enum query_output output, struct error *error) {
+/* Where a Parquet file may lie: beside the database, whose disk is the one for data. */
+static char *folder_of(const char *db_path) {
+  const char *slash = strrchr(db_path, '/');
+  if (strcmp(db_path, ":memory:") == 0) return NULL;
+  if (slash == NULL) return strdup(".");
+  return slash == db_path ? strdup("/") : strndup(db_path, (size_t)(slash - db_path));
+}
+
+static void answer_init(struct query *query, enum query_output output,
+                        const struct query_options *options) {
+  struct server *server = query->request.server;
+  const struct server_config *config = query->request.config;
+  int64_t memory_bytes = config->memory_limit_bytes / 8;
+  query->folder = folder_of(config->db_path);
+  query->answer = (struct query_answer){
+      .output = output,
+      .options = *options,
+      .bytes_max = config->query.bytes_max,
+      .folder = query->folder,
+      .parquet_memory_bytes =
+          memory_bytes < PARQUET_MEMORY_BYTES_MIN ? PARQUET_MEMORY_BYTES_MIN : memory_bytes,
+      .budget = &server->budget,
+      .stopped = stopped,
+      .context = query,
+  };
+  query->answer.options.compression.workers = server->workers;
+  query_answer_init(&query->answer);
+}
+
+static struct query *query_new(struct call *call, enum query_output output,
+                               const struct query_options *options, struct error *error) {
   struct query *query = calloc(1, sizeof *query);
   if (query == NULL) {
     error_set(error, STATUS_NOMEM, "no memory for a request");
@@ -431,8 +509,8 @@ static struct query *query_new(struct call *call, enum query_output output, stru
     return NULL;
   }
   pthread_mutex_init(&query->lock, NULL);
-  query->output = output;
   request_begin(&query->request, call, query_finished);
+  answer_init(query, output, options);
   return query;
 }
 
@@ -469,14 +547,22 @@ void query_start(struct call *call) {
     return;
   }
   enum query_output output;
-  if (!query_ask_output(http_request_header(request, "accept"), &output)) {
+  unsigned codecs;
+  if (!query_ask_output(http_request_header(request, "accept"), &output, &codecs)) {
     respond_problem_code(exchange, 406, STATUS_INVALID, NULL,
-                         "answers are application/vnd.apache.arrow.stream, application/json, "
-                         "application/x-ndjson or text/csv; Accept names none of them");
+                         "answers are application/vnd.apache.arrow.stream, "
+                         "application/vnd.apache.parquet, application/json, application/x-ndjson "
+                         "or text/csv; Accept names none of them");
     return;
   }
   struct error error;
-  struct query *query = query_new(call, output, &error);
+  struct query_options options;
+  if (query_options_read(request->query, call->config, output, codecs, &options, &error) !=
+      STATUS_OK) {
+    respond_problem(exchange, error.status, &error);
+    return;
+  }
+  struct query *query = query_new(call, output, &options, &error);
   if (query == NULL) {
     respond_problem(exchange, STATUS_NOMEM, &error);
     return;

@@ -258,7 +258,8 @@ static enum status server_open(struct server *server, const struct server_hooks 
   if (status == STATUS_OK) call_configure(server, config);
   if (status == STATUS_OK) status = admission_new(&server->admission, error);
   if (status == STATUS_OK) status = storage_new(config, &server->storage, error);
-  if (status == STATUS_OK) status = workers_new(worker_count(config), &server->workers, error);
+  server->worker_count = worker_count(config);
+  if (status == STATUS_OK) status = workers_new(server->worker_count, &server->workers, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
