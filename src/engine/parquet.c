@@ -19,6 +19,8 @@
 
 #define FUNCTION_NAME "arrowport_batches"
 
+enum { ROW_GROUP_BYTES_MAX = 8 << 20 }; /* in memory: wide rows make smaller row groups */
+
 struct parquet_writer {
   const struct engine_parquet *ask;
   const struct duckdb_api *duckdb;
@@ -183,12 +185,16 @@ static enum status copy(struct parquet_writer *writer, struct engine *engine, in
   struct engine_session *session = NULL;
   struct text sql = TEXT_EMPTY;
   enum status status = engine_session_open(engine, &session, error);
+  /* DuckDB cuts row groups by bytes only where it need not keep an order; with one thread there
+   * is no other. */
+  if (status == STATUS_OK)
+    status = session_run(session, "SET SESSION preserve_insertion_order = false", error);
   if (status == STATUS_OK)
     status = text_add_format(&sql, error,
                              "COPY (SELECT * FROM system.main." FUNCTION_NAME
                              "()) TO '/proc/self/fd/%d' (FORMAT parquet, USE_TMP_FILE false, "
-                             "ROW_GROUP_SIZE %d",
-                             file, (int)ROW_GROUP_ROWS);
+                             "ROW_GROUP_SIZE %d, ROW_GROUP_SIZE_BYTES %d",
+                             file, (int)ROW_GROUP_ROWS, (int)ROW_GROUP_BYTES_MAX);
   if (status == STATUS_OK) status = add_options(writer->ask, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, ")", error);
   if (status == STATUS_OK) {

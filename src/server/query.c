@@ -73,17 +73,6 @@ struct query {
 
 /* ---- the task's side --------------------------------------------------------------- */
 
-/* Until auth.c has them. */
-__attribute__((weak)) bool auth_sees_everything(const struct identity *who) {
-  return who->tables == NULL;
-}
-__attribute__((weak)) enum status auth_allow_table(const struct identity *who, unsigned scope,
-                                                   const struct table_name *table,
-                                                   struct error *error) {
-  (void)table;
-  return auth_allow(who, scope, error);
-}
-
 /* Only those who may not see everything are asked for what they see. */
 static bool may_read(void *context, const struct table_name *table) {
   return auth_allow_table(context, AUTH_READ, table, NULL) == STATUS_OK;

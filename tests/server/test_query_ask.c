@@ -108,7 +108,7 @@ static void a_request_lowers_limits_and_chooses_a_compression(void **state) {
       {"compression=none:1", QUERY_ARROW, 0, 0, 0, IPC_COMPRESSION_NONE, 0, "none:1"},
       {"compression=lz4:13", QUERY_ARROW, 0, 0, 0, IPC_COMPRESSION_NONE, 0, "lz4:13"},
       {"compression=zstd", QUERY_CSV, 0, 0, 0, IPC_COMPRESSION_NONE, 0, "this one is text/csv"},
-      {"rows_max=%zz", QUERY_CSV, 0, 0, 0, IPC_COMPRESSION_NONE, 0, "escape"},
+      {"rows_max=%zz", QUERY_CSV, 0, 0, 0, IPC_COMPRESSION_NONE, 0, "percent"},
   };
   static const struct server_config config = {
       .query = {.rows_max = 100},
