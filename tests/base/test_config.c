@@ -228,6 +228,23 @@ static void a_secret_is_never_printed(void **state) {
   config_free(config);
 }
 
+static void a_secret_that_was_taken_is_overwritten(void **state) {
+  (void)state;
+  struct config *config = fresh();
+  struct text text = TEXT_EMPTY;
+  assert_int_equal(config_set(config, "password", "right", CONFIG_FILE, NULL), STATUS_OK);
+  const char *held = config_string(config, "password");
+  config_wipe(config, "password");
+  static const char nothing[sizeof "right"] = "";
+  assert_memory_equal(held, nothing, sizeof nothing);
+  assert_true(config_has(config, "password")); /* it is set, and shown as such */
+  assert_int_equal(config_print(config, "password", &text, NULL), STATUS_OK);
+  assert_string_equal(text_get(&text), "(hidden)");
+  config_wipe(config, "name"); /* unset: nothing to do */
+  text_release(&text);
+  config_free(config);
+}
+
 static void a_value_without_measure_is_refused(void **state) {
   (void)state;
   struct config *config = fresh();
@@ -270,6 +287,7 @@ int main(void) {
       cmocka_unit_test(a_home_path_is_written_out),
       cmocka_unit_test(a_required_field_without_value_is_named),
       cmocka_unit_test(a_secret_is_never_printed),
+      cmocka_unit_test(a_secret_that_was_taken_is_overwritten),
       cmocka_unit_test(a_value_without_measure_is_refused),
       cmocka_unit_test(help_says_all_that_a_row_says),
   };

@@ -15,6 +15,8 @@ import socket
 import subprocess
 import termios
 
+import certs
+import httpx
 import pyarrow as pa
 import pytest
 import requests
@@ -169,9 +171,8 @@ def test_scopes_say_what_may_be_done(guarded):
 def test_one_token_in_two_headers_is_none(guarded):
     with socket.create_connection(("127.0.0.1", guarded.port)) as connection:
         line = f"Authorization: Bearer {TOKENS['reader']}\r\n"
-        connection.sendall(
-            f"GET /tables HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{line}{line}\r\n".encode()
-        )
+        head = "GET /tables HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        connection.sendall(f"{head}{line}{line}\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
@@ -634,3 +635,80 @@ def test_a_terminal_is_asked_twice_and_shows_nothing(tmp_path):
     assert code == 2 and "$scrypt$" not in shown and "differ" in shown
     code, shown = on_terminal(tmp_path, b"\x03")
     assert code == -signal.SIGINT and "$scrypt$" not in shown
+
+
+# ---- with the rest of the server
+
+
+def test_a_required_certificate_is_configured_access(start, tmp_path):
+    """Whoever has one may everything, from other machines too; a token is asked for besides."""
+    address = foreign_address()
+    ca = certs.Authority(tmp_path)
+    server_pair, client = ca.issue("server", alt=f"IP:{address}"), ca.issue("client")
+    tls = f"tls: {{cert: {server_pair.cert}, key: {server_pair.key}, client_ca: {ca.cert}}}\n"
+    options = {"verify": str(ca.cert), "cert": (str(client.cert), str(client.key)), "timeout": 60}
+    for config, headers, code in (
+        (tls, {}, 200),
+        (tls + CONFIG, {}, 401),
+        (tls + CONFIG, bearer("reader"), 200),
+    ):
+        server = start(config=config, args=("--host", "0.0.0.0"))
+        far = f"https://{address}:{server.port}/tables"
+        assert requests.get(far, headers=headers, **options).status_code == code
+        server.stop()
+    optional = tls.replace("}", ", client_certificates: optional}")
+    server = start(config=optional, args=("--host", "0.0.0.0"))
+    problem(requests.get(f"https://{address}:{server.port}/tables", **options), 403, "protected")
+
+
+def test_rights_change_with_the_configuration(start):
+    server = start(config=CONFIG)
+    new = {"Authorization": "Bearer new-0123456789abcdef"}
+    assert server.get("/tables", headers=bearer("reader")).status_code == 200
+    given = server.directory / "given.yaml"
+    given.write_text("auth: {tokens: {new: {token: new-0123456789abcdef}}}\n")
+
+    def taken():  # without a wrong try, which would be slowed
+        return server.get("/tables", headers=bearer("reader")).status_code == 401
+
+    wait_until(taken, "the old token is nobody's")
+    assert server.get("/tables", headers=new).status_code == 200
+    # A configuration whose secrets are missing is refused whole.
+    given.write_text("auth: {tokens: {new: {token_env: NOT_SET_ANYWHERE}}}\n")
+    wait_until(lambda: "NOT_SET_ANYWHERE" in server.stderr(), "the log says so")
+    assert server.get("/tables", headers=new).status_code == 200
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_both_protocols_ask_who_it_is(start, http2):
+    anna = users(anna=PASSWORD).removeprefix("auth:\n")
+    server = start(config=CONFIG.replace("auth:\n", "auth:\n" + anna))
+    options = {"http1": not http2, "http2": http2, "trust_env": False}
+    with httpx.Client(base_url=server.url, **options) as client:
+        answer = client.get("/tables")
+        assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+        assert answer.status_code == 401
+        offered = answer.headers.get_list("www-authenticate")
+        assert {value.split()[0] for value in offered} == {"Bearer", "Basic"}
+        assert client.get("/tables", headers=bearer("reader")).status_code == 200
+        body = ipc(pa.table({"id": pa.array(range(500_000), pa.int64())}))
+        landed = client.post(
+            "/ingest/b",
+            content=body,
+            auth=("anna", PASSWORD),
+            headers={"Content-Type": ARROW},
+            timeout=60,
+        )
+        assert landed.status_code == 200 and landed.json()["rows"] == 500_000
+        wrong = client.post(
+            "/ingest/b",
+            content=body,
+            auth=("anna", "no"),
+            headers={"Content-Type": ARROW},
+            timeout=60,
+        )
+        assert wrong.status_code == 401
+        assert (
+            client.get("/tables", headers={**bearer("reader"), "Host": "evil.example"}).status_code
+            == 403
+        )
