@@ -6,21 +6,29 @@
 
 enum { BAD = 0x80, PAD = 0x81 };
 
-/* 0 to 63: what a character stands for. Made by a macro of its code so that the alphabet is
- * written down as what it is. */
-#define VALUE(c)                                                                                   \
-  ((c) >= 'A' && (c) <= 'Z'   ? (c) - 'A'                                                          \
-   : (c) >= 'a' && (c) <= 'z' ? (c) - 'a' + 26                                                     \
-   : (c) >= '0' && (c) <= '9' ? (c) - '0' + 52                                                     \
-   : (c) == '+'               ? 62                                                                 \
-   : (c) == '/'               ? 63                                                                 \
-   : (c) == '='               ? PAD                                                                \
-                              : BAD)
-#define VALUES_4(c)  VALUE(c), VALUE((c) + 1), VALUE((c) + 2), VALUE((c) + 3)
-#define VALUES_16(c) VALUES_4(c), VALUES_4((c) + 4), VALUES_4((c) + 8), VALUES_4((c) + 12)
-#define VALUES_64(c) VALUES_16(c), VALUES_16((c) + 16), VALUES_16((c) + 32), VALUES_16((c) + 48)
-
-static const uint8_t values[256] = {VALUES_64(0), VALUES_64(64), VALUES_64(128), VALUES_64(192)};
+/* 0 to 63: what a character stands for; a line is 16 codes. */
+/* clang-format off */
+#define X BAD
+static const uint8_t values[256] = {
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, 62, X, X, X, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, X, X, X, PAD, X, X,
+    X, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, X, X, X, X, X,
+    X, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+    X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+};
+#undef X
+/* clang-format on */
 
 /* Whole groups; stops before one that is not plain. */
 static void decode_groups(const uint8_t **text, const uint8_t *text_end, uint8_t **out,
