@@ -122,6 +122,9 @@ struct endpoint {
   void (*start)(struct call *call);
 };
 
+/* Sends a new call to its endpoint, or answers it (routes.c). */
+void route_start(struct call *call);
+
 /* May keep no pointer to the call beyond `finished`. */
 void ingest_start(struct call *call);
 void stream_start(struct call *call);

@@ -1,4 +1,4 @@
-/* The server's life, and which request goes where.
+/* The server's life.
  *
  *   server_run: storage checked -> workers -> listening -> loop
  *   SIGTERM or SIGINT: drain (no new connections, requests in flight finish)
@@ -68,92 +68,9 @@ static void on_finished(void *context, struct http_exchange *exchange) {
   if (call != NULL) call_over(call);
 }
 
-/* ---- routing -------------------------------------------------------------------------- */
-
-static const struct endpoint endpoints[] = {
-    {"/ingest/", "POST", AUTH_WRITE, false, ingest_start},
-    {"/stream/", "POST", AUTH_WRITE, false, stream_start},
-    {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start},
-    {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams},
-    {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables},
-    {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table},
-    {"/healthz", "GET, HEAD", 0, true, service_health},
-    {"/readyz", "GET, HEAD", 0, true, service_ready},
-    {"/metrics", "GET, HEAD", AUTH_READ, false, service_metrics},
-    {"/version", "GET, HEAD", 0, false, service_version},
-};
-
-static bool method_allowed(const char *methods, const char *method) {
-  size_t length = strlen(method);
-  for (const char *at = methods; *at != '\0';) {
-    size_t word = strcspn(at, ",");
-    if (word == length && strncmp(at, method, length) == 0) return true;
-    at += word;
-    at += strspn(at, ", ");
-  }
-  return false;
-}
-
-/* The endpoint of a path; `name` is set to what follows its prefix. */
-static const struct endpoint *find_endpoint(const char *path, const char **name) {
-  for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
-    const char *prefix = endpoints[i].path;
-    size_t length = strlen(prefix);
-    bool named = prefix[length - 1] == '/';
-    /* A slash that belongs to a name is sent as %2F. */
-    const char *rest = path + length;
-    bool matches =
-        named ? strncmp(path, prefix, length) == 0 && *rest != '\0' && strchr(rest, '/') == NULL
-              : strcmp(path, prefix) == 0;
-    if (!matches) continue;
-    *name = path + length;
-    return &endpoints[i];
-  }
-  return NULL;
-}
-
-/* What follows the endpoint's prefix, decoded. */
-static enum status read_name(struct call *call, const char *encoded, struct error *error) {
-  call->name = strdup(encoded);
-  if (call->name == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
-  if (http_percent_decode(call->name, false)) return STATUS_OK;
-  return error_set(
-      error, STATUS_INVALID,
-      "the path has a bad percent escape or an encoded NUL; write %%XX with two hex digits");
-}
-
-/* Nobody learns what there is before it is known who asks. */
-static void on_admitted(struct call *call) {
-  struct http_exchange *exchange = call->exchange;
-  const struct http_request *request = http_exchange_request(exchange);
-  const char *name = NULL;
-  struct error error;
-  if (find_endpoint(request->path, &name) == NULL) {
-    error_set(&error, STATUS_NOT_FOUND,
-              "there is nothing at this path; /ingest/{stream}, /stream/{stream}, /query, /streams, /tables, "
-              "/tables/{table}, /healthz, /readyz, /metrics and /version are there");
-    respond_problem(exchange, STATUS_NOT_FOUND, &error);
-  } else if (!method_allowed(call->endpoint->methods, request->method)) {
-    struct http_header allow = {"allow", call->endpoint->methods};
-    respond_problem_code(exchange, 405, STATUS_INVALID, &allow,
-                         "%.40s is not a method of %s; %s is", request->method,
-                         call->endpoint->path, call->endpoint->methods);
-  } else if (read_name(call, name, &error) != STATUS_OK) {
-    respond_problem(exchange, error.status, &error);
-  } else if (auth_allow(call->who, call->endpoint->scope, &error) != STATUS_OK) {
-    metrics_refused(call->server->metrics, METRICS_SCOPE);
-    respond_problem(exchange, error.status, &error);
-  } else {
-    call->endpoint->start(call);
-  }
-}
-
 static void on_request(void *context, struct http_exchange *exchange) {
   struct call *call = call_new(context, exchange);
-  if (call == NULL) return;
-  const char *name = NULL;
-  call->endpoint = find_endpoint(http_exchange_request(exchange)->path, &name);
-  admission_start(call, on_admitted);
+  if (call != NULL) route_start(call);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */
