@@ -240,7 +240,6 @@ static void print_refused(struct printer *printer, const struct metrics *metrics
       [METRICS_PROTECTED] = "protected_mode", [METRICS_HOST] = "host_or_origin",
       [METRICS_CREDENTIALS] = "credentials",  [METRICS_SCOPE] = "scope",
       [METRICS_THROTTLED] = "throttled",      [METRICS_MEMORY] = "memory",
-      [METRICS_DRAINING] = "draining",
   };
   const struct {
     const char *reason;

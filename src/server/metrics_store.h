@@ -9,7 +9,7 @@
 enum {
   METRICS_NAMES_MAX = 24,    /* endpoints, backends, formats: sets that the program fixes */
   METRICS_BACKENDS_MAX = 16, /* likewise */
-  METRICS_REASONS = METRICS_DRAINING + 1,
+  METRICS_REASONS = METRICS_MEMORY + 1,
   METRICS_CODE_MIN = 100,
   METRICS_CODES = 500, /* 100 to 599 */
   METRICS_PROTOCOLS = 2,

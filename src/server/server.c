@@ -147,9 +147,9 @@ static void on_watchdog(void *context) {
 
 /* What a service manager has prepared. */
 static enum status open_notify(struct server *server, struct error *error) {
-  enum status status = notify_open(&server->notify, error);
-  if (status == STATUS_OK) status = notify_listen_fd(&server->listen_fd, error);
-  return status;
+  if (notify_open(&server->notify, error) != STATUS_OK)
+    log_warning("server", "the service manager is not told how things are: %s", error->text);
+  return notify_listen_fd(&server->listen_fd, error);
 }
 
 static enum status open_http(struct server *server, const struct http_service *service,

@@ -272,7 +272,7 @@ static void transactions_queries_refusals_and_reloads_are_counted(void **state) 
   metrics_query(metrics, "arrow", 10, 1000);
   metrics_query(metrics, "arrow", 5, 500);
   metrics_refused(metrics, METRICS_SCOPE);
-  metrics_refused(metrics, METRICS_DRAINING);
+  metrics_refused(metrics, METRICS_MEMORY);
   metrics_reload(metrics, NULL);
   metrics_reload(metrics, "/etc/a.yaml:3:15: 'x' is no number");
   struct metrics_now now = {
@@ -312,8 +312,7 @@ static void transactions_queries_refusals_and_reloads_are_counted(void **state) 
       "arrowport_query_rows_total{format=\"arrow\"} 15",
       "arrowport_query_bytes_total{format=\"arrow\"} 1500",
       "arrowport_refused_total{reason=\"scope\"} 1",
-      "arrowport_refused_total{reason=\"draining\"} 1",
-      "arrowport_refused_total{reason=\"memory\"} 0",
+      "arrowport_refused_total{reason=\"memory\"} 1",
       "arrowport_refused_total{reason=\"connections\"} 21",
       "arrowport_refused_total{reason=\"tls\"} 22",
       "arrowport_refused_total{reason=\"malformed\"} 23",
