@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import requests
 
-from server import ARROW, StartFailed, ipc, problem, wait_until
+from server import ARROW, StartFailed, ipc, problem, run, wait_until
 
 ROWS = pa.table({"a": pa.array(range(100000), pa.int64())})
 
@@ -39,7 +39,7 @@ def tls_config(pair, **more):
 def begin(start, ca):
     """A server with a certificate of `ca`, whom its session trusts; keywords are settings."""
 
-    def run(pair=None, *, config="", **more):
+    def with_tls(pair=None, *, config="", **more):
         pair = pair or ca.issue("server")
         server = start(config=tls_config(pair, **more) + config)
         server.url = f"https://127.0.0.1:{server.port}"
@@ -47,7 +47,7 @@ def begin(start, ca):
         server.pair = pair
         return server
 
-    return run
+    return with_tls
 
 
 def client_context(ca, pair=None, *, version=None):
@@ -154,6 +154,26 @@ def test_versions_that_are_spoken(begin, ca, version):
     with connect(server, client_context(ca, version=version)) as connection:
         assert ask(connection) == 200
         assert ask(connection) == 200
+
+
+def test_the_command_line(begin, ca, tmp_path):
+    server = begin(client_ca=ca.cert, client_certificates="optional")
+    rows = tmp_path / "rows.arrows"
+    rows.write_bytes(ipc(ROWS))
+    trusts = ("--url", server.url, "--ca-cert", ca.cert)
+    done = run("ingest", *trusts, "t", rows, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("query", *trusts, "--format", "csv", "SELECT count(*) FROM t", cwd=tmp_path)
+    assert (done.returncode, b"100000" in done.stdout) == (0, True), done.stderr
+    mine = ca.issue("loader")
+    pair = ("--client-cert", mine.cert, "--client-key", mine.key)
+    assert run("tables", *trusts, *pair, cwd=tmp_path).returncode == 0
+    assert run("tables", "--url", server.url, "--insecure", cwd=tmp_path).returncode == 0
+    done = run("tables", "--url", server.url, cwd=tmp_path)
+    assert done.returncode == 5 and b"--ca-cert" in done.stderr, done.stderr
+    other = f"http://127.0.0.1:{server.port}"
+    done = run("tables", "--url", other, cwd=tmp_path)
+    assert done.returncode != 0 and b"this port speaks TLS" in done.stderr, done.stderr
 
 
 # ---- versions and protocols that are not
@@ -446,6 +466,7 @@ def test_a_body_that_is_cut_off_lands_nothing(begin, ca):
         )
         load.sendall(b"%x\r\n%s\r\n" % (len(data), data))
         # No last chunk, and no close_notify: as if somebody had cut the wire.
+    wait_until(lambda: "/ingest/t" in server.stderr(), "the request is over")
     assert not server.has_table("t") or server.value("SELECT count(*) FROM t") == 0
 
 
@@ -454,11 +475,11 @@ def test_many_clients_at_once(begin, ca):
     context = client_context(ca)
     codes = []
 
-    def run():
+    def client():
         with connect(server, context) as connection:
             codes.extend(ask(connection) for _ in range(5))
 
-    threads = [threading.Thread(target=run) for _ in range(20)]
+    threads = [threading.Thread(target=client) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
