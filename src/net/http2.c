@@ -224,7 +224,11 @@ enum status http2_feed(struct http2 *http2, const uint8_t *data, size_t bytes,
   int64_t now_ms = http2->owner.now_ms(http2->owner.context);
   http2->running = true;
   enum status status = http2_limits_look(&http2->limits, data, bytes, now_ms, &http2->why);
-  if (status != STATUS_OK) {
+  if (status == STATUS_INVALID) {
+    http2->stats->refused_broken++;
+    (void)http2_break(http2, NGHTTP2_PROTOCOL_ERROR, &http2->why);
+    status = broken(http2, error);
+  } else if (status != STATUS_OK) {
     status = stop(http2, error);
   } else {
     ssize_t used = nghttp2_session_mem_recv(http2->session, data, bytes);
@@ -328,7 +332,6 @@ static void set_callbacks(nghttp2_session_callbacks *callbacks) {
 static void set_options(nghttp2_option *option, const struct http_server_options *limits) {
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_max_settings(option, MAX_SETTINGS);
-  nghttp2_option_set_no_closed_streams(option, 1);
   if (nghttp2_option_set_stream_reset_rate_limit != NULL)
     nghttp2_option_set_stream_reset_rate_limit(option, (uint64_t)limits->resets_per_s * 2,
                                                (uint64_t)limits->resets_per_s);

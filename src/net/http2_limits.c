@@ -13,6 +13,7 @@ enum {
   FRAME_SETTINGS = 4,
   FRAME_PING = 6,
   FRAME_CONTINUATION = 9,
+  FRAME_ID_AT = 5, /* in a frame's head */
   FLAG_END_STREAM = 0x1,
   FLAG_END_HEADERS = 0x4,
   FLAG_PADDED = 0x8,
@@ -72,8 +73,28 @@ enum status http2_limits_reset(struct http2_limits *limits, int64_t now_ms, stru
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
+/* Streams are opened in order: one that was left out when a later one was opened stays closed. */
+static enum status look_at_order(struct http2_limits *limits, struct error *error) {
+  const uint8_t *at = limits->head + FRAME_ID_AT;
+  uint32_t id =
+      (uint32_t)(at[0] & 0x7f) << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+  if (id % 2 == 0) return STATUS_OK; /* wrong in another way */
+  if (id > limits->highest_id) {
+    uint32_t next = limits->highest_id == 0 ? 1 : limits->highest_id + 2;
+    if (id > next) limits->skipped_from = next;
+    limits->skipped_to = id > next ? id : limits->skipped_to;
+    limits->highest_id = id;
+  } else if (id >= limits->skipped_from && id < limits->skipped_to) {
+    return error_set(error, STATUS_INVALID, "the client opens stream %u after stream %u",
+                     (unsigned)id, (unsigned)limits->highest_id);
+  }
+  return STATUS_OK;
+}
+
 static enum status look_at_block(struct http2_limits *limits, uint8_t flags, struct error *error) {
   if (limits->type == FRAME_HEADERS) {
+    enum status status = look_at_order(limits, error);
+    if (status != STATUS_OK) return status;
     limits->block_bytes = 0;
     limits->continuations = 0;
   } else if (++limits->continuations > HTTP2_CONTINUATIONS_MAX) {

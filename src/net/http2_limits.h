@@ -56,12 +56,16 @@ struct http2_limits {
   bool in_block;
   int64_t block_bytes;
   int continuations;
-  int64_t units; /* frames, and whole header blocks, that are complete */
+  uint32_t highest_id;               /* of streams that HEADERS have opened */
+  uint32_t skipped_from, skipped_to; /* numbers that were left out last: from <= number < to */
+  int64_t units;                     /* frames, and whole header blocks, that are complete */
 };
 
 void http2_limits_init(struct http2_limits *limits, const struct http_server_options *options,
                        int64_t now_ms);
-/* These bytes came. STATUS_TOO_LARGE: more than is allowed of something; says of what. */
+/* These bytes came. STATUS_TOO_LARGE: more than is allowed of something; says of what.
+ * STATUS_INVALID: a stream is opened whose number was passed over (RFC 9113, section 5.1.1), which
+ * nghttp2 does not see. */
 enum status http2_limits_look(struct http2_limits *limits, const uint8_t *data, size_t bytes,
                               int64_t now_ms, struct error *error) WARN_UNUSED;
 /* So many bytes of body went either way: what acknowledges them is no flood. */

@@ -280,6 +280,32 @@ static void test_frame_past_the_size(void **state) {
   h2_end(world);
 }
 
+static void test_streams_out_of_order(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t ids[4];
+    bool broken; /* by the last */
+  } cases[] = {
+      {{1, 3, 5, 7}, false},  {{1, 5, 7, 3}, true},  {{5, 7, 9, 1}, true},
+      {{5, 7, 9, 3}, true},   {{3, 9, 11, 5}, true}, {{3, 9, 11, 7}, true},
+      {{3, 9, 11, 9}, false}, {{1, 3, 5, 3}, false}, {{1, 3, 5, 9}, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct http2_limits limits;
+    struct error error;
+    uint8_t frame[9] = {0, 0, 0, NGHTTP2_HEADERS, 5};
+    uint8_t preface[24] = "";
+    http2_limits_init(&limits, &HTTP_SERVER_DEFAULTS, 0);
+    assert_int_equal(http2_limits_look(&limits, preface, 24, 0, &error), STATUS_OK);
+    for (int n = 0; n < 4; n++) {
+      frame[8] = (uint8_t)cases[i].ids[n];
+      enum status status = http2_limits_look(&limits, frame, 9, 0, &error);
+      bool broken = n == 3 && cases[i].broken;
+      if (status != (broken ? STATUS_INVALID : STATUS_OK)) fail_msg("case %zu, %d", i, n);
+    }
+  }
+}
+
 /* Answers to control frames that nobody reads: the socket is not read either. */
 static void test_unread_answers_stop_reading(void **state) {
   (void)state;
@@ -367,6 +393,7 @@ int main(void) {
       cmocka_unit_test(test_large_block),
       cmocka_unit_test(test_large_control_frame),
       cmocka_unit_test(test_frame_past_the_size),
+      cmocka_unit_test(test_streams_out_of_order),
       cmocka_unit_test(test_unread_answers_stop_reading),
       cmocka_unit_test(test_bucket),
       cmocka_unit_test(test_midway),
