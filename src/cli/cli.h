@@ -94,6 +94,9 @@ bool cli_option_is_boolean(const struct cli_option *option);
 /* The configuration with the options that are settings. */
 enum status cli_config(const struct cli *cli, struct server_config **config,
                        struct error *error) WARN_UNUSED;
+/* The same, of a file that is not named by --config; NULL: ./arrowport.yaml, if there is one. */
+enum status cli_config_at(const struct cli *cli, const char *path, struct server_config **config,
+                          struct error *error) WARN_UNUSED;
 
 /* ---- help (help.c) -------------------------------------------------------------------- */
 

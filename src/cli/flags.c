@@ -134,15 +134,20 @@ static enum status collect(const struct cli *cli, struct flags *flags, struct er
   return status;
 }
 
-enum status cli_config(const struct cli *cli, struct server_config **config, struct error *error) {
+enum status cli_config_at(const struct cli *cli, const char *path, struct server_config **config,
+                          struct error *error) {
   struct flags *flags = calloc(1, sizeof *flags);
   if (flags == NULL) return error_set(error, STATUS_NOMEM, "no memory for options");
   enum status status = collect(cli, flags, error);
   struct server_config_options options = {
-      .path = cli_value(cli, "config"), .flags = flags->flags, .flag_count = flags->count};
+      .path = path, .flags = flags->flags, .flag_count = flags->count};
   if (status == STATUS_OK) status = server_config_load(&options, config, error);
   if (status == STATUS_OK) log_level_set((*config)->log_level);
   for (size_t i = 0; i < flags->count; i++) text_release(&flags->joined[i]);
   free(flags);
   return status;
+}
+
+enum status cli_config(const struct cli *cli, struct server_config **config, struct error *error) {
+  return cli_config_at(cli, cli_value(cli, "config"), config, error);
 }

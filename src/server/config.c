@@ -6,11 +6,9 @@
 #include "server/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -29,63 +27,17 @@ static enum status no_memory(struct error *error) {
 
 /* ---- files ---------------------------------------------------------------------- */
 
-static enum status open_failed(const char *path, struct error *error) {
-  int code = errno;
-  if (code == ENOENT || code == ENOTDIR)
-    return error_set(error, STATUS_NOT_FOUND, "there is no configuration file '%.200s'", path);
-  if (code == EACCES || code == EPERM)
-    return error_set(error, STATUS_DENIED,
-                     "the configuration file '%.200s' may not be read by this user", path);
-  return error_set(error, STATUS_IO, "the configuration file '%.200s' cannot be read: %s", path,
-                   strerror(code));
-}
-
-/* Reads until the end or one byte past the limit, whichever comes first: the length
- * of a pipe is not known before. */
-static enum status read_all(int file, const char *path, char *data, size_t *bytes,
-                            struct error *error) {
-  *bytes = 0;
-  while (*bytes <= SETTINGS_FILE_BYTES_MAX) {
-    ssize_t got = read(file, data + *bytes, SETTINGS_FILE_BYTES_MAX + 1 - *bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return open_failed(path, error);
-    if (got == 0) return STATUS_OK;
-    *bytes += (size_t)got;
-  }
-  return STATUS_OK;
-}
-
 /* `*found` false: there is no such file, and `optional` says that this is no error. */
 static enum status read_file(struct settings *settings, const char *path, const char *only,
                              bool optional, bool *found, struct error *error) {
   char *data = NULL;
   size_t bytes = 0;
-  struct stat about;
-  enum status status = STATUS_OK;
   *found = false;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0 && optional && errno == ENOENT) return STATUS_OK;
-  if (file < 0 || fstat(file, &about) != 0) {
-    status = open_failed(path, error);
-    goto done;
-  }
-  if (S_ISDIR(about.st_mode)) {
-    status = error_set(error, STATUS_INVALID,
-                       "'%.200s' is a directory; name the configuration file in it", path);
-    goto done;
-  }
-  data = malloc(SETTINGS_FILE_BYTES_MAX + 1);
-  if (data == NULL) {
-    status = no_memory(error);
-    goto done;
-  }
-  status = read_all(file, path, data, &bytes, error);
+  if (optional && access(path, F_OK) != 0 && errno == ENOENT) return STATUS_OK;
+  enum status status = settings_file_read(path, &data, &bytes, error);
   if (status == STATUS_OK) status = settings_yaml(settings, data, bytes, path, only, error);
   *found = status == STATUS_OK;
-done:
-  if (data != NULL) explicit_bzero(data, bytes); /* there may be secrets in it */
-  free(data);
-  if (file >= 0) close(file);
+  settings_file_free(data, bytes);
   return status;
 }
 

@@ -106,6 +106,15 @@ enum status server_config_startable(const struct server_config *config,
 /* STATUS_UNSUPPORTED when no backend of that name is built in, with those that are. */
 enum status server_config_backend(const char *backend, struct error *error) WARN_UNUSED;
 
+/* The same, and that the files of `tls` are there, can be read and go together: what
+ * `arrowport config check` says. Blocks for the files; secrets get into no message. */
+enum status server_config_files(const struct server_config *config,
+                                struct error *error) WARN_UNUSED;
+/* What is allowed but risky, a sentence each that begins with the setting. */
+enum { SERVER_WARNINGS_MAX = 8 };
+size_t server_config_warnings(const struct server_config *config,
+                              const char *warnings[SERVER_WARNINGS_MAX]);
+
 /* The stream of that name, or NULL: its table is then its name, in storage_backend. */
 const struct stream_config *server_config_stream(const struct server_config *config,
                                                  const char *name);

@@ -66,6 +66,13 @@ enum status settings_set(struct settings *settings, const char *path, const char
 /* Reads the environment for every field, and for short forms. */
 enum status settings_environment(struct settings *settings, struct error *error) WARN_UNUSED;
 
+/* The bytes of a configuration file (config_file.c), to be freed by settings_file_free whatever
+ * happens; those of a file past the limit are one more than it. STATUS_NOT_FOUND, STATUS_DENIED,
+ * STATUS_IO; STATUS_INVALID: no file; STATUS_TOO_LARGE; STATUS_TIMEOUT: a silent pipe. */
+enum status settings_file_read(const char *path, char **data, size_t *bytes,
+                               struct error *error) WARN_UNUSED;
+void settings_file_free(char *data, size_t bytes); /* NULL is allowed; wipes it */
+
 /* Reads YAML (config_yaml.c): bytes in, settings out, no I/O. `file` is its name in
  * messages; `only` NULL, or the one key that may stand at the top. */
 enum status settings_yaml(struct settings *settings, const void *data, size_t bytes,

@@ -2,12 +2,15 @@
 the start, with where they are and what to write instead."""
 
 import json
+import os
 import socket
+import subprocess
+import time
 
 import pyarrow as pa
 import pytest
 
-from server import StartFailed, run
+from server import StartFailed, binary, environment, run
 
 # The example of the configuration's reference, as it stands there.
 EXAMPLE = """\
@@ -240,3 +243,175 @@ def test_compression_of_results_and_budget_are_settings(start):
     assert answer.status_code in (413, 429), answer.text
     assert server.land("small", words.slice(0, 1000))["rows"] == 1000
     assert not server.has_table("big")
+
+
+# ---- files that are no configurations ------------------------------------------------------
+
+
+def checked(tmp_path, *args, **options):
+    done = run("config", "check", *args, cwd=tmp_path, timeout_s=60, **options)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.asan
+def test_a_file_cut_at_every_byte_is_refused_or_means_what_is_left(tmp_path):
+    """Half of a file that somebody writes: no crash, and nothing that the whole does not say but
+    the value that was cut."""
+    (tmp_path / "whole.yaml").write_text(EXAMPLE)
+    whole = settings(tmp_path, "--config", "whole.yaml")
+    for cut in range(0, len(EXAMPLE), 7):
+        (tmp_path / "cut.yaml").write_text(EXAMPLE[:cut])
+        done = run("config", "show", "--json", "--config", "cut.yaml", cwd=tmp_path)
+        if done.returncode != 0:
+            assert done.returncode == 2 and "cut.yaml:" in done.stderr.decode()
+            continue
+        got = {s["key"]: s["value"] for s in json.loads(done.stdout)["settings"]
+               if s["origin"] == "file"}
+        different = [key for key, value in got.items() if whole.get(key, (None,))[0] != value]
+        assert len(different) <= 1, (cut, different)
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("data, words", [
+    (b"\x7fELF\x02\x01\x01\x00" * 100, ["control character"]),
+    (b"port: 1\xff\n", ["UTF-8"]),
+    ("port: 1\n".encode("utf-16"), ["UTF-8"]),
+    (b"port: 1\r\nport: 2\r\n", ["2:1", "'port' is given twice"]),
+    (b"[" * 100_000, ["1:1"]),
+    (b"{" * 100_000, ["1:2"]),
+    (b"streams: " + b"{a: " * 50_000, ["bad.yaml:1:"]),
+    (b"- " * 100_000, ["1:1"]),
+    (b"a: &a [x]\n", ["unknown key"]),
+    (b"allowed_hosts: &a [x, x]\nallowed_origins: [*a, *a]\n", ["anchors"]),
+    (b"allowed_hosts: [" + b"x, " * 5000 + b"x]\n", ["allowed_hosts", "1000 items"]),
+    (b"a" * 200_000 + b": 1\n", ["bad.yaml:1:"]),
+    (b"db_path: " + b"a" * 200_000 + b"\n", ["db_path", "65536"]),
+    (b"port: 1\n---\nport: 2\n", ["second document"]),
+    (b"#" * (1 << 20) + b"#\n", ["1048576"]),
+])
+def test_a_file_that_is_no_configuration_is_refused_with_its_place(data, words, tmp_path):
+    (tmp_path / "bad.yaml").write_bytes(data)
+    code, out, err = checked(tmp_path, "bad.yaml")
+    assert code in (2, 13) and out == "" and "bad.yaml" in err
+    for word in words:
+        assert word in err, err
+
+
+def test_crlf_means_what_lf_means(tmp_path):
+    (tmp_path / "lf.yaml").write_text(EXAMPLE)
+    (tmp_path / "crlf.yaml").write_bytes(EXAMPLE.replace("\n", "\r\n").encode())
+    assert settings(tmp_path, "--config", "lf.yaml") == settings(tmp_path, "--config", "crlf.yaml")
+
+
+@pytest.mark.asan
+def test_what_is_no_file_is_refused_without_waiting_or_reading_it_whole(tmp_path):
+    with open(tmp_path / "huge.yaml", "wb") as file:
+        file.truncate(1 << 30)
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    for path, code, words in [
+        ("huge.yaml", 13, ["1073741824", "is it a configuration?"]),
+        ("folder.yaml", 2, ["directory"]),
+        ("fifo.yaml", 14, ["fifo.yaml", "5 s"]),
+        ("/dev/zero", 13, ["/dev/zero", "1048576"]),
+        ("nowhere.yaml", 4, ["nowhere.yaml"]),
+    ]:
+        began = time.monotonic()
+        got, _, err = checked(tmp_path, path)
+        assert got == code, err
+        assert time.monotonic() - began < 30
+        for word in words:
+            assert word in err, err
+    assert checked(tmp_path, "/dev/null")[0] == 0
+
+
+def test_a_pipe_of_the_shell_is_read(tmp_path):
+    done = subprocess.run(
+        ["bash", "-c", f"{binary()} config show --json <(sleep 0.2; echo 'port: 77')"],
+        cwd=tmp_path, env=environment(), capture_output=True, timeout=60)
+    held = {s["key"]: s["value"] for s in json.loads(done.stdout)["settings"]}
+    assert held["port"] == 77
+
+
+# ---- config check --------------------------------------------------------------------------
+
+
+def certificate(tmp_path):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-days", "2"],
+        cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "key.pem").chmod(0o600)
+
+
+def test_check_says_ok_or_where_it_is_wrong(tmp_path):
+    (tmp_path / "a.yaml").write_text("host: 127.0.0.1\nstreams: {a: {}, b: {}}\n")
+    assert checked(tmp_path, "a.yaml") == (0, "a.yaml: ok, 2 streams\n", "")
+    assert checked(tmp_path, "--config", "a.yaml") == (0, "a.yaml: ok, 2 streams\n", "")
+    (tmp_path / "a.yaml").write_text("port: 1\nprt: 2\n")
+    code, out, err = checked(tmp_path, "a.yaml")
+    assert code == 2 and out == "" and "a.yaml:2:1: unknown key 'prt'; did you mean 'port'?" in err
+    code, out, err = checked(tmp_path, "a.yaml", "--json")
+    said = json.loads(out)
+    assert code == 2 and said["ok"] is False and said["error"]["status"] == "INVALID"
+    assert said["error"]["exit_code"] == 2 and "a.yaml:2:1" in said["error"]["text"]
+    assert checked(tmp_path, "a.yaml", "--config", "b.yaml")[0] == 2
+
+
+def test_check_looks_at_the_files_that_are_named(tmp_path):
+    certificate(tmp_path)
+    (tmp_path / "a.yaml").write_text("host: 127.0.0.1\ntls: {cert: cert.pem, key: key.pem}\n")
+    assert checked(tmp_path, "a.yaml")[0] == 0
+    for text, words in [
+        ("tls: {cert: none.pem, key: key.pem}\n", ["none.pem"]),
+        ("tls: {cert: cert.pem, key: none.pem}\n", ["none.pem"]),
+        ("tls: {cert: key.pem, key: cert.pem}\n", ["tls"]),
+        ("tls: {cert: cert.pem, key: key.pem, client_ca: none.pem}\n", ["none.pem"]),
+        ("duckdb_extensions: [./none.duckdb_extension]\n", ["none.duckdb_extension"]),
+        ("streams_path: none.yaml\n", ["none.yaml"]),
+        ("auth: {tokens: {a: {token_file: none}}}\n", ["none"]),
+        ("auth: {tokens: {a: {token_env: NOT_THERE}}}\n", ["NOT_THERE"]),
+    ]:
+        (tmp_path / "a.yaml").write_text("host: 127.0.0.1\n" + text)
+        code, _, err = checked(tmp_path, "a.yaml")
+        assert code != 0, text
+        for word in words:
+            assert word in err, err
+
+
+SECRET = "s3cret-that-nobody-may-see-0123456789"
+
+
+@pytest.mark.parametrize("text, mode, words", [
+    ("host: 0.0.0.0\n", 0o644, ["serves only this one"]),
+    (f"host: 0.0.0.0\nauth: {{tokens: {{a: {{token: {SECRET}}}}}}}\n", 0o600, ["unencrypted"]),
+    (f"host: 127.0.0.1\nauth: {{tokens: {{a: {{token: {SECRET}}}}}}}\n", 0o644, ["chmod 600"]),
+    (f"host: 127.0.0.1\nauth: {{tokens: {{a: {{token: {SECRET}}}}}}}\n", 0o600, []),
+    ("host: 127.0.0.1\nallowed_hosts: ['*']\n", 0o644, ["DNS rebinding"]),
+    ("host: 127.0.0.1\nmemory_limit: 1000TB\n", 0o644, ["memory_limit"]),
+    ("host: 127.0.0.1\n", 0o644, []),
+])
+def test_check_warns_of_what_is_risky_and_shows_no_secret(text, mode, words, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "a.yaml").chmod(mode)
+    code, out, err = checked(tmp_path, "a.yaml")
+    assert code == 0, err
+    assert out.count("warning") == len(words)
+    for word in words:
+        assert word in out
+    _, listed, _ = checked(tmp_path, "a.yaml", "--json")
+    assert len(json.loads(listed)["warnings"]) == len(words)
+    shown = run("config", "show", "a.yaml", cwd=tmp_path).stdout.decode()
+    as_json = run("config", "show", "--json", "a.yaml", cwd=tmp_path).stdout.decode()
+    for said in (out, err, listed, shown, as_json):
+        assert SECRET not in said
+    if SECRET in text:
+        assert "(hidden)" in shown and "(hidden)" in as_json
+
+
+def test_the_printed_defaults_are_the_defaults(tmp_path):
+    (tmp_path / "d.yaml").write_bytes(run("config", "defaults", cwd=tmp_path).stdout)
+    by_file = settings(tmp_path, "--config", "d.yaml")
+    by_default = settings(tmp_path)
+    assert {k: v for k, (v, _) in by_file.items()} == {k: v for k, (v, _) in by_default.items()}
+    assert {o for _, o in by_default.values()} == {"default"}

@@ -127,6 +127,43 @@ static void the_example_is_read_as_it_stands(void **state) {
   server_config_free(config);
 }
 
+static void half_a_file_is_refused_with_a_place_or_read(void **state) {
+  (void)state;
+  static const char *const files[] = {EXAMPLE, DELTA_EXAMPLE};
+  for (size_t i = 0; i < 2; i++) {
+    for (size_t bytes = 0; bytes < strlen(files[i]); bytes++) {
+      char *half = malloc(bytes + 1); /* exactly as long: reading on is found by sanitizers */
+      assert_non_null(half);
+      memcpy(half, files[i], bytes);
+      struct server_config *config = NULL;
+      struct error error = {.status = STATUS_OK};
+      enum status status = server_config_parse(half, bytes, "half.yaml", &config, &error);
+      assert_true(status == STATUS_OK || status == STATUS_INVALID);
+      assert_int_equal(status == STATUS_OK, config != NULL);
+      if (status != STATUS_OK) assert_non_null(strstr(error.text, "half.yaml:"));
+      server_config_free(config);
+      free(half);
+    }
+  }
+}
+
+static void every_setting_is_listed_once(void **state) {
+  (void)state;
+  struct server_setting *settings = calloc(SERVER_SETTINGS_MAX, sizeof settings[0]);
+  assert_non_null(settings);
+  size_t count = server_config_settings(settings);
+  bool has_short_form = false;
+  assert_true(count > 40);
+  for (size_t i = 0; i < count; i++) {
+    assert_true(settings[i].doc != NULL && settings[i].doc[0] != '\0');
+    assert_null(strstr(settings[i].key, "streams.")); /* entries have no place of their own */
+    has_short_form = has_short_form || settings[i].field == NULL;
+    for (size_t j = 0; j < i; j++) assert_string_not_equal(settings[i].key, settings[j].key);
+  }
+  assert_true(has_short_form);
+  free(settings);
+}
+
 static void delta_options_are_kept(void **state) {
   (void)state;
   struct server_config *config = parsed(DELTA_EXAMPLE);
@@ -655,6 +692,8 @@ int main(void) {
       cmocka_unit_test(an_empty_file_is_all_defaults),
       cmocka_unit_test(http_limits_default_to_those_of_the_network),
       cmocka_unit_test(the_example_is_read_as_it_stands),
+      cmocka_unit_test(half_a_file_is_refused_with_a_place_or_read),
+      cmocka_unit_test(every_setting_is_listed_once),
       cmocka_unit_test(delta_options_are_kept),
       cmocka_unit_test(a_backend_that_is_not_built_in_is_refused_at_start_by_name),
       cmocka_unit_test(a_stream_takes_what_it_leaves_open_from_above),
