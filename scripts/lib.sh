@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 DEPS=$ROOT/.deps
 JOBS=${JOBS:-$(nproc)}
+export PATH=$PATH:$DEPS/bin # take_program
 PRESETS="debug release asan tsan coverage"
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -53,6 +54,29 @@ install_group() {
   local packages
   mapfile -t packages < <(packages_of "$1")
   apt_install "${packages[@]}"
+}
+
+# take_program PACKAGE PATH: one program out of a package that is not to be installed, since
+# it would start a service; into .deps/bin. Quick, and without the network, when it is there.
+take_program() {
+  local package=$1 program=$2 name=${2##*/} work
+  command -v "$name" >/dev/null && return 0
+  command -v dpkg-deb >/dev/null || die "this is not Debian; install $name by hand ($package)"
+  say "taking $name out of the package $package"
+  mkdir -p "$DEPS/bin"
+  work=$(mktemp -d "$DEPS/take.XXXXXX")
+  # The package lists may be absent or old, as above; apt checks what it downloads by them.
+  if ! (cd "$work" && apt-get download -qq "$package") >"$DEPS/apt.log" 2>&1; then
+    if ! { as_root apt-get update -qq && (cd "$work" && apt-get download -qq "$package"); } \
+      >"$DEPS/apt.log" 2>&1; then
+      cat "$DEPS/apt.log" >&2
+      rm -rf "$work"
+      die "apt-get could not download $package"
+    fi
+  fi
+  dpkg-deb -x "$work/$package"_*.deb "$work/out"
+  mv "$work/out/$program" "$DEPS/bin/$name"
+  rm -rf "$work"
 }
 
 # The Python of the tests; scripts/install-test-deps makes it.
