@@ -593,10 +593,13 @@ enum status connection_new(struct http_server *server, int fd, const struct http
   server->stats.connections_open++;
   server->stats.connections_accepted++;
   if (refused) {
+    const struct http_server_options *options = &server->options;
+    bool all = server->stats.connections_open > options->connections_max; /* or one address's */
     struct error full;
     error_set(&full, STATUS_UNAVAILABLE,
-              "the server has as many connections as it may have (%lld): try again later",
-              (long long)server->options.connections_max);
+              all ? "the server has as many connections as it may have (%lld): try again later"
+                  : "this address has as many connections as one may have (%lld): close some",
+              (long long)(all ? options->connections_max : options->connections_per_address_max));
     connection->phase = PHASE_HEAD;
     http1_refuse(connection, 503, &full);
   }

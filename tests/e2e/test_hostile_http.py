@@ -21,6 +21,17 @@ def descriptors(server):
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))
 
 
+def settled(server):
+    """How many descriptors it has once whatever is opened on first use is open, and
+    nobody is connected."""
+    server.land("settled", SMALL)
+    server.value("SELECT count(*) AS n FROM settled")
+    server.session.close()
+    process = psutil.Process(server.process.pid)
+    wait_until(lambda: not _clients(process, server), "the first connections are closed")
+    return descriptors(server)
+
+
 # ---- slow ones
 
 
@@ -226,7 +237,7 @@ def test_framing_fields_in_a_trailer_frame_nothing(server, name):
         (b"0;" + b"x" * 5000 + b"\r\n\r\n", 400),
         (b"0\r\n" + b"X: y\r\n" * 3000 + b"\r\n", 431),
         (b"0\r\nX: " + b"y" * 20_000 + b"\r\n\r\n", 431),
-        (b"".join(b"1;" + b"x" * 100 + b"\r\na\r\n" for _ in range(100)) + LAST_CHUNK, 400),
+        (b"".join(b"1;%s\r\n%c\r\n" % (b"x" * 100, b) for b in ipc(SMALL)[-8:] * 20), 400),
     ],
 )
 def test_endless_extensions_and_trailers_are_refused(server, name, extra, code):
@@ -257,8 +268,8 @@ def test_a_hundred_requests_in_one_packet_are_answered_in_order(server, name):
         wanted.append(("POST", 200, lambda a, k=k: a.json()["rows"] == k + 1))
         packet += head(server, "GET", f"/nothing/{k}")
         wanted.append(("GET", 404, lambda a: a.json()["status"] == 404))
-        packet += head(server, "POST", "/query", "Content-Type: text/html", CHUNKED)
-        packet += chunk(b"not SQL") + LAST_CHUNK
+        packet += head(server, "POST", "/query", "Content-Type: text/html", "Content-Length: 7")
+        packet += b"not SQL"  # of a known, small length: it is dropped, not the connection
         wanted.append(("POST", 415, lambda a: a.json()["status"] == 415))
     with Connection(server) as connection:
         connection.send(packet)
@@ -315,18 +326,13 @@ STAGES = {
 
 
 @pytest.mark.asan
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("goodbye", ["close", "reset"])
 def test_clients_that_vanish_at_every_stage_leave_nothing(start, goodbye):
     """The server goes on, and holds no descriptor and no work of theirs."""
     server = start()
     server.land("t", SMALL)
-    with Connection(server) as connection:  # whatever is opened once is open now
-        connection.send(_query(server, b"SELECT 1"))
-        connection.answer()
+    before = settled(server)
     process = psutil.Process(server.process.pid)
-    wait_until(lambda: not _clients(process, server), "the first connections are closed")
-    before = descriptors(server)
     for stage, reach in STAGES.items():
         for _ in range(5):
             connection = Connection(server)
@@ -379,7 +385,7 @@ def test_without_descriptors_the_server_waits_says_so_once_and_recovers(start):
     for client in clients[:10]:  # those that got one are served
         client.settimeout(10)
         assert client.recv(100).startswith(b"HTTP/1.1 200")
-    told = [line for line in server.stderr()[before:].splitlines() if "descriptor" in line.lower()]
+    told = [line for line in server.stderr()[before:].splitlines() if "cannot be accepted" in line]
     assert 1 <= len(told) <= 3, server.stderr()[before:]
     for client in clients[:30]:
         client.close()
@@ -456,7 +462,7 @@ def _served(connect):
 
 def test_connections_that_come_and_go_quickly_leave_nothing(start):
     server = start()
-    before = descriptors(server)
+    before = settled(server)
 
     def storm():
         for _ in range(200):
