@@ -9,7 +9,7 @@ import time
 import psutil
 import pyarrow as pa
 import pytest
-from wire import LAST_CHUNK, Connection, chunk, head, ingest_head, ingest_request
+from wire import Connection, chunk, head, ingest_head, ingest_request
 
 from server import ARROW, ipc, problem, wait_until
 
