@@ -712,3 +712,62 @@ def test_both_protocols_ask_who_it_is(start, http2):
             client.get("/tables", headers={**bearer("reader"), "Host": "evil.example"}).status_code
             == 403
         )
+
+
+def test_sql_is_held_to_scopes_and_patterns(start):
+    server = start(config=CONFIG)
+
+    def ask(who, sql):
+        headers = {"Content-Type": "application/sql", **bearer(who)}
+        return server.post("/query", data=sql.encode(), headers=headers)
+
+    for sql in (
+        "CREATE TABLE secret AS SELECT 42 AS a",
+        "CREATE TABLE sensor_a AS SELECT 1 AS a",
+        "CREATE SCHEMA lab",
+        "CREATE TABLE lab.b AS SELECT 2 AS a",
+        "CREATE VIEW sensor_view AS FROM secret",
+    ):
+        assert ask("admin", sql).status_code == 200, sql
+    for sql in (
+        "CREATE TABLE made (a INTEGER)",
+        "INSERT INTO secret VALUES (1)",
+        "DELETE FROM secret",
+        "DROP TABLE secret",
+        "SELECT 1; DROP TABLE secret",
+    ):
+        problem(ask("reader", sql), 403)
+        problem(ask("writer", sql), 403, "scope read")
+        problem(ask("sensors", sql), 403)
+    for sql in (
+        "FROM sensor_a",
+        "FROM main.SENSOR_A",
+        "FROM lab.b",
+        "INSERT INTO sensor_a VALUES (3)",
+    ):
+        assert ask("sensors", sql).status_code == 200, sql
+    for sql in (
+        "FROM secret",
+        "FROM main.secret",
+        'FROM "SECRET"',
+        "FROM sensor_a, secret",
+        "SELECT (SELECT a FROM secret) FROM sensor_a",
+        "WITH s AS (FROM secret) FROM s",
+        "FROM sensor_a WHERE a IN (SELECT a FROM secret)",
+        "FROM query_table('secret')",
+        "FROM query('FROM secret')",
+        "FROM sensor_view",
+        "DESCRIBE secret",
+        "SUMMARIZE secret",
+        "FROM duckdb_tables()",
+        "FROM information_schema.tables",
+        "SHOW TABLES",
+        "INSERT INTO sensor_a FROM secret",
+        "CREATE TABLE sensor_b AS FROM secret",
+        "COPY secret TO '/tmp/x'",
+        "FROM pragma_table_info('secret')",
+        "FROM not_there",
+    ):
+        answer = ask("sensors", sql)
+        assert answer.status_code in (400, 403, 404), (sql, answer.text)
+        assert "42" not in answer.text, (sql, answer.text)
