@@ -316,6 +316,30 @@ def test_passwords_guessed_all_at_once_are_few_tries(start):
     assert codes.count(401) <= 10, codes
 
 
+def test_a_flood_of_logins_is_bounded(start):
+    """More than may wait in line are told to come back; what needs no password goes on."""
+    cost = 16  # 64 MiB and some tenths of a second each: the line is full before it moves
+    config = f"auth: {{users: {{anna: {{password_hash: '{hash_of(PASSWORD, cost)}'}}}}}}"
+    server = start(config=config)
+    connections = []
+    for number in range(200):
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        value = basic("anna", f"guess {number}")["Authorization"]
+        connection.sendall(
+            f"GET /tables HTTP/1.1\r\nHost: localhost\r\nAuthorization: {value}\r\n\r\n".encode()
+        )
+        connections.append(connection)
+    assert server.get("/healthz").status_code == 200
+    heads = [connection.recv(4096).decode() for connection in connections]
+    for connection in connections:
+        connection.close()
+    codes = [head.split()[1] for head in heads]
+    assert set(codes) <= {"401", "429", "503"}
+    assert codes.count("401") <= 10
+    busy = [head for head in heads if head.split()[1] == "503"]
+    assert busy and all("retry-after: " in head.lower() for head in busy)
+
+
 # ---- Host and Origin
 
 
