@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import socket
 import subprocess
 import sys
 import time
@@ -271,6 +272,36 @@ def version_ms(reps):
     return min(once() for _ in range(max(reps, 20)))
 
 
+def start_ms(reps):
+    """From starting `serve` to the first byte of the answer to GET /healthz; whoever asks tries
+    again a fifth of a millisecond after a refusal."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    def once():
+        port = free_port()
+        command = [binary(), "serve", "--quiet", "--host", "127.0.0.1", "--port", str(port),
+                   "--db", ":memory:"]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            while True:
+                try:
+                    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                        client.sendall(request)
+                        if not client.recv(64).startswith(b"HTTP/1.1 200"):
+                            raise SystemExit("/healthz is not 200")
+                        return (time.perf_counter() - start) * 1e3
+                except ConnectionRefusedError:
+                    if process.poll() is not None or time.perf_counter() - start > 30:
+                        raise SystemExit("the server did not start") from None
+                    time.sleep(0.0002)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return sorted(once() for _ in range(max(reps, 20)))
+
+
 def big_stream(gigabytes):
     script = ROOT / "tests" / "soak" / "big_stream.py"
     done = subprocess.run(
@@ -289,6 +320,12 @@ def measure_sizes(args, results):
         version = version_ms(args.reps)
         results({"case": "arrowport version", "ms": round(version, 2), "limit_ms": 10})
         lines.append(("arrowport version, ms", version, 10))
+    if args.only in "start":
+        starts = start_ms(args.reps)
+        median = starts[len(starts) // 2]
+        results({"case": "start to first byte", "ms": round(median, 2),
+                 "best_ms": round(starts[0], 2), "worst_ms": round(starts[-1], 2), "limit_ms": 50})
+        lines.append(("start to first byte, ms (median)", median, 50))
     if args.big and args.only in "big stream":
         figures = big_stream(args.big)
         results({"case": "big stream", **figures})

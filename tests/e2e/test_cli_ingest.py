@@ -240,7 +240,8 @@ TOKEN = "t0ken-that-nobody-may-see"
 @pytest.fixture
 def guarded(start):
     return start(
-        config="auth:\n  tokens:\n    ci: {token_env: T, scopes: [read, write]}\n", env={"T": TOKEN})
+        config="auth:\n  tokens:\n    ci: {token_env: T, scopes: [read, write]}\n",
+        env={"T": TOKEN})
 
 
 def test_a_token_comes_by_option_file_or_environment(guarded, tmp_path):

@@ -338,8 +338,9 @@ def test_a_pipe_of_the_shell_is_read(tmp_path):
 
 def certificate(tmp_path):
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-days", "2"],
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost",
+         "-days", "2"],
         cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "key.pem").chmod(0o600)
 
