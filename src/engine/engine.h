@@ -171,6 +171,8 @@ enum status engine_upsert_ready(struct engine_upsert *upsert, struct error *erro
 /* Puts them into the table, within a transaction. STATUS_CONFLICT: somebody else changes the same
  * rows, or the table is not the one that the upsert was opened for. */
 enum status engine_upsert_apply(struct engine_upsert *upsert, struct error *error) WARN_UNUSED;
+/* True when apply found another table than the upsert was opened for: to repeat it is of no use. */
+bool engine_upsert_outdated(const struct engine_upsert *upsert);
 void engine_upsert_close(struct engine_upsert *upsert); /* NULL is allowed */
 
 /* ---- query ------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ struct engine_upsert {
   size_t key_count;
   int64_t operation; /* number of a field; -1: none */
   bool partial, unique, create_table;
+  bool outdated;             /* the table has changed since */
   struct engine_table stage; /* its columns, as DuckDB describes them */
   struct engine_insert *insert;
 };
@@ -223,6 +224,8 @@ enum status engine_upsert_open(struct engine_session *session,
   *out = upsert;
   return status;
 }
+
+bool engine_upsert_outdated(const struct engine_upsert *upsert) { return upsert->outdated; }
 
 struct engine_insert *engine_upsert_insert(struct engine_upsert *upsert) {
   return upsert->insert;
@@ -442,6 +445,7 @@ enum status engine_upsert_apply(struct engine_upsert *upsert, struct error *erro
   enum status status = catalog_columns_sql(upsert->session, upsert->table_sql.data, &table, error);
   if (status == STATUS_OK) {
     status = check_unchanged(upsert, &table, error);
+    upsert->outdated = status == STATUS_CONFLICT;
   } else if (status == STATUS_NOT_FOUND && upsert->create_table) {
     status = create_table(upsert, error);
   }

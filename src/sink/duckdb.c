@@ -29,7 +29,7 @@ enum {
   ROW_GROUP_ROWS = 122880, /* DuckDB's: statements carry multiples of it */
   BEGIN_TRIES = 40,        /* when another load creates the same table meanwhile */
   BEGIN_WAIT_MS = 25,
-  APPLY_TRIES = 20, /* when SQL from elsewhere changes the rows of an upsert */
+  APPLY_TRIES = 12, /* when SQL from elsewhere changes the rows of an upsert */
   APPLY_WAIT_MS = 10,
   APPLY_WAIT_MS_MAX = 200,
   TURN_COUNT = 16
@@ -364,7 +364,7 @@ static enum status commit_by_key(struct duckdb_load *load, struct error *error) 
   pthread_mutex_lock(load->turn);
   for (int i = 0; i < APPLY_TRIES; i++) {
     status = try_apply(load, error);
-    if (status != STATUS_CONFLICT) break;
+    if (status != STATUS_CONFLICT || engine_upsert_outdated(load->upsert)) break;
     clock_sleep_ms(wait_ms);
     if (wait_ms < APPLY_WAIT_MS_MAX) wait_ms *= 2;
   }

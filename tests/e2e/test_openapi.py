@@ -1,6 +1,7 @@
 """docs/openapi.yaml describes the server that runs: requests made from it, valid and
 not, by schemathesis; every answer is checked against it. The same requests each run."""
 
+import base64
 import io
 
 import pyarrow as pa
@@ -92,6 +93,11 @@ def answers(server):
     sql = {"Content-Type": "application/sql"}
     server.rows("CREATE OR REPLACE TABLE described AS SELECT 1 AS a, 'x' AS b")
     yield "POST /ingest/{stream}", server.ingest("described_too", _stream([1, 2], True))
+    body = {
+        "config": {"target_table": "described_too"},
+        "batch": {"data": base64.b64encode(_stream([3], True)).decode()},
+    }
+    yield "POST /stream/{stream}", server.post("/stream/s", json=body)
     for accept in (ARROW, "application/json", "application/x-ndjson", "text/csv"):
         headers = {**sql, "Accept": accept}
         yield "POST /query", server.post("/query", data=b"FROM described", headers=headers)
@@ -146,6 +152,7 @@ def test_the_description_names_every_route_and_no_other(server):
     described = yaml.safe_load(DESCRIPTION.read_text())["paths"]
     assert set(described) == {
         "/ingest/{stream}",
+        "/stream/{stream}",
         "/query",
         "/streams",
         "/tables",

@@ -207,6 +207,89 @@ static void a_table_that_changes_under_a_load_is_a_conflict(void **state) {
   sink_close(sink);
 }
 
+static enum status begin_upsert(struct load **load, struct error *error) {
+  static const char *const keys[] = {"n"};
+  struct load_spec spec = {.schema = &schema,
+                           .mode = SINK_UPSERT,
+                           .create_table = true,
+                           .keys = keys,
+                           .key_count = 1,
+                           .table = {.table = "t"}};
+  return load_begin(sink, &spec, load, error);
+}
+
+/* Somebody's transaction that has deleted the rows of t, and ends after a while. */
+struct rival {
+  struct engine_session *session;
+  int64_t wait_ms;
+};
+
+static void *give_way(void *context) {
+  struct rival *rival = context;
+  clock_sleep_ms((int)rival->wait_ms);
+  engine_rollback(rival->session);
+  return NULL;
+}
+
+static void an_upsert_waits_for_who_changes_the_same_rows_and_not_for_ever(void **state) {
+  (void)state;
+  sink = open_with((const char *const[]){NULL});
+  struct load *load;
+  struct load_result result;
+  struct error error = {0};
+  struct rival rival = {.wait_ms = 100};
+  struct table_name name = {.table = "t"};
+  pthread_t thread;
+  ok(begin_upsert(&load, &error), &error);
+  ok(append(load, rows_from(0, 10, 3), &error), &error);
+  ok(load_commit(load, &result, &error), &error);
+  ok(engine_session_open(sink_duckdb_engine(sink), &rival.session, &error), &error);
+  for (int gives_way = 1; gives_way >= 0; gives_way--) {
+    ok(begin_upsert(&load, &error), &error);
+    ok(append(load, rows_from(5, 10, 3), &error), &error);
+    ok(engine_begin(rival.session, &error), &error);
+    ok(engine_empty_table(rival.session, &name, &error), &error);
+    if (gives_way != 0) assert_int_equal(pthread_create(&thread, NULL, give_way, &rival), 0);
+    enum status status = load_commit(load, &result, &error);
+    if (gives_way != 0) {
+      pthread_join(thread, NULL);
+      ok(status, &error);
+      assert_int_equal(ask("SELECT count(*) FROM t"), 15);
+    } else {
+      assert_int_equal(status, STATUS_CONFLICT);
+      assert_true(error.retry_after_ms > 0);
+      assert_non_null(strstr(error.text, "table t"));
+      engine_rollback(rival.session);
+    }
+  }
+  engine_session_close(rival.session);
+  assert_int_equal(ask("SELECT count(*) FROM t"), 15);
+  sink_close(sink);
+}
+
+static void a_table_that_changes_under_an_upsert_is_a_conflict(void **state) {
+  (void)state;
+  sink = open_with((const char *const[]){NULL});
+  struct load *load;
+  struct load_result result;
+  struct error error = {0};
+  ask("CREATE TABLE t (n BIGINT, v VARCHAR)");
+  ok(begin_upsert(&load, &error), &error);
+  ok(append(load, rows_from(0, 10, 3), &error), &error);
+  ask("ALTER TABLE t ALTER COLUMN n TYPE VARCHAR");
+  assert_int_equal(load_commit(load, &result, &error), STATUS_CONFLICT);
+  assert_non_null(strstr(error.text, "\"n\""));
+  assert_int_equal(ask("SELECT count(*) FROM t"), 0);
+  /* Another table of that name is used as it is. */
+  ask("DROP TABLE t");
+  ok(begin_upsert(&load, &error), &error);
+  ok(append(load, rows_from(0, 10, 3), &error), &error);
+  ask("CREATE TABLE t (more INTEGER DEFAULT 7, v VARCHAR, n BIGINT)");
+  ok(load_commit(load, &result, &error), &error);
+  assert_int_equal(ask("SELECT sum(more)::BIGINT FROM t"), 70);
+  sink_close(sink);
+}
+
 static void rows_that_break_a_constraint_take_their_load_along(void **state) {
   (void)state;
   sink = open_with((const char *const[]){"insert_rows", "1", NULL});
@@ -338,6 +421,8 @@ int main(void) {
       EACH(a_table_that_another_load_is_creating_is_a_conflict),
       EACH(a_load_waits_a_moment_for_the_table_to_be_there),
       EACH(a_table_that_changes_under_a_load_is_a_conflict),
+      EACH(an_upsert_waits_for_who_changes_the_same_rows_and_not_for_ever),
+      EACH(a_table_that_changes_under_an_upsert_is_a_conflict),
       EACH(rows_that_break_a_constraint_take_their_load_along),
       EACH(too_little_memory_ends_the_load_and_nothing_else),
       EACH(a_file_that_is_open_for_reading_takes_no_load),
