@@ -264,8 +264,17 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   struct engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return error_set(error, STATUS_NOMEM, "no memory for the engine");
   engine->duckdb = duckdb;
-  engine->in_memory = options->path == NULL;
   pthread_mutex_init(&engine->lock, NULL);
+  engine->in_memory = options->path == NULL;
+  engine->local_files = options->local_files;
+  if (options->path != NULL) {
+    const char *slash = strrchr(options->path, '/');
+    engine->file_name = strdup(slash == NULL ? options->path : slash + 1);
+    if (engine->file_name == NULL) {
+      status = error_set(error, STATUS_NOMEM, "no memory for the database's name");
+      goto done;
+    }
+  }
   status = open_database(engine, options, error);
   if (status != STATUS_OK) goto done;
   if (duckdb->connect(engine->database, &engine->control) != DuckDBSuccess) {
@@ -293,6 +302,7 @@ void engine_close(struct engine *engine) {
   if (engine->control != NULL) engine->duckdb->disconnect(&engine->control);
   if (engine->database != NULL) engine->duckdb->close(&engine->database);
   forget_open(engine);
+  free(engine->file_name);
   pthread_mutex_destroy(&engine->lock);
   free(engine->name);
   free(engine);

@@ -77,7 +77,11 @@ enum status failure_set(struct engine_session *session, struct error *error, con
   if (message == NULL) message = "INTERNAL Error: DuckDB gave no message";
   const struct failure_kind *kind = kind_of(message);
   if (strncmp(message, "INTERRUPT Error", 15) == 0)
-    return error_set(error, STATUS_CANCELLED, "the statement was cancelled");
+    /* Nobody asked for it: one thread failed, and what the others say came first. */
+    return error_set(
+        error, STATUS_INVALID,
+        "the statement failed on one of DuckDB's threads, and the others say only that "
+        "they were stopped; ask again for the reason");
   enum status status =
       error_set(error, kind->status, "%.*s", (int)useful_bytes(kind, message), message);
   if (kind->status == STATUS_UNAVAILABLE && strstr(message, "has been invalidated") != NULL)

@@ -1,5 +1,10 @@
 /* Functions that SQL from outside must not call.
  *
+ * Files: with external access off DuckDB still opens the files of the database that is open, its
+ * write-ahead log included, for any function that reads files (read_blob('data.duckdb') gives all
+ * that anybody ever wrote), and FROM 'name' stands for such a function. So the functions are
+ * refused by name, and so is the database file's name.
+ *
  * Most of what reaches out of the database is stopped by the lock-down (database.c)
  * or by its kind of statement (query.c). What is left are functions that a SELECT may
  * call and that change the whole database: logging and profiling, which no setting
@@ -10,8 +15,8 @@
  *
  * The text is not parsed: a name counts wherever it stands, in strings and comments
  * too. That refuses some harmless statements, and a difference between this reading
- * and DuckDB's cannot let anything through. Only `query` is too common a word for
- * that: it counts where it may be the name of a table function that is called. */
+ * and DuckDB's cannot let anything through. Only `query` and `glob` are too common words for
+ * that: they count where they may be the name of a table function that is called. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -25,7 +30,14 @@ static const char *const names[] = {
     "enable_profile",    "disable_profile",      "write_log",
 };
 
-#define QUERY_NAME "query"
+/* As these, where no file may be read. */
+static const char *const file_names[] = {
+    "read_blob",    "read_text", "read_csv",  "read_json",   "read_ndjson",
+    "read_parquet", "parquet_",  "sniff_csv", "read_duckdb",
+};
+
+/* Common words, which count where they may be the name of a table function that is called. */
+static const char *const called_names[] = {"query", "glob"};
 
 /* The words after which the grammar takes a table function. */
 static const char *const table_words[] = {
@@ -58,23 +70,38 @@ static bool is_table_place(const char *sql, const char *at) {
   return false;
 }
 
-static bool calls_query(const char *sql) {
-  for (const char *at = sql; (at = strcasestr(at, QUERY_NAME)) != NULL; at++)
-    if ((at == sql || !is_word(at[-1])) && is_called(at + strlen(QUERY_NAME)) &&
-        is_table_place(sql, at))
+static bool calls(const char *sql, const char *name) {
+  for (const char *at = sql; (at = strcasestr(at, name)) != NULL; at++)
+    if ((at == sql || !is_word(at[-1])) && is_called(at + strlen(name)) && is_table_place(sql, at))
       return true;
   return false;
 }
 
-enum status guard_check(const char *sql, struct error *error) {
-  const char *found = calls_query(sql) ? QUERY_NAME "()" : NULL;
-  for (size_t i = 0; i < sizeof names / sizeof names[0] && found == NULL; i++)
-    if (strcasestr(sql, names[i]) != NULL) found = names[i];
-  if (found == NULL) return STATUS_OK;
-  return error_set(error, STATUS_DENIED,
-                   "%s is not available here, wherever it stands in a statement (a value that "
-                   "holds this text can be given as a parameter)",
-                   found);
+static const char *find_any(const char *sql, const char *const *list, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (strcasestr(sql, list[i]) != NULL) return list[i];
+  return NULL;
+}
+
+enum status guard_check(const struct engine *engine, const char *sql, struct error *error) {
+  enum { CALLED = sizeof called_names / sizeof called_names[0] };
+  const char *found = find_any(sql, names, sizeof names / sizeof names[0]);
+  for (size_t i = 0; i < CALLED && found == NULL; i++)
+    if (calls(sql, called_names[i])) found = called_names[i];
+  if (found == NULL && !engine->local_files)
+    found = find_any(sql, file_names, sizeof file_names / sizeof file_names[0]);
+  if (found != NULL)
+    return error_set(error, STATUS_DENIED,
+                     "%s is not available here, wherever it stands in a statement (a value that "
+                     "holds this text can be given as a parameter)",
+                     found);
+  /* Only a name with a dot in it can stand for a file. */
+  if (engine->file_name != NULL && strchr(engine->file_name, '.') != NULL &&
+      strcasestr(sql, engine->file_name) != NULL)
+    return error_set(error, STATUS_DENIED,
+                     "the database's own file cannot be read by SQL, and its name may not stand in "
+                     "a statement (a value that holds it can be given as a parameter)");
+  return STATUS_OK;
 }
 
 /* ---- secrets --------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ struct engine {
   char *name;                /* the catalog's: "memory", or the file's stem */
   int threads;
   bool in_memory;
+  bool local_files;              /* SQL may read files */
+  char *file_name;               /* of the database, without its folder; NULL: in memory */
   pthread_mutex_t lock;          /* guards what follows */
   struct engine_insert *inserts; /* those that are open; see insert.c */
   int64_t insert_last;           /* the last handle given out */
@@ -69,7 +71,8 @@ void failure_conceal(struct error *error, const char *sql, bool names);
 /* ---- guard.c ------------------------------------------------------------------ */
 
 /* STATUS_DENIED names a function in `sql` that statements from outside must not call. */
-enum status guard_check(const char *sql, struct error *error) WARN_UNUSED;
+enum status guard_check(const struct engine *engine, const char *sql,
+                        struct error *error) WARN_UNUSED;
 /* For a CREATE or DROP: STATUS_DENIED when it is about a secret, or may be. */
 enum status guard_check_secret(const char *sql, struct error *error) WARN_UNUSED;
 

@@ -207,7 +207,7 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_extracted_statements statements = NULL;
-  enum status status = guard_check(query->sql, error);
+  enum status status = guard_check(session->engine, query->sql, error);
   if (status != STATUS_OK) return status;
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {

@@ -1,6 +1,9 @@
 """SQL from outside reaches the tables and nothing else: no file, no network, no
 extension, no setting."""
 
+import pathlib
+
+import duckdb_extension_httpfs
 import pytest
 
 from server import problem
@@ -198,3 +201,188 @@ def test_one_request_sees_nothing_that_another_left_in_its_session(server):
         problem(server.query("EXECUTE whisper"), server.query("EXECUTE whisper").status_code)
         problem(server.query("FROM whisper"), 400)
         problem(server.query("SELECT whisper()"), 400)
+
+
+# ---- with an extension that brings the network ---------------------------------------
+
+HTTPFS = pathlib.Path(duckdb_extension_httpfs.__file__).parent
+NETWORK = [
+    "SELECT * FROM read_text('http://127.0.0.1:{port}/healthz')",
+    "SELECT * FROM read_blob('http://127.0.0.1:{port}/healthz')",
+    "SELECT * FROM read_csv('http://127.0.0.1:{port}/healthz')",
+    "SELECT * FROM read_json('http://127.0.0.1:{port}/healthz')",
+    "SELECT * FROM 'http://127.0.0.1:{port}/x.parquet'",
+    "SELECT * FROM 'https://127.0.0.1:{port}/x.parquet'",
+    "SELECT * FROM read_text('s3://bucket/x')",
+    "SELECT * FROM read_text('s3a://bucket/x')",
+    "SELECT * FROM read_text('gcs://bucket/x')",
+    "SELECT * FROM read_text('r2://bucket/x')",
+    "SELECT * FROM read_text('hf://datasets/x/y')",
+    "SELECT * FROM glob('s3://bucket/*')",
+    "ATTACH 'http://127.0.0.1:{port}/x.duckdb' AS remote",
+    "COPY mine TO 's3://bucket/x.parquet'",
+    "COPY mine TO 'http://127.0.0.1:{port}/ingest/x'",
+    "SET s3_endpoint = '127.0.0.1:{port}'",
+    "SET http_proxy = '127.0.0.1:{port}'",
+    "CREATE SECRET s (TYPE s3, KEY_ID 'x', SECRET 'y')",
+    "CREATE OR REPLACE SECRET s (TYPE s3, KEY_ID 'x', SECRET 'y')",
+    "CREATE TEMPORARY SECRET s (TYPE http, BEARER_TOKEN 'x')",
+    "create\tsecret IF NOT EXISTS s (TYPE http, BEARER_TOKEN 'x')",
+    "CREATE /* table */ SECRET s (TYPE http, BEARER_TOKEN 'x')",
+    "CREATE -- table\nSECRET s (TYPE http, BEARER_TOKEN 'x')",
+    "CREATE PERSISTENT SECRET s (TYPE s3, KEY_ID 'x', SECRET 'y')",
+    "CREATE SECRET (TYPE s3, KEY_ID 'x', SECRET 'y')",
+    "SELECT 1; CREATE SECRET s (TYPE s3, KEY_ID 'x', SECRET 'y')",
+    "DROP SECRET s",
+    "DROP TEMPORARY SECRET s",
+]
+
+
+def extension_path():
+    (path,) = HTTPFS.rglob("httpfs.duckdb_extension")
+    return path
+
+
+@pytest.fixture
+def connected(start, tmp_path):
+    for kind in ("txt", "csv", "json"):
+        (tmp_path / f"secret.{kind}").write_text(f'"{SECRET}"\n')
+    server = start(config=f"duckdb_extensions: ['{extension_path()}', parquet, icu]\n")
+    server.rows("CREATE TABLE mine AS SELECT 'kept' AS word")
+    return server
+
+
+def test_an_extension_of_the_configuration_is_loaded(connected):
+    settings = "SELECT count(*) AS n FROM duckdb_settings() WHERE name = 's3_endpoint'"
+    assert connected.value(settings) == 1
+
+
+def test_a_network_extension_brings_no_network_into_reach(connected):
+    statements = [s.replace("{port}", str(connected.port)) for s in NETWORK]
+    refused(connected, statements)
+    assert connected.value("SELECT count(*) AS n FROM duckdb_secrets()") == 0
+
+
+def test_a_network_extension_loosens_nothing_else(connected):
+    refused(connected, READS + WRITES)
+    refused(connected, ATTACHES + EXTENSIONS + SETTINGS)
+
+
+def test_tables_may_be_called_secret(server, name):
+    server.rows(f"CREATE TABLE {name}_secret (secret INTEGER); DROP TABLE {name}_secret")
+    server.rows(f"CREATE SCHEMA {name}; CREATE TABLE {name}.secret (secret INTEGER)")
+    server.rows(f"DROP TABLE {name}.secret")
+
+
+# ---- whatever the scope ------------------------------------------------------------------
+
+TOKENS = """
+auth:
+  tokens:
+    reader: {token: reader-reader-reader, scopes: [read]}
+    writer: {token: writer-writer-writer, scopes: [read, write]}
+    owner: {token: owner-owner-owner, scopes: [admin]}
+    some: {token: some-some-some-some, scopes: [read, write], tables: [mine, 'sales.*']}
+"""
+
+
+@pytest.fixture
+def guarded(start, tmp_path):
+    for kind in ("txt", "csv", "json"):
+        (tmp_path / f"secret.{kind}").write_text(f'"{SECRET}"\n')
+    server = start(config=TOKENS)
+    as_(server, "owner-owner-owner")
+    server.rows(
+        "CREATE TABLE mine AS SELECT 'kept' AS word; CREATE TABLE private AS SELECT 42 AS a;"
+        "CREATE SCHEMA sales; CREATE TABLE sales.orders AS SELECT 7 AS a;"
+        "CREATE VIEW window_in AS FROM private"
+    )
+    return server
+
+
+def as_(server, token):
+    server.session.headers["Authorization"] = f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    "who", ["reader-reader-reader", "owner-owner-owner", "some-some-some-some"]
+)
+def test_no_scope_reaches_the_servers_own_files(guarded, who):
+    own = [
+        f"SELECT * FROM {function}('{{d}}/{name}')"
+        for function in ("read_text", "read_blob", "read_csv", "read_json", "read_parquet", "glob")
+        for name in ("given.yaml", "test.duckdb", "test.duckdb.wal", "../../../etc/passwd")
+    ]
+    own += ["ATTACH '{d}/test.duckdb' AS again", "SELECT * FROM '{d}/test.duckdb.wal'"]
+    wrong = []
+    for statement in READS + WRITES + own:
+        as_(guarded, who)
+        sql = statement.format(d=guarded.directory)
+        answer = guarded.query(sql)
+        if answer.status_code not in (400, 403, 501):
+            wrong.append((sql, answer.status_code, answer.text[:200]))
+        assert SECRET not in answer.text and "owner-owner" not in answer.text, sql
+    assert not wrong, wrong
+
+
+def test_scopes_of_statements(guarded):
+    cases = [
+        ("reader-reader-reader", "SELECT count(*) FROM private", 200),
+        ("reader-reader-reader", "INSERT INTO mine VALUES ('x')", 403),
+        ("reader-reader-reader", "DELETE FROM mine", 403),
+        ("reader-reader-reader", "CREATE TABLE x (a INTEGER)", 403),
+        ("writer-writer-writer", "INSERT INTO mine VALUES ('x')", 200),
+        ("writer-writer-writer", "UPDATE mine SET word = 'y' WHERE word = 'x'", 200),
+        ("writer-writer-writer", "CREATE TABLE x (a INTEGER)", 403),
+        ("writer-writer-writer", "DROP TABLE mine", 403),
+        ("writer-writer-writer", "ALTER TABLE mine ADD COLUMN z INTEGER", 403),
+        ("writer-writer-writer", "SELECT 1; DROP TABLE mine", 403),
+        ("writer-writer-writer", "CHECKPOINT", 403),
+        ("owner-owner-owner", "CREATE TABLE x (a INTEGER); DROP TABLE x", 200),
+    ]
+    for token, sql, status in cases:
+        as_(guarded, token)
+        answer = guarded.query(sql)
+        assert answer.status_code == status, (token, sql, answer.text)
+
+
+def test_patterns_of_tables_hold_in_sql(guarded):
+    as_(guarded, "some-some-some-some")
+    for sql in (
+        "FROM mine",
+        "FROM MAIN.MINE",
+        "FROM sales.orders",
+        "FROM Sales.Orders o JOIN sales.orders USING (a)",
+        "INSERT INTO mine VALUES ('x')",
+        "DELETE FROM mine WHERE word = 'x'",
+        "INSERT INTO sales.orders VALUES (8)",
+    ):
+        assert guarded.query(sql).status_code == 200, (sql, guarded.query(sql).text)
+    for sql in (
+        "FROM private",
+        "FROM window_in",
+        "SELECT count(*) FROM private",
+        "WITH x AS (FROM private) FROM x",
+        "FROM mine WHERE EXISTS (FROM private)",
+        "INSERT INTO mine SELECT a::VARCHAR FROM private",
+        "INSERT INTO private VALUES (1)",
+        "DELETE FROM private",
+        "FROM duckdb_tables()",
+        "FROM information_schema.tables",
+        "SHOW TABLES",
+        "DESCRIBE private",
+        "SUMMARIZE private",
+        "PRAGMA storage_info('private')",
+        "FROM pragma_storage_info('private')",
+        "FROM query_table('private')",
+        "EXPLAIN FROM private",
+    ):
+        answer = guarded.query(sql)
+        assert answer.status_code in (400, 403), (sql, answer.text)
+        assert "42" not in answer.text
+
+
+def test_errors_tell_no_paths_of_the_server(guarded):
+    as_(guarded, "reader-reader-reader")
+    for sql in ("FROM duckdb_extensions()", "LOAD httpfs", "FROM read_text('secret.txt')"):
+        assert "/" not in problem(guarded.query(sql), 403)["detail"], sql

@@ -54,7 +54,7 @@ static void messages_become_statuses_and_lose_their_insides(void **state) {
        "been locked",
        STATUS_DENIED, "has been locked"},
       {"Not implemented Error: no such thing yet", STATUS_UNSUPPORTED, "no such thing yet"},
-      {"INTERRUPT Error: Interrupted!", STATUS_CANCELLED, "the statement was cancelled"},
+      {"INTERRUPT Error: Interrupted!", STATUS_INVALID, "failed on one of DuckDB's threads"},
       {"Something Error: never seen", STATUS_INVALID, "Something Error: never seen"},
       {NULL, STATUS_INTERNAL, "DuckDB gave no message"},
   };
