@@ -75,7 +75,8 @@ static size_t give_plain(struct http_exchange *exchange, const uint8_t *data, si
 
 static void refuse_broken(struct http_exchange *exchange, struct error *error) {
   error_at(error, "the body's Content-Encoding");
-  exchange_refuse(exchange, status_http(error->status), error);
+  int code = error->status == STATUS_UNSUPPORTED ? 415 : status_http(error->status);
+  exchange_refuse(exchange, code, error);
 }
 
 /* Until the input is used up and the decoder holds nothing more, or the handler has enough. */
