@@ -130,9 +130,11 @@ void exchange_refuse(struct http_exchange *exchange, int code, const struct erro
   if (exchange->answer == ANSWER_NONE) {
     struct text body = TEXT_EMPTY;
     if (http_problem(&body, code, why) != STATUS_OK) text_clear(&body);
-    const struct http_header headers[] = {{"content-type", "application/problem+json"},
-                                          {"accept-encoding", HTTP_CODINGS}};
-    respond(exchange, code, headers, code == 415 ? 2 : 1, text_get(&body), body.size_bytes);
+    struct http_header headers[2] = {{"content-type", "application/problem+json"}};
+    size_t count = 1;
+    if (code == 415) headers[count++] = (struct http_header){"accept-encoding", HTTP_CODINGS};
+    if (code == 429 || code == 503) headers[count++] = (struct http_header){"retry-after", "1"};
+    respond(exchange, code, headers, count, text_get(&body), body.size_bytes);
     text_release(&body);
   } else {
     exchange->answer = ANSWER_ABORTED;
