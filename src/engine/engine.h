@@ -245,7 +245,7 @@ struct engine_parquet {
 
 /* Writes the batches as one Parquet file into `file`, open for writing and empty; on a failure
  * what it holds is of no use. STATUS_UNSUPPORTED names a column that Parquet, or its writer here,
- * would change (docs/types.md), before the first batch is drawn; a failure of `next` as it is;
+ * would change (docs/http-api.md), before the first batch is drawn; a failure of `next` as it is;
  * STATUS_IO, STATUS_BUDGET. */
 enum status engine_parquet_write(const struct engine_parquet *parquet, int file,
                                  struct error *error) WARN_UNUSED;
