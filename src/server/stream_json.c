@@ -391,6 +391,8 @@ enum status stream_json_feed(struct stream_json *json, const uint8_t *in, int64_
                              int64_t *used, uint8_t *out, int64_t room, int64_t *made,
                              enum stream_json_event *event, struct error *error) {
   const uint8_t *at = in, *end = in + in_bytes;
+  uint8_t none;
+  if (room == 0) out = &none; /* no arithmetic on NULL */
   uint8_t *to = out;
   enum status status = STATUS_OK;
   unsigned whole = json->whole;

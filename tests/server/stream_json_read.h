@@ -32,8 +32,8 @@ static inline void stream_json_read(const uint8_t *body, size_t bytes, size_t st
       int64_t used = 0, made = 0;
       enum stream_json_event event;
       int64_t given = stream_json_in_data(json) ? (int64_t)room : 0;
-      read->status = stream_json_feed(json, copy + done, (int64_t)(piece - done), &used, out, given,
-                                      &made, &event, &read->error);
+      read->status = stream_json_feed(json, copy + done, (int64_t)(piece - done), &used,
+                                      given > 0 ? out : NULL, given, &made, &event, &read->error);
       if (made > 0) {
         if (made > given) abort();
         if (buffer_append(&read->data, &data_budget, out, made, NULL) != STATUS_OK) abort();
