@@ -12,6 +12,8 @@ import pytest
 
 from server import ipc
 
+pytestmark = pytest.mark.asan
+
 
 def b64(data):
     return base64.b64encode(data).decode()
