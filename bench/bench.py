@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.request
 
+import connections
 import dataset
 from harness import ARROW, OUT, ROOT, Process, binary, free_port, python, serve, tool
 
@@ -82,6 +83,40 @@ def limit_tcp(stream, _rows):
         figures["cpu_seconds"] = receiver.cpu_seconds() - cpu
         figures.pop("answer")
         return figures
+
+
+def ours_null_h2(stream, rows):
+    with serve(ARROWPORT_STORAGE_BACKEND="null") as server:
+        cpu = server.cpu_seconds()
+        figures = tool("h2_send", server.port, CREATE, ARROW, stream)
+        figures["cpu_seconds"] = server.cpu_seconds() - cpu
+        return checked(figures, rows)
+
+
+def ours_null_tls(stream, rows):
+    pair = connections.certificate()
+    settings = ("--set", f"tls.cert={pair.cert}", "--set", f"tls.key={pair.key}")
+    with serve(*settings, ARROWPORT_STORAGE_BACKEND="null") as server:
+        cpu = server.cpu_seconds()
+        figures = tool("tls_send", server.port, CREATE, ARROW, stream)
+        figures["cpu_seconds"] = server.cpu_seconds() - cpu
+        return checked(figures, rows)
+
+
+def limit_tls(stream, _rows):
+    """The same sender into `openssl s_server`, which drops what it decrypts."""
+    pair = connections.certificate()
+    port = free_port()
+    command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-quiet", "-naccept", "1"]
+    command += ["-cert", pair.cert, "-key", pair.key, "-tls1_3"]
+    with subprocess.Popen(
+        [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as receiver:
+        connections.wait_for_listener(port)
+        figures = tool("tls_send", port, "-", "-", stream)
+        receiver.wait(30)
+    figures.pop("answer")
+    return figures
 
 
 def peer_insert(database, stream, rows):
@@ -192,6 +227,8 @@ CASES = [
     ("ingest into a file, durable", ours_file, "duckdb in its own process", peer_file, 0.9),
     ("ingest into memory", ours_memory, "TFMV/arrowport over HTTP", peer_tfmv, 3.0),
     ("receive (null backend)", ours_null, "plain TCP receiver", limit_tcp, 0.7),
+    ("receive over HTTP/2 (null backend)", ours_null_h2, "plain TCP receiver", limit_tcp, 0.6),
+    ("receive over TLS (null backend)", ours_null_tls, "openssl s_server", limit_tls, 0.6),
     ("query to Arrow", ours_query, "duckdb fetch_arrow_table", peer_fetch, 0.7),
     (
         "query to Arrow, by pyarrow",
@@ -279,8 +316,17 @@ def start_ms(reps):
 
     def once():
         port = free_port()
-        command = [binary(), "serve", "--quiet", "--host", "127.0.0.1", "--port", str(port),
-                   "--db", ":memory:"]
+        command = [
+            binary(),
+            "serve",
+            "--quiet",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--db",
+            ":memory:",
+        ]
         start = time.perf_counter()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
@@ -323,9 +369,23 @@ def measure_sizes(args, results):
     if args.only in "start":
         starts = start_ms(args.reps)
         median = starts[len(starts) // 2]
-        results({"case": "start to first byte", "ms": round(median, 2),
-                 "best_ms": round(starts[0], 2), "worst_ms": round(starts[-1], 2), "limit_ms": 50})
+        results(
+            {
+                "case": "start to first byte",
+                "ms": round(median, 2),
+                "best_ms": round(starts[0], 2),
+                "worst_ms": round(starts[-1], 2),
+                "limit_ms": 50,
+            }
+        )
         lines.append(("start to first byte, ms (median)", median, 50))
+    for kind in connections.KINDS:
+        if args.only in f"idle connections {kind}":
+            figures = connections.idle(kind, args.connections)
+            results({"case": f"idle connections {kind}", **figures})
+            limit = 100 if kind == "HTTP/1.1" else None
+            name = f"{figures['connections']:,} idle connections, {kind}, MB more"
+            lines.append((name, figures["more_mb"], limit))
     if args.big and args.only in "big stream":
         figures = big_stream(args.big)
         results({"case": "big stream", **figures})
@@ -371,8 +431,8 @@ def print_table(rates, sizes):
     if sizes:
         print("\n| what | measured | at most | |\n|---|---|---|---|")
         for what, value, limit in sizes:
-            held = "reached" if value <= limit else "NOT reached"
-            print(f"| {what} | {value:.1f} | {limit} | {held} |")
+            held = "" if limit is None else "reached" if value <= limit else "NOT reached"
+            print(f"| {what} | {value:.1f} | {'' if limit is None else limit} | {held} |")
 
 
 def main():
@@ -387,6 +447,9 @@ def main():
     )
     parser.add_argument("--reps", type=int, default=3, help="repetitions; the best counts")
     parser.add_argument("--only", default="", help="cases whose name, or peer's name, holds this")
+    parser.add_argument(
+        "--connections", type=int, default=10_000, help="idle ones (10000; ulimit -n allowing)"
+    )
     parser.add_argument(
         "--big",
         type=float,

@@ -43,7 +43,7 @@ class Process:
 
     def __enter__(self):
         for line in self.process.stdout:
-            match = re.search(r"listen(?:s|ing) on http://127\.0\.0\.1:(\d+)", line)
+            match = re.search(r"listen(?:s|ing) on https?://127\.0\.0\.1:(\d+)", line)
             if match:
                 self.port = int(match.group(1))
                 return self
@@ -90,7 +90,7 @@ class Process:
 
 def serve(*arguments, database=":memory:", **environment):
     return Process(
-        [binary(), "serve", "--port", "0", "--db", database, *arguments],
+        [binary(), "serve", "--host", "127.0.0.1", "--port", "0", "--db", database, *arguments],
         {"ARROWPORT_COMPRESSION": "none", **environment},
     )
 
