@@ -47,7 +47,7 @@ enum metrics_refused {
   METRICS_CREDENTIALS, /* none or wrong ones */
   METRICS_SCOPE,       /* not allowed to */
   METRICS_THROTTLED,   /* too many wrong credentials */
-  METRICS_MEMORY      /* no memory left in the budget */
+  METRICS_MEMORY       /* no memory left in the budget */
 };
 void metrics_refused(struct metrics *metrics, enum metrics_refused reason);
 /* A configuration was read anew. `refused` NULL: it is in use; otherwise why it is not, which the

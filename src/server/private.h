@@ -30,10 +30,10 @@ struct server {
   struct reload *reload;       /* watches the configuration's files (reload.c) */
   struct notify notify;        /* the service manager */
   struct net_timer *watchdog;
-  int listen_fd;           /* that the service manager has opened; -1: none */
-  struct budget budget;    /* for what is on its way between network and storage */
-  struct ingest *ingests;  /* those in flight */
-  int64_t active_requests; /* request structs that are alive, answered or not */
+  int listen_fd;             /* that the service manager has opened; -1: none */
+  struct budget budget;      /* for what is on its way between network and storage */
+  struct ingest *ingests;    /* those in flight */
+  int64_t active_requests;   /* request structs that are alive, answered or not */
   struct query_line queries; /* statements of /query that run or wait */
   int worker_count;
   bool draining;

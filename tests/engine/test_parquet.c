@@ -167,7 +167,8 @@ static void a_failure_of_the_feed_is_told_as_it_is(void **state) {
       write_parquet("SELECT CASE WHEN range = 450000 THEN error('broken') END AS a "
                     "FROM range(500000)",
                     IPC_COMPRESSION_ZSTD, -1, &error);
-  if (status != STATUS_INVALID || (strstr(error.text, "broken") == NULL && strstr(error.text, "threads") == NULL))
+  if (status != STATUS_INVALID ||
+      (strstr(error.text, "broken") == NULL && strstr(error.text, "threads") == NULL))
     fail_msg("%s: %s", status_name(status), error.text);
   unlink(path);
   expect_integer("SELECT 1::BIGINT", 1); /* the session goes on */
