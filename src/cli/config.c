@@ -48,7 +48,7 @@ static void say_json(struct say *say, const char *path, const struct server_conf
   SAY(say, "{");
   say_string(say, "file", config == NULL ? path : config->path);
   SAY(say, ", \"ok\": %s, ", why->status == STATUS_OK ? "true" : "false");
-  if (why->status == STATUS_OK)
+  if (why->status == STATUS_OK && config != NULL)
     SAY(say, "\"streams\": %zu, \"error\": null", config->stream_count);
   else
     SAY(say, "\"error\": {\"status\": \"%s\", \"exit_code\": %d, ", status_name(why->status),

@@ -41,6 +41,16 @@ static unsigned port_of(const char *url) {
   return port < 65536 ? (unsigned)port : 0;
 }
 
+/* The field of that number, from 0; "" when there are fewer. */
+static const char *field_of(const char *line, int number) {
+  line += strspn(line, " ");
+  for (int i = 0; i < number; i++) {
+    line += strcspn(line, " ");
+    line += strspn(line, " ");
+  }
+  return line;
+}
+
 /* The inodes of sockets that listen on the port, of whatever process. */
 static size_t listening_on(unsigned port, uint64_t sockets[SOCKETS_MAX]) {
   static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
@@ -49,14 +59,11 @@ static size_t listening_on(unsigned port, uint64_t sockets[SOCKETS_MAX]) {
   for (size_t i = 0; i < 2; i++) {
     FILE *table = fopen(tables[i], "re");
     while (table != NULL && count < SOCKETS_MAX && fgets(line, sizeof line, table) != NULL) {
-      unsigned local = 0;
-      unsigned state = 0;
-      uint64_t inode = 0;
-      int found = sscanf(line,
-                         " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u "
-                         "%" SCNu64,
-                         &local, &state, &inode);
-      if (found == 3 && local == port && state == LISTENING) sockets[count++] = inode;
+      /* "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode" */
+      const char *local = strchr(field_of(line, 1), ':');
+      if (local == NULL || strtoul(local + 1, NULL, 16) != port) continue;
+      if (strtoul(field_of(line, 3), NULL, 16) != LISTENING) continue;
+      sockets[count++] = strtoull(field_of(line, 9), NULL, 10);
     }
     if (table != NULL) fclose(table);
   }
@@ -73,10 +80,11 @@ static bool has_socket(pid_t process, const uint64_t *sockets, size_t count) {
   while (folder != NULL && !has && (entry = readdir(folder)) != NULL) {
     char target[PATH_BYTES];
     ssize_t bytes = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
-    uint64_t inode = 0;
+    static const char KIND[] = "socket:[";
     if (bytes <= 0) continue;
     target[bytes] = '\0';
-    if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1) continue;
+    if (strncmp(target, KIND, sizeof KIND - 1) != 0) continue;
+    uint64_t inode = strtoull(target + sizeof KIND - 1, NULL, 10);
     for (size_t i = 0; i < count; i++) has = has || sockets[i] == inode;
   }
   if (folder != NULL) closedir(folder);

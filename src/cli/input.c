@@ -117,7 +117,7 @@ static enum status find_kind(struct input *input, const char *format, struct err
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static enum status read_head(struct input *input, struct error *error) {
-  input->head = malloc(HEAD_BYTES);
+  input->head = calloc(1, HEAD_BYTES);
   if (input->head == NULL) return error_set(error, STATUS_NOMEM, "no memory for a file");
   if (input->is_regular) {
     ssize_t got = pread(input->file, input->head, HEAD_BYTES, 0);

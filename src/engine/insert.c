@@ -12,6 +12,7 @@
  * small batches cost little more than one. */
 #include "engine/insert.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -314,6 +315,7 @@ static enum status prepare(struct engine_session *session, const char *sql,
 static enum status check_types(struct engine_insert *insert, const struct engine_table *table,
                                const char *table_sql, const struct ArrowSchema *schema,
                                struct error *error) {
+  assert(insert != NULL);
   const struct duckdb_api *duckdb = insert->session->duckdb;
   duckdb_prepared_statement statement = NULL;
   struct text sql = TEXT_EMPTY;
@@ -445,6 +447,7 @@ enum status insert_check(struct engine_insert *insert, const struct engine_table
 
 enum status insert_prepare(struct engine_insert *insert, const char *into_sql, bool numbered,
                            struct error *error) {
+  assert(insert != NULL);
   insert->numbered = numbered;
   enum status status = drop_order(insert->session, error);
   if (status == STATUS_OK) status = prepare_insert(insert, into_sql, error);

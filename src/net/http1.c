@@ -20,7 +20,8 @@
  * 2. Everything the service or a handler is told is told by connection_run and what it
  *    calls (or by http_server_free). A call of theirs back into net/ only changes state
  *    and tries to send; connection_soon sees to the rest.
- * 3. After each call of a handler the phase is looked at before the exchange is touched.
+ * 3. A handler may end its own exchange (http_server_free): its memory stays as `finished`
+ *    until the next one has ended or the connection is closed.
  * 4. Bytes of a next request are not parsed before the exchange has ended. They wait in
  *    `held`, and the socket is not read while that is full. */
 #include <assert.h>
@@ -34,7 +35,8 @@ void http1_end_exchange(struct http_connection *connection) {
   connection->exchange = NULL;
   exchange_finish(&exchange->base);
   text_release(&exchange->unsent);
-  free(exchange);
+  free(connection->finished);
+  connection->finished = exchange;
   server_look(connection->server);
 }
 

@@ -31,6 +31,7 @@ static void handle_closed(struct http_connection *connection) {
   assert(connection->exchange == NULL);
   http2_free(connection->http2);
   http_parser_release(&connection->parser);
+  free(connection->finished);
   free(connection->held);
   server_let_go(connection->server);
   free(connection);
@@ -473,6 +474,7 @@ static void on_room(void *context, uint8_t **data, size_t *bytes) {
     *bytes = receive_bytes(connection) > end ? receive_bytes(connection) - end : 0;
     return;
   }
+  assert(connection->held != NULL);
   memmove(connection->held, connection->in, connection->in_bytes);
   connection->in = connection->held;
   *data = connection->held + connection->in_bytes;
@@ -531,6 +533,8 @@ static void keep_input(struct http_connection *connection) {
 }
 
 static void settle(struct http_connection *connection) {
+  free(connection->finished); /* every call has returned */
+  connection->finished = NULL;
   keep_input(connection);
   transport_read(connection->transport, wants_input(connection));
   if (connection->phase == PHASE_HTTP2) {

@@ -89,6 +89,7 @@ struct http_connection {
   enum connection_phase phase;
   struct http_parser parser;
   struct http1_exchange *exchange;
+  struct http1_exchange *finished; /* the last one: a call of its handler may not have returned */
   struct http2 *http2;
 
   const uint8_t *in; /* come, not parsed: in the server's scratch, or in `held` */

@@ -86,8 +86,11 @@ void exchange_finish(struct http_exchange *exchange) {
     free((void *)(uintptr_t)exchange->answer_headers[i].name);
     free((void *)(uintptr_t)exchange->answer_headers[i].value);
   }
+  exchange->answer_header_count = 0;
   http_coding_free(exchange->coding);
+  exchange->coding = NULL;
   http_head_release(&exchange->head);
+  if (exchange->body == BODY_TAKEN) exchange->body = BODY_STOPPED; /* see http_exchange.h, 2 */
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */

@@ -18,8 +18,8 @@
  * Invariants:
  * 1. Handlers and the service are only called from the protocol's own run (never from
  *    inside a call of theirs): a call into net/ changes state and asks to be run soon.
- * 2. After every call of a handler the exchange may have been answered, paused, stopped; it
- *    is alive until the protocol calls exchange_finish, which only its run does. */
+ * 2. After every call of a handler the exchange may have been answered, paused, stopped, even
+ *    finished (http_server_free): the protocol keeps its memory until the call has returned. */
 #ifndef ARROWPORT_NET_HTTP_EXCHANGE_H
 #define ARROWPORT_NET_HTTP_EXCHANGE_H
 

@@ -14,6 +14,7 @@
  *    context, so a client whose certificate was verified by an older one is verified anew. */
 #include "net/tls_context.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -241,6 +242,7 @@ static int on_passphrase(char *room, int room_bytes, int writing, void *context)
 
 static enum status use_key(SSL_CTX *openssl, const struct pem *pem, const char *cert_path,
                            struct error *error) {
+  assert(pem->data != NULL);
   bool encrypted = false;
   char reason[REASON_BYTES];
   BIO *in = BIO_new_mem_buf(pem->data, (int)pem->bytes);

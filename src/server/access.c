@@ -117,8 +117,8 @@ static bool split_origin(const char *origin, bool *secure, struct authority *aut
 
 const char *access_origin(const struct http_request *request, const struct server_config *config) {
   const char *origin = http_request_header(request, "origin");
-  struct authority from, allowed;
-  bool from_secure, allowed_secure;
+  struct authority from = {0}, allowed = {0};
+  bool from_secure = false, allowed_secure = false;
   if (origin == NULL || !split_origin(origin, &from_secure, &from)) return NULL;
   for (size_t i = 0; i < config->allowed_origin_count; i++)
     if (split_origin(config->allowed_origins[i], &allowed_secure, &allowed) &&
@@ -130,8 +130,8 @@ const char *access_origin(const struct http_request *request, const struct serve
 
 /* The page came from what is asked now. */
 static bool is_own_origin(const char *origin, const struct authority *host, bool secure) {
-  struct authority from;
-  bool from_secure;
+  struct authority from = {0};
+  bool from_secure = false;
   return split_origin(origin, &from_secure, &from) && from_secure == secure &&
          same_host(from.host, host->host) &&
          port_or(from.port, secure) == port_or(host->port, secure);
@@ -139,7 +139,7 @@ static bool is_own_origin(const char *origin, const struct authority *host, bool
 
 enum status access_check(const struct http_request *request, const struct http_peer *peer,
                          const struct server_config *config, struct error *error) {
-  struct authority host;
+  struct authority host = {0};
   enum status status = check_host(request, peer, config, &host, error);
   if (status != STATUS_OK || access_origin(request, config) != NULL) return status;
 

@@ -23,8 +23,8 @@ static enum status check_pattern(const char *value, struct error *error) {
 }
 
 static enum status check_hex(const char *value, struct error *error) {
-  if (strlen(value) == 2 * AUTH_SHA256_BYTES &&
-      strspn(value, "0123456789abcdefABCDEF") == 2 * AUTH_SHA256_BYTES)
+  if (strlen(value) == (size_t)2 * AUTH_SHA256_BYTES &&
+      strspn(value, "0123456789abcdefABCDEF") == (size_t)2 * AUTH_SHA256_BYTES)
     return STATUS_OK;
   return error_set(error, STATUS_INVALID,
                    "this is no SHA-256: 64 hexadecimal digits, as `printf %%s TOKEN | sha256sum` "

@@ -230,18 +230,19 @@ void metrics_refused(struct metrics *metrics, enum metrics_refused reason) {
 
 /* "folder/a.yaml:3:5: ..." in its parts; nothing where the text begins otherwise. */
 static void read_place(struct metrics *metrics, const char *text) {
-  char file[METRICS_FILE_BYTES] = "";
-  int line = 0;
-  int column = 0;
+  const char *colon = strchr(text, ':');
+  char *end = NULL;
   metrics->refused_file[0] = '\0';
-  if (sscanf(text, "%255[^:]:%9d:%9d:", file, &line, &column) != 3) return;
-  const char *slash = strrchr(file, '/');
-  const char *name = slash == NULL ? file : slash + 1;
-  /* One label that is not UTF-8 and the scraper takes nothing. */
-  snprintf(metrics->refused_file, sizeof metrics->refused_file, "%s",
-           is_label(name) ? name : "other");
-  metrics->refused_line = line;
-  metrics->refused_column = column;
+  long line = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+  if (line <= 0 || line > INT32_MAX || *end != ':') return;
+  long column = strtol(end + 1, &end, 10);
+  if (column <= 0 || column > INT32_MAX || *end != ':') return;
+  const char *name = text;
+  for (const char *at = text; at < colon; at++)
+    if (*at == '/') name = at + 1;
+  snprintf(metrics->refused_file, sizeof metrics->refused_file, "%.*s", (int)(colon - name), name);
+  metrics->refused_line = (int)line;
+  metrics->refused_column = (int)column;
 }
 
 void metrics_reload(struct metrics *metrics, const char *refused) {

@@ -1,6 +1,7 @@
 /* What the kernel counts of this process. */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,8 +11,13 @@
 static int64_t resident_bytes(void) {
   FILE *file = fopen("/proc/self/statm", "re");
   if (file == NULL) return -1;
+  char line[128]; /* "size resident shared text lib data dt" */
   long long pages = -1;
-  if (fscanf(file, "%*d %lld", &pages) != 1) pages = -1;
+  if (fgets(line, sizeof line, file) != NULL) {
+    char *resident = NULL;
+    (void)strtoll(line, &resident, 10);
+    if (resident != line) pages = strtoll(resident, NULL, 10);
+  }
   fclose(file);
   return pages < 0 ? -1 : pages * sysconf(_SC_PAGESIZE);
 }

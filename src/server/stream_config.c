@@ -33,7 +33,7 @@ static enum status add_items(struct config *values, const char *name, const json
                              struct error *error) {
   enum status status = STATUS_OK;
   char number[32];
-  const char *text;
+  const char *text = NULL;
   for (size_t i = 0; i < json_array_size(items) && status == STATUS_OK; i++) {
     const json_t *item = json_array_get(items, i);
     if (!json_is_string(item))
@@ -47,7 +47,7 @@ static enum status add_items(struct config *values, const char *name, const json
 static enum status set_value(struct config *values, const char *name, const json_t *value,
                              struct error *error) {
   char number[32];
-  const char *text;
+  const char *text = NULL;
   const struct config_field *field = field_of(values, name);
   if (field != NULL && field->type == CONFIG_LIST) {
     if (json_is_array(value)) return add_items(values, name, value, error);
