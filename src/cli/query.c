@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "server/storage.h"
 
-enum { SQL_BYTES_MAX = 16 << 20, PARAMETERS_MAX = 1000 };
+enum { SQL_BYTES_MAX = 16 << 20, PARAMETERS_MAX = 1000, PATH_BYTES = 64 };
 
 static const struct cli_option OPTIONS[] = {
     {"format", 'f', "table|json|ndjson|csv|arrow", NULL,
@@ -163,13 +163,27 @@ static enum status ask_table(struct remote *remote, const struct remote_request 
   return status;
 }
 
+/* Rows that leave as Arrow are compressed as this user's configuration says. */
+static void add_compression(char path[PATH_BYTES], const struct ipc_writer_options *compression) {
+  const char *name = compression->compression == IPC_COMPRESSION_ZSTD  ? "zstd"
+                     : compression->compression == IPC_COMPRESSION_LZ4 ? "lz4"
+                                                                       : "none";
+  size_t used = strlen(path);
+  snprintf(path + used, PATH_BYTES - used, "?compression=%s", name);
+  used = strlen(path);
+  if (compression->compression == IPC_COMPRESSION_ZSTD && compression->level > 0)
+    snprintf(path + used, PATH_BYTES - used, ":%d", compression->level);
+}
+
 static enum status query_remote(const struct cli *cli, const struct server_config *config,
                                 const struct text *sql, json_t *parameters,
                                 const struct printer_options *options, struct error *error) {
   struct remote remote = {.client = NULL};
+  char path[PATH_BYTES] = "/query";
+  if (options->format == FORMAT_ARROW) add_compression(path, &options->compression);
   struct remote_request request = {
       .method = "POST",
-      .path = "/query",
+      .path = path,
       .content_type = "application/sql",
       .accept = format_media_type(options->format),
       .body = text_get(sql),

@@ -413,6 +413,23 @@ def test_version_says_what_was_built(tmp_path):
     assert both["duckdb"].startswith("v1.")
 
 
+
+def test_arrow_that_leaves_is_compressed_as_the_configuration_says(server, tmp_path):
+    """What the command line writes is what its user's `compression` says, zstd by default."""
+    sizes = {}
+    for codec in (None, "lz4", "none"):
+        environment = {} if codec is None else {"ARROWPORT_COMPRESSION": codec}
+        done = run("query", "SELECT range // 100 AS n FROM range(100000)", "--format", "arrow",
+                   *at(server), cwd=tmp_path, env=environment)
+        assert done.returncode == 0, said(done)
+        (tmp_path / "answer.arrows").write_bytes(done.stdout)
+        told = good(run("inspect", "answer.arrows", cwd=tmp_path))
+        assert ("zstd" if codec is None else codec) in told.lower() or codec == "none"
+        sizes[codec] = len(done.stdout)
+        assert pa.ipc.open_stream(done.stdout).read_all().num_rows == 100_000
+    assert sizes[None] < sizes["lz4"] < sizes["none"]
+
+
 # ---- without a server --------------------------------------------------------------------------
 
 
