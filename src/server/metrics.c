@@ -240,7 +240,11 @@ static void read_place(struct metrics *metrics, const char *text) {
   const char *name = text;
   for (const char *at = text; at < colon; at++)
     if (*at == '/') name = at + 1;
-  snprintf(metrics->refused_file, sizeof metrics->refused_file, "%.*s", (int)(colon - name), name);
+  char file[METRICS_FILE_BYTES];
+  snprintf(file, sizeof file, "%.*s", (int)(colon - name), name);
+  /* One label that is not UTF-8 and the scraper takes nothing. */
+  snprintf(metrics->refused_file, sizeof metrics->refused_file, "%s",
+           is_label(file) ? file : "other");
   metrics->refused_line = (int)line;
   metrics->refused_column = (int)column;
 }
