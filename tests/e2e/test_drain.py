@@ -35,6 +35,8 @@ def draining(server):
             socket.create_connection(("127.0.0.1", server.port), 5).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # it stood in the queue of the socket that was closed
+            return False
         return False
 
     wait_until(refused, "new connections are refused")
