@@ -17,8 +17,8 @@ import time
 import pytest
 import requests
 import yaml
-
 from certs import Authority
+
 from server import ROOT, binary, environment, run
 
 PACKAGING = ROOT / "packaging"
