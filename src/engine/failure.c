@@ -1,6 +1,8 @@
 /* What DuckDB's messages mean. Its C interface gives prepared and pending statements'
  * errors as text alone, so the text's own prefix ("Parser Error: ") decides, here
  * and nowhere else. */
+#include <stdio.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "engine/private.h"
@@ -131,8 +133,31 @@ static void conceal_names(struct error *error) {
     memmove(line_end, position, strlen(position) + 1);
 }
 
-void failure_conceal(struct error *error, const char *sql, bool names) {
-  if (error == NULL) return;
+enum status failure_no_table(struct error *error, const char *name) {
+  char lower[TABLE_NAME_BYTES_MAX + 1]; /* DuckDB spells what is there as its maker did */
+  size_t bytes = 0;
+  for (; name[bytes] != '\0' && bytes < sizeof lower - 1; bytes++)
+    lower[bytes] = (char)tolower((unsigned char)name[bytes]);
+  lower[bytes] = '\0';
+  return error_set(error, STATUS_DENIED,
+                   "you may not read the table \"%s\", or there is none of that name", lower);
+}
+
+/* "Catalog Error: Table with name NAME does not exist! ..." */
+static void conceal_absence(struct error *error) {
+  static const char before[] = "Table with name ", after[] = " does not exist";
+  const char *name = strstr(error->text, before);
+  const char *end = name == NULL ? NULL : strstr(name, after);
+  if (end == NULL || error->status != STATUS_INVALID) return;
+  char copy[ERROR_TEXT_BYTES];
+  name += sizeof before - 1;
+  snprintf(copy, sizeof copy, "%.*s", (int)(end - name), name);
+  (void)failure_no_table(error, copy);
+}
+
+enum status failure_conceal(struct error *error, const char *sql, bool names) {
   if (names) conceal_names(error);
+  if (names) conceal_absence(error);
   conceal_paths(error, sql);
+  return error->status;
 }

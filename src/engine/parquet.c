@@ -199,7 +199,7 @@ static enum status copy(struct parquet_writer *writer, struct engine *engine, in
   if (status == STATUS_OK) status = text_add(&sql, ")", error);
   if (status == STATUS_OK) {
     status = session_run(session, text_get(&sql), error);
-    if (status != STATUS_OK) failure_conceal(error, "", false);
+    if (status != STATUS_OK && error != NULL) status = failure_conceal(error, "", false);
   }
   engine_session_close(session);
   text_release(&sql);

@@ -63,10 +63,13 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
  * whether an interrupt was asked for and why. */
 enum status failure_set(struct engine_session *session, struct error *error, const char *message);
 
-/* Takes out of the text what the one who sent `sql` must not learn: paths of files that he did
+/* Takes out of the error what the one who sent `sql` must not learn: paths of files that he did
  * not name himself, and with `names` what DuckDB suggests instead of a name (other tables'
- * names and columns). */
-void failure_conceal(struct error *error, const char *sql, bool names);
+ * names and columns) and whether there is a table that he may not see. Returns error->status,
+ * which may be another one then. */
+enum status failure_conceal(struct error *error, const char *sql, bool names);
+/* STATUS_DENIED, in the same words for a table that may not be seen and for one that is not there. */
+enum status failure_no_table(struct error *error, const char *name);
 
 /* ---- guard.c ------------------------------------------------------------------ */
 

@@ -271,7 +271,7 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   /* Nothing to draw: the statement's effects are there when we return. */
   if (status == STATUS_OK && !engine_result_has_rows(result)) status = finish(result, error);
   if (status != STATUS_OK) {
-    failure_conceal(error, query->sql, is_restricted(query));
+    if (error != NULL) status = failure_conceal(error, query->sql, is_restricted(query));
     engine_result_close(result);
     result = NULL;
   }
@@ -354,7 +354,7 @@ static enum status next(struct engine_result *result, struct ArrowArray *batch,
 enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
                                struct error *error) {
   enum status status = next(result, batch, error);
-  if (status != STATUS_OK) failure_conceal(error, "", false);
+  if (status != STATUS_OK && error != NULL) status = failure_conceal(error, "", false);
   return status;
 }
 

@@ -66,9 +66,16 @@ static enum status ask(const struct look *look, struct table_name *name, bool wr
   drop_default(name->catalog, engine->name);
   drop_default(name->schema, "main");
   bool (*may)(void *, const struct table_name *) = write ? query->may_write : query->may_read;
-  if (name->catalog[0] != '\0' || (may != NULL && !may(query->may_context, name)))
-    status = error_set(look->error, STATUS_DENIED, "you may not %s the table %s",
-                       write ? "write" : "read", text_get(&text));
+  bool ours = name->catalog[0] == '\0';
+  bool denied = !ours || (may != NULL && !may(query->may_context, name));
+  /* Who may read it knows that it is there. */
+  bool known = denied && write && ours &&
+               (query->may_read == NULL || query->may_read(query->may_context, name));
+  if (known)
+    status =
+        error_set(look->error, STATUS_DENIED, "you may not write the table %s", text_get(&text));
+  else if (denied)
+    status = failure_no_table(look->error, name->table);
   text_release(&text);
   return status;
 }

@@ -131,11 +131,14 @@ static const struct {
   const char *sql;
   const char *text;
 } refused[] = {
-    {"FROM secret", "you may not read the table memory.main.secret"},
-    {"FROM SECRET", "not read"},
+    {"FROM secret", "you may not read the table \"secret\", or there is none of that name"},
+    {"FROM SECRET", "\"secret\", or there is none"},
+    {"FROM Nothing", "you may not read the table \"nothing\", or there is none of that name"},
+    {"INSERT INTO nothing VALUES (1)", "\"nothing\", or there is none"},
+    {"UPDATE nothing SET a = 1", "\"nothing\", or there is none"},
     {"FROM \"secret\"", "not read"},
     {"FROM memory.secret", "not read"},
-    {"FROM s.hidden", "not read the table memory.s.hidden"},
+    {"FROM s.hidden", "not read the table \"hidden\", or"},
     {"FROM open t, secret t2", "not read"},
     {"SELECT count(*) FROM secret", "not read"},
     {"SELECT 1 WHERE false AND EXISTS (FROM secret)", "not read"},
@@ -182,7 +185,7 @@ static const struct {
     {"FROM open; FROM secret", "one statement at a time"},
     {"PIVOT open ON a USING count(*)", "one statement at a time"},
     {"INSERT INTO open VALUES (1, 2)", "you may not write the table open"},
-    {"INSERT INTO secret VALUES (1, 2)", "not write"},
+    {"INSERT INTO secret VALUES (1, 2)", "\"secret\", or there is none"},
     {"INSERT INTO mine SELECT a FROM secret", "not read"},
     {"INSERT INTO mine.open VALUES (1)", ""},
     {"INSERT INTO memory.open VALUES (1, 2)", "not write"},
