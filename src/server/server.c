@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,6 +22,7 @@ enum {
   WORKERS_MIN = 8, /* some wait for storage while others compute */
   NETWORK_BUDGET_BYTES_MIN = 64 << 20,
   FREED_BYTES_MAX = 128 << 20,
+  OTHER_FILES = 128, /* open besides connections: database, log, answers on their way */
 };
 
 /* ---- requests ------------------------------------------------------------------------ */
@@ -145,6 +147,24 @@ static void on_watchdog(void *context) {
   net_timer_start(server->watchdog, server->notify.watchdog_ms);
 }
 
+/* A shell's limit of 1,024 open files is meant for programs that use select(2); the hard limit is
+ * what the administrator allows. */
+static void raise_file_limit(const struct server_config *config) {
+  struct rlimit files;
+  int64_t wanted = config->http.connections_max + OTHER_FILES;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return;
+  if ((int64_t)files.rlim_cur >= wanted) return;
+  files.rlim_cur = files.rlim_max;
+  if (files.rlim_max == RLIM_INFINITY || (int64_t)files.rlim_max > wanted)
+    files.rlim_cur = (rlim_t)wanted;
+  if (setrlimit(RLIMIT_NOFILE, &files) == 0 &&
+      (int64_t)files.rlim_cur < config->http.connections_max)
+    log_info("server",
+             "at most %lld files can be open (ulimit -Hn), so fewer connections than "
+             "http.connections_max (%lld): more have to wait",
+             (long long)files.rlim_cur, (long long)config->http.connections_max);
+}
+
 /* What a service manager has prepared. */
 static enum status open_notify(struct server *server, struct error *error) {
   if (notify_open(&server->notify, error) != STATUS_OK)
@@ -226,6 +246,7 @@ enum status server_run(struct server_config *config, const struct server_hooks *
 
   enum status status = open_notify(&server, error); /* before there are threads */
   if (status == STATUS_OK) status = log_start(error);
+  if (status == STATUS_OK) raise_file_limit(config);
   if (status == STATUS_OK) status = server_open(&server, hooks, &service, error);
   if (status == STATUS_OK) {
     int port = http_server_port(server.http);

@@ -366,6 +366,22 @@ def _busy(process, seconds=0.5):
 # ---- too many
 
 
+def test_the_limit_on_open_files_is_raised_to_what_is_allowed(start):
+    """A shell allows 1,024 by default, which is not what the machine's owner allows."""
+
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1000))
+
+    server = start(preexec_fn=few)
+    assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (1000, 1000)
+    assert "fewer connections than http.connections_max" in server.stderr()
+    told = server.stderr().count("fewer connections")
+    server.stop()
+    server = start(preexec_fn=few, args=("--http-connections-max", "500"))
+    assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (628, 1000)
+    assert server.stderr().count("fewer connections") == told
+
+
 def test_without_descriptors_the_server_waits_says_so_once_and_recovers(start):
     server = start()
     server.land("t", SMALL)
