@@ -76,16 +76,25 @@ static enum status write_all(int file, const uint8_t *data, size_t bytes, struct
   return STATUS_OK;
 }
 
+int file_nameless(const char *folder) {
+  int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file >= 0) return file;
+  char path[PATH_BYTES]; /* file systems that have no files without a name */
+  int bytes = snprintf(path, sizeof path, "%s/.arrowport-XXXXXX", folder);
+  if (bytes < 0 || (size_t)bytes >= sizeof path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  file = mkostemp(path, O_CLOEXEC);
+  if (file >= 0) unlink(path);
+  return file;
+}
+
 static enum status open_temporary(int *file, struct error *error) {
-  char path[PATH_BYTES];
   const char *folder = getenv("TMPDIR");
   if (folder == NULL || folder[0] == '\0') folder = "/tmp";
-  int length = snprintf(path, sizeof path, "%s/arrowport-XXXXXX", folder);
-  if (length >= (int)sizeof path) errno = ENAMETOOLONG;
-  *file = length >= (int)sizeof path ? -1 : mkostemp(path, O_CLOEXEC);
-  if (*file < 0) return temporary_failed(error);
-  unlink(path);
-  return STATUS_OK;
+  *file = file_nameless(folder);
+  return *file < 0 ? temporary_failed(error) : STATUS_OK;
 }
 
 enum status file_spool(int pipe, const void *head, size_t head_bytes, int *copy,

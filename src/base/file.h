@@ -22,6 +22,10 @@ enum status file_read(int file, void *data, size_t room, size_t *bytes,
 enum status file_map(int file, int64_t size_bytes, struct buffer *out,
                      struct error *error) WARN_UNUSED;
 
+/* A file without a name in `folder`, for reading and writing, which is gone once it is closed;
+ * -1 with errno. */
+int file_nameless(const char *folder);
+
 /* A pipe's `head`, which has been read, and the rest of it in a temporary file without a name
  * (in $TMPDIR, else /tmp), positioned at its beginning; `*copy` is the caller's to close.
  * STATUS_IO, STATUS_NOMEM. */

@@ -7,7 +7,6 @@
 #include "server/query_answer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 enum {
   STARVED_RETRY_MS = 20, /* as an ingest waits for memory: 10 seconds in all */
@@ -85,22 +85,11 @@ static bool try_again(const struct query_answer *answer, enum status status, int
 
 /* ---- Parquet -------------------------------------------------------------------------- */
 
-static int open_nameless(const char *folder) {
-  int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (file >= 0) return file;
-  char path[4096]; /* file systems that have no files without a name */
-  int bytes = snprintf(path, sizeof path, "%s/.arrowport-XXXXXX", folder);
-  if (bytes < 0 || (size_t)bytes >= sizeof path) return -1;
-  file = mkostemp(path, O_CLOEXEC);
-  if (file >= 0) unlink(path);
-  return file;
-}
-
 static enum status open_file(struct query_answer *answer, struct error *error) {
   const char *temporary = getenv("TMPDIR");
   if (temporary == NULL || temporary[0] != '/') temporary = "/tmp";
-  if (answer->folder != NULL) answer->file = open_nameless(answer->folder);
-  if (answer->file < 0) answer->file = open_nameless(temporary);
+  if (answer->folder != NULL) answer->file = file_nameless(answer->folder);
+  if (answer->file < 0) answer->file = file_nameless(temporary);
   if (answer->file >= 0) return STATUS_OK;
   return error_set(error, STATUS_IO, "no file can be made for a Parquet answer: %s",
                    strerror(errno));
