@@ -21,9 +21,6 @@ enum {
   HTTP2_COPY_BYTES_MAX = 2 * 1024,
   /* Small frames are collected up to here. */
   HTTP2_COLLECT_BYTES = 16 * 1024,
-  /* A body that nobody wants is read up to here, and so long once it has its answer. */
-  HTTP2_DROP_BYTES_MAX = 64 * 1024 * 1024,
-  HTTP2_DROP_MS_MAX = 5000,
   /* Held bodies are kept in blocks of: */
   HTTP2_HELD_BYTES = 16 * 1024,
   /* Frames waiting because the client does not read: from here on it is not read either. */

@@ -424,7 +424,7 @@ static void step_answered(struct http2_stream *stream) {
   if (!stream->finished) {
     int64_t body_bytes = exchange->head.request.body_bytes;
     bool late = exchange->why.status == STATUS_TIMEOUT;
-    bool long_rest = body_bytes - stream->came_bytes > HTTP2_DROP_BYTES_MAX;
+    bool long_rest = body_bytes - stream->came_bytes > HTTP_DROP_BYTES_MAX;
     drop_held(stream);
     give_reserved_back(stream);
     finish(stream);
@@ -432,7 +432,7 @@ static void step_answered(struct http2_stream *stream) {
   }
   if (stream->ended || stream->resetting) return; /* closed by and by */
   open_dropped(stream);
-  if (stream->cut || stream->dropped_bytes > HTTP2_DROP_BYTES_MAX)
+  if (stream->cut || stream->dropped_bytes > HTTP_DROP_BYTES_MAX)
     http2_stream_reset(stream, NGHTTP2_NO_ERROR);
 }
 
@@ -452,7 +452,7 @@ void http2_stream_step(struct http2_stream *stream) {
   open_dropped(stream);
   step_end(stream);
   if (exchange->body == BODY_DROPPED && exchange->answer == ANSWER_NONE &&
-      stream->dropped_bytes > HTTP2_DROP_BYTES_MAX)
+      stream->dropped_bytes > HTTP_DROP_BYTES_MAX)
     exchange->body = BODY_STOPPED; /* until it is answered */
   if (exchange->blocked && stream->queued_bytes <= stream->http2->options.write_bytes_high / 2 &&
       exchange_tell_writable(exchange))

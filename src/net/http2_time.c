@@ -43,7 +43,7 @@ void http2_stream_waits(struct http2_stream *stream, int64_t now_ms) {
            stream->came_bytes);
   wait_for(&stream->write_wait, awaits_reader(stream), now_ms, limits->write_timeout_ms,
            stream->sent_bytes);
-  wait_for(&stream->drop_wait, dropping, now_ms, HTTP2_DROP_MS_MAX, 0);
+  wait_for(&stream->drop_wait, dropping, now_ms, HTTP_DROP_MS_MAX, 0);
 }
 
 void http2_waits(struct http2 *http2, int64_t now_ms) {

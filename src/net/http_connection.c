@@ -78,7 +78,6 @@ void connection_soon(struct http_connection *connection) {
 void connection_lost(struct http_connection *connection, enum status status, const char *why) {
   if (connection->lost || connection->phase == PHASE_CLOSED) return;
   connection->lost = true;
-  connection->lost_status = status;
   if (connection->exchange != NULL) exchange_lost(&connection->exchange->base, status, why);
   connection_soon(connection);
 }

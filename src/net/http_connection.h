@@ -33,10 +33,6 @@ enum {
   HTTP_STRAIGHT_BYTES_MIN = 4 * 1024,
   /* One read straight into a handler's window: more would starve other connections. */
   HTTP_STRAIGHT_BYTES_MAX = 1024 * 1024,
-  /* A body that nobody wants is read, so that its sender sees the answer instead of a
-   * reset, up to here and no longer than that. */
-  HTTP_DROP_BYTES_MAX = 64 * 1024 * 1024,
-  HTTP_DROP_MS_MAX = 5000,
   /* So much of an unwanted body is read to keep the connection. */
   HTTP_KEEP_BYTES_MAX = 64 * 1024,
   /* How often it is looked whether a client that has ended its side is there at all. */
@@ -103,7 +99,6 @@ struct http_connection {
   bool eof;        /* the client has ended its side */
   bool lost;       /* nothing can be sent any more */
   bool broken_off; /* close with a reset */
-  enum status lost_status;
 
   enum timer_kind timer_kind;
   int64_t deadline_ms; /* of timer_kind */

@@ -46,7 +46,13 @@ enum answer_state {
   ANSWER_ABORTED /* http_abort */
 };
 
-enum { EXCHANGE_ANSWER_HEADERS_MAX = 4 };
+enum {
+  EXCHANGE_ANSWER_HEADERS_MAX = 4,
+  /* A body that nobody wants is read, so that its sender sees the answer instead of a
+   * reset, up to here and, once answered, no longer than that. */
+  HTTP_DROP_BYTES_MAX = 64 * 1024 * 1024,
+  HTTP_DROP_MS_MAX = 5000,
+};
 
 struct http_exchange;
 
