@@ -29,7 +29,7 @@ static enum status next(void *context, struct ArrowArray *batch, struct error *e
 /* Writes what `sql` answers to the file `path`. */
 static enum status write_parquet(const char *sql, enum ipc_compression compression,
                                  int64_t fail_after, struct error *error) {
-  strcpy(path, "/tmp/arrowport-parquet-XXXXXX");
+  snprintf(path, sizeof path, "/tmp/arrowport-parquet-XXXXXX");
   int file = mkstemp(path);
   assert_true(file >= 0);
   struct feed feed = {.fail_after = fail_after};

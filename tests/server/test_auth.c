@@ -156,7 +156,7 @@ static char folder[64];
 
 static int enter_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/arrowport-test-XXXXXX");
+  snprintf(folder, sizeof folder, "/tmp/arrowport-test-XXXXXX");
   return mkdtemp(folder) == NULL ? -1 : 0;
 }
 

@@ -69,7 +69,7 @@ static void a_pattern_of_many_stars_takes_no_time(void **state) {
   char pattern[256];
   char text[256];
   for (size_t i = 0; i < 254; i += 2) memcpy(&pattern[i], "*a", 2);
-  strcpy(&pattern[254], "b");
+  memcpy(&pattern[254], "b", 2);
   memset(text, 'a', 255);
   text[255] = '\0';
   int64_t start_ms = clock_now_ms();

@@ -134,9 +134,9 @@ static void a_config_and_a_schema_have_an_end(void **state) {
   char *body = malloc(bytes + 64);
   assert_non_null(body);
   struct stream_json_read read;
-  int head = sprintf(body, "{\"config\":{\"a\":\"");
+  int head = snprintf(body, bytes + 64, "{\"config\":{\"a\":\"");
   memset(body + head, 'x', 70000);
-  strcpy(body + head + 70000, "\"}");
+  memcpy(body + head + 70000, "\"}", 3);
   read_in_pieces(body, 4096, 4096, &read);
   assert_int_equal(read.status, STATUS_TOO_LARGE);
   assert_non_null(strstr(read.error.text, "config"));

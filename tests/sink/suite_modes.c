@@ -61,7 +61,7 @@ static void schema_of(const char *columns, struct ArrowSchema *schema) {
   for (size_t i = 0; columns[i] != '\0'; i++) {
     bool number = columns[i] == 'n' || columns[i] == 'b';
     char name[4] = {columns[i], '\0'};
-    if (columns[i] == '_') strcpy(name, SINK_OPERATION);
+    if (columns[i] == '_') memcpy(name, SINK_OPERATION, sizeof SINK_OPERATION);
     ok(arrow_schema_init(schema->children[i], number ? "l" : "u", name, true, 0, &error), &error);
   }
 }
@@ -120,7 +120,7 @@ static enum status land(const struct keyed *how, const struct row *rows, size_t 
                            .create_table = true,
                            .keys = how->keys,
                            .refuse_duplicates = how->refuse_duplicates};
-  strcpy(spec.table.table, "t");
+  memcpy(spec.table.table, "t", 2);
   while (spec.key_count < 3 && how->keys[spec.key_count] != NULL) spec.key_count++;
   enum status status = load_begin(sink, &spec, &load, error);
   size_t step = apart ? 1 : count;
@@ -362,7 +362,7 @@ static void an_abandoned_upsert_leaves_nothing(void **state) {
   const char *keys[] = {"n"};
   struct load_spec spec = {
       .schema = &schema, .mode = SINK_UPSERT, .create_table = true, .keys = keys, .key_count = 1};
-  strcpy(spec.table.table, "t");
+  memcpy(spec.table.table, "t", 2);
   ok(load_begin(sink, &spec, &load, &error), &error);
   const struct row row = {1, "other", 2, NULL};
   struct ArrowArray batch = batch_of(&schema, "nab", &row, 1);
