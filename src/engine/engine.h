@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/status.h"
 #include "base/table_name.h"
+#include "base/text.h"
 
 struct engine;
 struct engine_session;
@@ -111,6 +112,34 @@ enum status engine_create_table(struct engine_session *session, const struct tab
 /* Removes every row of a table. STATUS_CONFLICT when somebody else changes it. */
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
                                struct error *error) WARN_UNUSED;
+
+/* ---- a table that follows its data --------------------------------------------- */
+
+/* What it takes for a table to hold every value of a schema. */
+struct engine_evolution {
+  struct text sql;     /* the statements; empty: it does already */
+  struct text changes; /* for people, a line each: `added column "gate" VARCHAR` */
+};
+/* Plans it: columns that the table lacks are added (they may be NULL), those whose type is too
+ * narrow are widened where every value stays the same. `operation`: a field that is no column; NULL:
+ * none. STATUS_SCHEMA names the field that cannot be brought in, and why; STATUS_NOT_FOUND when there
+ * is no such table, STATUS_UNSUPPORTED for a type that has no place in DuckDB. Changes nothing. */
+enum status engine_evolution_plan(struct engine_session *session, const struct table_name *name,
+                                  const struct ArrowSchema *schema, const char *operation,
+                                  struct engine_evolution *evolution,
+                                  struct error *error) WARN_UNUSED;
+/* Does it, in the transaction of the session, in which it was planned. STATUS_CONFLICT when somebody
+ * else changes the table; STATUS_SCHEMA when the table does not let itself be changed (an index, a
+ * view's or a constraint's column), in DuckDB's words. */
+enum status engine_evolution_apply(struct engine_session *session,
+                                   const struct engine_evolution *evolution,
+                                   struct error *error) WARN_UNUSED;
+void engine_evolution_release(struct engine_evolution *evolution);
+
+/* STATUS_SCHEMA names the first difference between the table's columns and the fields: their number,
+ * their order, their names, a type that is not the one that the field would have got. */
+enum status engine_check_same(struct engine_session *session, const struct table_name *name,
+                              const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
 
 /* ---- insert ------------------------------------------------------------------ */
 

@@ -27,6 +27,8 @@ struct pipeline_target {
   const char *const *keys; /* as in struct load_spec; they live as long as the movement */
   size_t key_count;
   bool refuse_duplicates;
+  enum schema_policy policy;
+  const char *token; /* as in struct load_spec; it lives as long as the movement */
 };
 /* What a sink is told of it. */
 struct load_spec pipeline_load_spec(const struct pipeline_target *target,

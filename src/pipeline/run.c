@@ -11,6 +11,8 @@ struct load_spec pipeline_load_spec(const struct pipeline_target *target,
       .keys = target->keys,
       .key_count = target->key_count,
       .refuse_duplicates = target->refuse_duplicates,
+      .policy = target->policy,
+      .token = target->token,
   };
 }
 

@@ -57,6 +57,16 @@ static enum status inherit_compression(struct config *values, const struct confi
   return status;
 }
 
+/* Every field of a section that the entry's leaves open. */
+static enum status inherit_all(struct config *values, const struct config *above,
+                               struct error *error) {
+  enum status status = STATUS_OK;
+  for (const struct config_field *field = config_fields(values);
+       field->name != NULL && status == STATUS_OK; field++)
+    status = inherit(values, field->name, config_string(above, field->name), error);
+  return status;
+}
+
 /* A name with dots becomes schema.table, as it does for a stream that nobody
  * configured. */
 static enum status complete_entry(struct settings_entry *entry, struct settings *root,
@@ -74,6 +84,12 @@ static enum status complete_entry(struct settings_entry *entry, struct settings 
   if (status == STATUS_OK)
     status =
         inherit(values, "storage_backend", config_string(root->values, "storage_backend"), error);
+  static const char *const same[] = {"schema_policy", "transaction"};
+  for (size_t i = 0; i < sizeof same / sizeof same[0] && status == STATUS_OK; i++)
+    status = inherit(values, same[i], config_string(root->values, same[i]), error);
+  if (status == STATUS_OK)
+    status = inherit_all(settings_section(&entry->settings, "group_commit")->values,
+                         settings_section(root, "group_commit")->values, error);
   if (status == STATUS_OK)
     status = inherit_compression(settings_section(&entry->settings, "compression")->values,
                                  settings_section(root, "compression")->values, error);
@@ -147,6 +163,21 @@ static struct http_server_options http_of(const struct config *values) {
   };
 }
 
+static enum schema_policy policy_of(const char *name) {
+  if (strcmp(name, "strict") == 0) return SCHEMA_STRICT;
+  return strcmp(name, "merge") == 0 ? SCHEMA_MERGE : SCHEMA_SKIP;
+}
+
+static struct landing_config landing_of(const struct config *values, const struct config *group) {
+  return (struct landing_config){
+      .policy = policy_of(config_string(values, "schema_policy")),
+      .each_batch = strcmp(config_string(values, "transaction"), "batch") == 0,
+      .group_rows_max = config_integer(group, "rows_max"),
+      .group_bytes_max = config_integer(group, "bytes_max"),
+      .group_time_ms = config_integer(group, "time_ms"),
+  };
+}
+
 static enum status stream_of(struct settings_entry *entry, struct stream_config *stream,
                              struct error *error) {
   struct config *values = entry->settings.values;
@@ -155,6 +186,7 @@ static enum status stream_of(struct settings_entry *entry, struct stream_config 
       .name = entry->name,
       .backend = config_string(values, "storage_backend"),
       .chunk_rows = config_integer(values, "chunk_size"),
+      .landing = landing_of(values, settings_section(&entry->settings, "group_commit")->values),
       .compression = compression_of(settings_section(&entry->settings, "compression")->values),
       .delta_options = settings_section(&entry->settings, "delta_options")->values,
       .where = entry->where,
@@ -224,6 +256,11 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->compression = compression_of(settings_section(root, "compression")->values);
   config->delta_config = settings_section(root, "delta_config")->values;
   config->chunk_rows = CHUNK_ROWS_DEFAULT;
+  config->landing = landing_of(values, settings_section(root, "group_commit")->values);
+  config->token_retention_s = config_integer(values, "token_retention_h") * 3600;
+  config->tokens_max = config_integer(values, "tokens_max");
+  config->checkpoint_wal_bytes = config_integer(values, "checkpoint_wal_bytes");
+  config->checkpoint_interval_ms = config_integer(values, "checkpoint_interval_s") * 1000;
 
   struct text url = TEXT_EMPTY;
   enum status status = check_tls(&config->tls, error);

@@ -18,6 +18,16 @@
 #include "base/table_name.h"
 #include "base/text.h"
 #include "net/net.h"
+#include "sink/sink.h"
+
+/* How loads are committed. */
+struct landing_config {
+  enum schema_policy policy;
+  bool each_batch; /* each record batch is a transaction; false: each request */
+  /* What requests that share a commit come to at most. */
+  int64_t group_rows_max, group_bytes_max;
+  int64_t group_time_ms; /* so long may the commit take, as far as can be told beforehand */
+};
 
 /* One entry of `streams:`. */
 struct stream_config {
@@ -25,6 +35,7 @@ struct stream_config {
   struct table_name table; /* where its rows land; without target_table: the stream's name */
   const char *backend;     /* a sink's name, "duckdb"; whether it is built in is checked apart */
   int64_t chunk_rows;      /* rows that the sink is handed at a time */
+  struct landing_config landing;
   struct ipc_writer_options compression;
   const struct config *delta_options; /* kept for the Delta backend; defaults where not given */
   const char *where;                  /* where it is configured: "arrowport.yaml:14:3" */
@@ -58,6 +69,11 @@ struct server_config {
   enum log_level log_level;
   enum log_format log_format;
   int64_t chunk_rows;              /* of unknown streams */
+  struct landing_config landing;   /* likewise */
+  int64_t token_retention_s;       /* so long is an Idempotency-Key remembered */
+  int64_t tokens_max;              /* so many are at most; the oldest are forgotten */
+  int64_t checkpoint_wal_bytes;    /* a checkpoint when the write-ahead log is so long */
+  int64_t checkpoint_interval_ms;  /* and when it is so old; 0: not for that */
   struct http_server_options http; /* with host and port */
   struct ipc_writer_options compression;
   const struct config *delta_config; /* kept for the Delta backend */

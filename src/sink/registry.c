@@ -73,6 +73,15 @@ const char *sink_mode_name(enum sink_mode mode) {
   return NULL;
 }
 
+const char *schema_policy_name(enum schema_policy policy) {
+  switch (policy) {
+  case SCHEMA_SKIP: return "skip";
+  case SCHEMA_STRICT: return "strict";
+  case SCHEMA_MERGE: return "merge";
+  }
+  return NULL;
+}
+
 static bool is_nested(const struct ArrowSchema *field) {
   struct arrow_type type;
   const struct ArrowSchema *values = field->dictionary != NULL ? field->dictionary : field;
@@ -86,6 +95,13 @@ static const struct ArrowSchema *field_of(const struct ArrowSchema *schema, cons
     if (schema->children[i]->name != NULL && strcasecmp(schema->children[i]->name, name) == 0)
       return schema->children[i];
   return NULL;
+}
+
+static enum status check_token(const char *token, struct error *error) {
+  size_t bytes = token == NULL ? 1 : strlen(token);
+  if (bytes >= 1 && bytes <= SINK_TOKEN_BYTES_MAX) return STATUS_OK;
+  return error_set(error, STATUS_INVALID, "a token has 1 to %d bytes, this one %zu",
+                   (int)SINK_TOKEN_BYTES_MAX, bytes);
 }
 
 static enum status check_keys(const struct load_spec *spec, struct error *error) {
@@ -131,7 +147,12 @@ enum status load_begin(struct sink *sink, const struct load_spec *spec, struct l
     return error_set(error, STATUS_INVALID, "the load's schema is not a struct");
   if (spec->schema->n_children < 1)
     return error_set(error, STATUS_SCHEMA, "the load's schema has no columns");
-  enum status status = check_keys(spec, error);
+  enum status status = check_token(spec->token, error);
+  if (status == STATUS_OK && spec->token != NULL && (sink->type->traits & SINK_TOKENS) == 0)
+    status = error_set(error, STATUS_UNSUPPORTED,
+                       "sink %s remembers no tokens: a load that is repeated lands again",
+                       sink->type->name);
+  if (status == STATUS_OK) status = check_keys(spec, error);
   if (status != STATUS_OK) return status;
   return sink->type->begin(sink, spec, load, error);
 }
@@ -161,6 +182,22 @@ enum status load_commit(struct load *load, struct load_result *result, struct er
 
 void load_abort(struct load *load) {
   if (load != NULL) load->sink->type->abort(load);
+}
+
+enum status sink_lookup(struct sink *sink, const struct table_name *name, const char *token,
+                        bool *found, struct load_result *result, struct error *error) {
+  *found = false;
+  *result = (struct load_result){.version = -1};
+  if (sink->type->lookup == NULL)
+    return error_set(error, STATUS_UNSUPPORTED, "sink %s remembers no tokens", sink->type->name);
+  enum status status = check_token(token, error);
+  if (status != STATUS_OK) return status;
+  return sink->type->lookup(sink, name, token, found, result, error);
+}
+
+void load_result_release(struct load_result *result) {
+  free(result->changes);
+  result->changes = NULL;
 }
 
 enum status sink_table_info(struct sink *sink, const struct table_name *name,

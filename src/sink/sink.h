@@ -30,7 +30,21 @@ enum sink_trait {
   SINK_TRANSACTIONAL = 1, /* a load is seen whole or not at all */
   SINK_DURABLE = 2,       /* load_commit returns after the rows survive a power cut */
   SINK_QUERYABLE = 4,     /* its tables can be read by SQL */
+  SINK_TOKENS = 8,        /* a load with a token lands once, however often it is sent */
 };
+
+/* What becomes of a load whose schema is not the table's (docs/guarantees.md). */
+enum schema_policy {
+  /* Every column that comes is the table's and its type holds the values exactly; columns that do
+   * not come are NULL or their default. Otherwise STATUS_SCHEMA. */
+  SCHEMA_SKIP,
+  SCHEMA_STRICT, /* the same columns, in the same order, of the very types; otherwise STATUS_SCHEMA */
+  SCHEMA_MERGE, /* columns that the table lacks are added, types that are too narrow widened where
+                  * nothing is lost; otherwise STATUS_SCHEMA */
+};
+const char *schema_policy_name(enum schema_policy policy); /* "skip"; NULL: there is no such one */
+
+enum { SINK_TOKEN_BYTES_MAX = 255 };
 
 struct sink; /* begins, in every implementation, with `const struct sink_type *type` */
 struct load; /* likewise with `struct sink *sink` */
@@ -46,6 +60,10 @@ struct load_spec {
   const char *const *keys;
   size_t key_count;
   bool refuse_duplicates; /* two rows of one key in the load; false: the last one wins */
+  enum schema_policy policy;
+  /* What says that a later load is this one again: 1 to SINK_TOKEN_BYTES_MAX bytes, remembered for
+   * each table with the rows, in their commit. It must live until load_begin returns. NULL: none. */
+  const char *token;
 };
 
 /* In a SINK_MERGE load the column of this name is none of the table's: 'd' or 'delete' (in any
@@ -56,6 +74,25 @@ struct load_result {
   int64_t rows;
   int64_t batches;
   int64_t version; /* of the table, where the sink counts them; -1 otherwise */
+  /* The token had landed before: this load added nothing, and the figures are those of the first. */
+  bool repeated;
+  /* What was done to the table's columns (SCHEMA_MERGE), a line each; NULL: nothing. malloc'd. */
+  char *changes;
+};
+/* Frees `changes`. */
+void load_result_release(struct load_result *result);
+
+/* A small load that has come whole: one of many that land together (sink_land). */
+struct parcel {
+  const struct ArrowSchema *schema; /* a struct; the caller's */
+  struct ArrowArray *batches;       /* of that schema; the array is the caller's, what is in it is
+                                     * sink_land's, which leaves every one released */
+  int64_t batch_count;
+  const char *token; /* as in struct load_spec */
+  /* Filled in by sink_land: errors as load_begin, load_append and load_commit have them. */
+  enum status status;
+  struct load_result result;
+  struct error *error;
 };
 
 /* A table as a sink's owner sees it. */
@@ -87,6 +124,12 @@ struct sink_type {
   enum status (*flush)(struct load *load, struct error *error);
   enum status (*commit)(struct load *load, struct load_result *result, struct error *error);
   void (*abort)(struct load *load);
+  /* NULL: parcels are loads one after the other. */
+  void (*land)(struct sink *sink, const struct load_spec *spec, struct parcel *parcels,
+               int64_t count);
+  /* NULL where a sink remembers no tokens. */
+  enum status (*lookup)(struct sink *sink, const struct table_name *name, const char *token,
+                        bool *found, struct load_result *result, struct error *error);
   /* NULL where a sink keeps no tables. */
   enum status (*table_info)(struct sink *sink, const struct table_name *name,
                             struct table_info *info, struct error *error);
@@ -128,10 +171,25 @@ enum status load_append(struct load *load, struct ArrowArray *batch,
 enum status load_flush(struct load *load, struct error *error) WARN_UNUSED;
 /* The rows are in the table, and durable where the sink is. The load is over and
  * freed, also after a failure, which leaves nothing of it behind (STATUS_UNKNOWN:
- * the destination did not say). */
+ * the destination did not say; sink_lookup does, where the load has a token). A token whose load has
+ * landed before, even while this one was under way: nothing is added, `result->repeated`;
+ * STATUS_SCHEMA when that load had another number of rows. `result` is to be released. */
 enum status load_commit(struct load *load, struct load_result *result,
                         struct error *error) WARN_UNUSED;
 void load_abort(struct load *load); /* nothing remains; NULL is allowed */
+
+/* Lands parcels in the table of `spec` (SINK_APPEND; its schema and token are not looked at) in their
+ * order and in as few commits as the destination can. Each is all or nothing by itself: one that
+ * fails hears why, and the others land all the same. Two of one token: the first one lands. Returns
+ * when every parcel's outcome is known, and durable where the sink is. Blocks. */
+void sink_land(struct sink *sink, const struct load_spec *spec, struct parcel *parcels,
+               int64_t count);
+
+/* Whether a load of that token has landed in the table, and what it answered: for whoever does not
+ * know how his load ended. STATUS_UNSUPPORTED where the sink remembers none. Waits for a commit of
+ * that token that is under way. */
+enum status sink_lookup(struct sink *sink, const struct table_name *name, const char *token,
+                        bool *found, struct load_result *result, struct error *error) WARN_UNUSED;
 
 enum status sink_table_info(struct sink *sink, const struct table_name *name,
                             struct table_info *info, struct error *error) WARN_UNUSED;

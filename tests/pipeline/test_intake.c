@@ -59,7 +59,7 @@ static enum status ledger_commit(struct load *load, struct load_result *result,
   (void)error;
   struct ledger *ledger = (struct ledger *)load->sink;
   ledger->committed++;
-  *result = (struct load_result){ledger->rows, ledger->appended, -1};
+  *result = (struct load_result){.rows = ledger->rows, .batches = ledger->appended, .version = -1};
   free(load);
   return STATUS_OK;
 }

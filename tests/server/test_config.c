@@ -242,7 +242,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
        "a.yaml:2:3: unknown key 'quality'; those here are algorithm, level"},
       {"streams:\n  x:\n    table: y\n",
        "a.yaml:3:5: unknown key 'table'; those here are target_table, storage_backend, "
-       "chunk_size, compression, delta_options"},
+       "chunk_size, schema_policy, transaction, compression, group_commit, delta_options"},
       {"port: http\n", "a.yaml:1:7: 'port' must be a whole number, not 'http'"},
       {"port: 65536\n", "a.yaml:1:7: 'port' must be from 0 to 65535, not '65536'"},
       {"port: 1\nport: 2\n", "a.yaml:2:1: 'port' is given twice; keep one of them"},
