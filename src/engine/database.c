@@ -264,6 +264,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   struct engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return error_set(error, STATUS_NOMEM, "no memory for the engine");
   engine->duckdb = duckdb;
+  atomic_store(&engine->generation, 1);
   pthread_mutex_init(&engine->lock, NULL);
   engine->in_memory = options->path == NULL;
   engine->local_files = options->local_files;

@@ -48,6 +48,19 @@ enum status engine_open(const struct engine_options *options, struct engine **en
                         struct error *error) WARN_UNUSED;
 void engine_close(struct engine *engine); /* every session is closed before; NULL is allowed */
 
+/* Which opening of its database the engine is at, 1 for the first. DuckDB puts a database out of
+ * use when it cannot tell what is on its disk (a sync or a write that failed at the wrong moment);
+ * the engine then opens it anew, under the same pointer. The number grows as soon as that is known:
+ * sessions that were opened before belong to a dead database, fail with STATUS_UNAVAILABLE and keep
+ * it from being opened anew until they are closed; those that are opened after belong to the new
+ * one. So who keeps sessions, or what they told him, reads the number before he opens one, and lets
+ * go of it when the number is another. Cheap. */
+int64_t engine_generation(struct engine *engine);
+/* Asks, when the database is out of use, for the sessions that are kept for later: `release` closes
+ * those that nobody uses. Called on any thread that opens a session, with no lock held; a few may be
+ * said, before the engine is used by more than one thread. */
+void engine_on_loss(struct engine *engine, void (*release)(void *context), void *context);
+
 /* True for the extensions inside DuckDB: they need not be loaded. */
 bool engine_extension_built_in(const char *name);
 /* What can be checked of an entry of `extensions` without loading it: a name of those inside

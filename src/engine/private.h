@@ -20,6 +20,8 @@ enum status library_load(const struct duckdb_api **duckdb, struct error *error) 
 
 /* ---- database.c --------------------------------------------------------------- */
 
+enum { ENGINE_LOSS_MAX = 4 };
+
 struct engine {
   const struct duckdb_api *duckdb;
   duckdb_database database;
@@ -32,6 +34,12 @@ struct engine {
   pthread_mutex_t lock;          /* guards what follows */
   struct engine_insert *inserts; /* those that are open; see insert.c */
   int64_t insert_last;           /* the last handle given out */
+  _Atomic int64_t generation;    /* see reopen.c */
+  struct engine_loss {
+    void (*release)(void *context);
+    void *context;
+  } losses[ENGINE_LOSS_MAX]; /* whom to ask for sessions that are kept */
+  int loss_count;
 };
 
 struct engine_session {
