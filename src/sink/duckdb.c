@@ -207,11 +207,21 @@ static enum status begin_by_key(struct duckdb_load *load, const struct load_spec
   return status;
 }
 
+/* What is in our own schema is changed by us alone. */
+static enum status check_schema(const struct table_name *table, struct error *error) {
+  if (strcasecmp(table->schema, SINK_DUCKDB_SCHEMA) != 0) return STATUS_OK;
+  return error_set(error, STATUS_DENIED,
+                   "the schema " SINK_DUCKDB_SCHEMA
+                   " holds what the server itself remembers; load into another one");
+}
+
 static enum status duckdb_begin(struct sink *base, const struct load_spec *spec, struct load **out,
                                 struct error *error) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
   if (sink->read_only)
     return error_set(error, STATUS_UNAVAILABLE, "the database is open for reading only");
+  enum status refused = check_schema(&spec->table, error);
+  if (refused != STATUS_OK) return refused;
   struct duckdb_load *load = calloc(1, sizeof *load);
   if (load == NULL) return error_set(error, STATUS_NOMEM, "no memory for a load");
   load->base.sink = base;
@@ -458,6 +468,7 @@ static enum status duckdb_list_tables(struct sink *base, struct table_info **tab
   static const char sql[] =
       "SELECT schema_name, table_name, estimated_size FROM system.main.duckdb_tables() "
       "WHERE database_name = current_database() AND NOT internal AND NOT temporary "
+      "AND lower(schema_name) <> '" SINK_DUCKDB_SCHEMA "' "
       "ORDER BY 1, 2";
   struct engine_session *session;
   struct engine_result *result = NULL;

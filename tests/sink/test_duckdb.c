@@ -341,6 +341,30 @@ static void too_little_memory_ends_the_load_and_nothing_else(void **state) {
   sink_close(sink);
 }
 
+/* ---- what is ours ------------------------------------------------------------------------------ */
+
+static void our_own_schema_is_not_listed_and_takes_no_load(void **state) {
+  (void)state;
+  sink = open_with((const char *const[]){NULL});
+  struct load *load;
+  struct error error = {0};
+  struct load_spec spec = {.schema = &schema,
+                           .mode = SINK_APPEND,
+                           .create_table = true,
+                           .table = {.schema = "_ARROWport", .table = "t"}};
+  assert_int_equal(load_begin(sink, &spec, &load, &error), STATUS_DENIED);
+  assert_non_null(strstr(error.text, SINK_DUCKDB_SCHEMA));
+  ask("CREATE SCHEMA _arrowport; CREATE TABLE _arrowport.t (n INT); CREATE TABLE u (n INT)");
+  struct table_info *tables = NULL;
+  int64_t count = 0;
+  ok(sink_list_tables(sink, &tables, &count, &error), &error);
+  assert_int_equal(count, 1);
+  assert_string_equal(tables[0].name.table, "u");
+  table_info_release(&tables[0]);
+  free(tables);
+  sink_close(sink);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void a_file_that_is_open_for_reading_takes_no_load(void **state) {
@@ -425,6 +449,7 @@ int main(void) {
       EACH(a_table_that_changes_under_an_upsert_is_a_conflict),
       EACH(rows_that_break_a_constraint_take_their_load_along),
       EACH(too_little_memory_ends_the_load_and_nothing_else),
+      EACH(our_own_schema_is_not_listed_and_takes_no_load),
       EACH(a_file_that_is_open_for_reading_takes_no_load),
       EACH(a_full_disk_ends_the_load_and_the_next_one_lands),
   };
