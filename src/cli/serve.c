@@ -11,7 +11,7 @@ static const struct cli_option OPTIONS[] = {
     {"storage-backend", 0, "NAME", "storage_backend", "where streams land (default duckdb)"},
     {"streams", 0, "FILE", "streams_path", "one more file, which holds only `streams:`"},
     {"compression", 0, "CODEC", "compression", "of Arrow answers: zstd[:LEVEL], lz4, none"},
-    {"memory-limit", 0, "BYTES", "memory_limit", "such as 512MiB or 4GB (default 1GB)"},
+    {"memory-limit", 0, "BYTES", "memory_limit", "such as 512MiB (default 1GB, or half of what there is)"},
     {"threads", 0, "N", "threads", "threads that work (default: one for each processor)"},
     {"log-level", 0, "error|warning|info|debug", "log_level", "how much is logged (default info)"},
     {"quiet", 'q', NULL, NULL, "do not print where it listens and how to use it"},

@@ -334,6 +334,9 @@ enum status server_config_load(const struct server_config_options *options,
   enum status status = new_config(&made, error);
   if (status == STATUS_OK) status = read_origins(made, options, error);
   if (status == STATUS_OK) status = fill(made, error);
+  struct memory_bound bound;
+  memory_bound_read("", &bound);
+  if (status == STATUS_OK) status = server_config_bound(made, &bound, error);
   if (status == STATUS_OK)
     *config = made;
   else

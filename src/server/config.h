@@ -14,6 +14,7 @@
 #include "arrow/ipc.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "base/table_name.h"
 #include "base/text.h"
@@ -52,6 +53,8 @@ struct server_config {
   const char *db_path; /* of the DuckDB file; ":memory:": none */
   const char *storage_backend; /* of streams that name none, and of unknown streams */
   int64_t memory_limit_bytes;
+  char memory_why[384];     /* where memory_limit comes from, where nobody set it; "": it was set */
+  char memory_warning[512]; /* why it is more than the process can have; "": it is not */
   int threads;              /* 0: as many as the machine has */
   int64_t query_timeout_ms; /* 0: none */
   struct query_limits {
@@ -103,6 +106,14 @@ struct server_config_options {
  * Blocks for the files. The config is freed by server_config_free. */
 enum status server_config_load(const struct server_config_options *options,
                                struct server_config **config, struct error *error) WARN_UNUSED;
+/* What the process takes at most beside memory_limit: the program and its libraries (DuckDB's are
+ * the most), the stacks of threads, what the C library keeps (docs/internals/memory.md). */
+#define SERVER_MEMORY_BESIDE_BYTES ((int64_t)192 << 20)
+/* Where nobody has set memory_limit, it becomes half of what the process may have if that is less
+ * than the default. Fills in memory_why and memory_warning. server_config_load does so. */
+enum status server_config_bound(struct server_config *config, const struct memory_bound *bound,
+                                struct error *error) WARN_UNUSED;
+
 /* Another owner of the same configuration: a request keeps the one that it began with. */
 struct server_config *server_config_share(struct server_config *config);
 void server_config_free(struct server_config *config); /* one owner less; NULL is allowed */

@@ -2,7 +2,6 @@
  * allowed but risky. */
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "net/tls.h"
 #include "server/auth.h"
@@ -50,12 +49,6 @@ static bool takes_every_host(const struct server_config *config) {
   return false;
 }
 
-static bool more_than_there_is(const struct server_config *config) {
-  long pages = sysconf(_SC_PHYS_PAGES);
-  long page_bytes = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page_bytes > 0 && config->memory_limit_bytes / page_bytes > pages;
-}
-
 size_t server_config_warnings(const struct server_config *config,
                               const char *warnings[SERVER_WARNINGS_MAX]) {
   size_t count = 0;
@@ -76,7 +69,6 @@ size_t server_config_warnings(const struct server_config *config,
   if (others_can_read(config->path) && holds_secret(config->settings))
     warnings[count++] = "auth: other users of this machine can read this file, which holds "
                         "secrets; chmod 600, or name them by token_env or token_file";
-  if (more_than_there_is(config))
-    warnings[count++] = "memory_limit: it is more memory than this machine has";
+  if (config->memory_warning[0] != '\0') warnings[count++] = config->memory_warning;
   return count;
 }

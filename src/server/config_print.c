@@ -67,10 +67,18 @@ static enum status widen(void *context, const struct row *row, struct error *err
 }
 
 struct table {
+  const struct server_config *config;
   struct text *out;
   size_t widths[2];
   bool first;
 };
+
+/* For people; a default that is made says of what. */
+static const char *origin_of(const struct server_config *config, const struct row *row) {
+  bool made = strcmp(row->key, "memory_limit") == 0 && config->memory_why[0] != '\0';
+  return made ? config->memory_why
+              : config_origin_name(config_origin(row->values, row->field->name));
+}
 
 static enum status add_line(void *context, const struct row *row, struct error *error) {
   struct table *table = context;
@@ -79,7 +87,7 @@ static enum status add_line(void *context, const struct row *row, struct error *
   if (status == STATUS_OK)
     status = text_add_format(table->out, error, "%-*s  %-*s  %s\n", (int)table->widths[0], row->key,
                              (int)table->widths[1], value.size_bytes == 0 ? "-" : text_get(&value),
-                             config_origin_name(config_origin(row->values, row->field->name)));
+                             origin_of(table->config, row));
   text_release(&value);
   return status;
 }
@@ -141,7 +149,7 @@ static enum status show_json(const struct server_config *config, struct text *pr
 enum status server_config_show(const struct server_config *config, bool json, struct text *out,
                                struct error *error) {
   struct text prefix = TEXT_EMPTY;
-  struct table table = {.out = out, .first = true};
+  struct table table = {.config = config, .out = out, .first = true};
   enum status status = STATUS_OK;
   if (json) {
     status = show_json(config, &prefix, &table, error);

@@ -132,8 +132,9 @@ static const struct config_field ROOT_FIELDS[] = {
      .min = (int64_t)64 << 20,
      .max = (int64_t)1 << 50,
      .environment = "ARROWPORT_MEMORY_LIMIT",
-     .doc =
-         "Memory for data on its way and for the SQL engine; requests wait rather than pass it."},
+     .doc = "Memory for data on its way and for the SQL engine; requests wait rather than pass it. "
+            "Where it is not set and the process may have less than twice as much (a container's "
+            "limit, the machine), it is half of that."},
     {.name = "threads",
      .type = CONFIG_INTEGER,
      .default_text = "0",

@@ -229,6 +229,15 @@ static void server_close(struct server *server) {
   log_stop();
 }
 
+static void say_memory(const struct server_config *config) {
+  char limit[MEMORY_TEXT_BYTES];
+  memory_print(config->memory_limit_bytes, limit);
+  const char *why = config->memory_why[0] != '\0' ? config->memory_why : NULL;
+  log_info("server", "memory limit %s%s%s", limit, why == NULL ? "" : ", by ",
+           why == NULL ? "" : why);
+  if (config->memory_warning[0] != '\0') log_warning("server", "%s", config->memory_warning);
+}
+
 enum status server_run(struct server_config *config, const struct server_hooks *hooks,
                        struct error *error) {
   struct server server = {
@@ -246,6 +255,7 @@ enum status server_run(struct server_config *config, const struct server_hooks *
 
   enum status status = open_notify(&server, error); /* before there are threads */
   if (status == STATUS_OK) status = log_start(error);
+  if (status == STATUS_OK) say_memory(config);
   if (status == STATUS_OK) raise_file_limit(config);
   if (status == STATUS_OK) status = server_open(&server, hooks, &service, error);
   if (status == STATUS_OK) {
