@@ -1,6 +1,6 @@
 #include "base/clock.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int64_t clock_now_us(void) {
@@ -17,10 +17,20 @@ void clock_sleep_ms(int ms) {
 }
 
 void clock_text(char text[CLOCK_TEXT_BYTES]) {
+  enum { SECONDS_BYTES = 19 };
+  static _Thread_local time_t second = -1; /* what `shown` says: many lines are of one second */
+  static _Thread_local char shown[SECONDS_BYTES + 1];
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  struct tm parts;
-  gmtime_r(&now.tv_sec, &parts);
-  size_t used = strftime(text, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(text + used, CLOCK_TEXT_BYTES - used, ".%03dZ", (int)(now.tv_nsec / 1000000));
+  if (now.tv_sec != second) {
+    struct tm parts;
+    gmtime_r(&now.tv_sec, &parts);
+    strftime(shown, sizeof shown, "%Y-%m-%dT%H:%M:%S", &parts);
+    second = now.tv_sec;
+  }
+  int ms = (int)(now.tv_nsec / 1000000);
+  const char end[] = {
+      '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z', '\0'};
+  memcpy(text, shown, SECONDS_BYTES);
+  memcpy(text + SECONDS_BYTES, end, sizeof end);
 }

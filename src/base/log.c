@@ -5,7 +5,10 @@
  *    writer. The writer waits for standard error without the lock.
  * 2. A line is queued whole or dropped whole, and dropped ones are counted before anything that
  *    comes later is queued: the line that tells of them stands where they would have stood.
- * 3. `is_queued` changes only while no other thread logs (log_start, log_stop). */
+ * 3. `is_queued` changes only while no other thread logs (log_start, log_stop).
+ * 4. The writer is woken by the first line after a pause, which is written at once; those that come
+ *    within WRITE_PAUSE_MS of a write wait for the end of that time, or for half of the queue to be
+ *    full: a busy server's log is then some writes and wakes a second, not one for each request. */
 #include "base/log.h"
 
 #include <assert.h>
@@ -29,6 +32,7 @@ enum {
   QUEUE_BYTES_MAX = 1 << 20, /* some 3000 lines: seconds of a busy server */
   NOTICE_BYTES_MAX = 256,    /* of the line that tells of dropped ones; kept free for it */
   STOP_WAIT_S = 1,
+  WRITE_PAUSE_MS = 5,
 };
 
 static _Atomic int level_now = LOG_INFO;
@@ -40,9 +44,13 @@ void log_level_set(enum log_level level) { atomic_store(&level_now, (int)level);
 void log_format_set(enum log_format format) { atomic_store(&format_now, (int)format); }
 bool log_wanted(enum log_level level) { return (int)level <= atomic_load(&level_now); }
 
+static bool is_queued;   /* lines go through the queue: between log_start and log_stop */
+static bool to_terminal; /* what standard error was then: to ask costs a call for each line */
+
 static bool as_text(void) {
   int format = atomic_load(&format_now);
-  return format == LOG_FORMAT_AUTO ? isatty(STDERR_FILENO) != 0 : format == LOG_FORMAT_TEXT;
+  if (format != LOG_FORMAT_AUTO) return format == LOG_FORMAT_TEXT;
+  return is_queued ? to_terminal : isatty(STDERR_FILENO) != 0;
 }
 
 /* ---- lines ---------------------------------------------------------------------------------- */
@@ -65,10 +73,14 @@ static enum status add_string(struct text *line, const char *value, size_t bytes
   size_t bytes = strnlen(value, bytes_max + 1);
   bool is_cut = bytes > bytes_max;
   if (is_cut) bytes = bytes_max;
-  if (is_plain(value, bytes))
-    return text_add_format(line, NULL, "\"%.*s%s\"", (int)bytes, value, is_cut ? "..." : "");
+  enum status status;
+  if (is_plain(value, bytes)) {
+    status = text_add_bytes(line, "\"", 1, NULL);
+    if (status == STATUS_OK) status = text_add_bytes(line, value, bytes, NULL);
+    return status == STATUS_OK ? text_add(line, is_cut ? "...\"" : "\"", NULL) : status;
+  }
   struct text json = TEXT_EMPTY;
-  enum status status = text_add_json(&json, value, bytes, NULL);
+  status = text_add_json(&json, value, bytes, NULL);
   if (status == STATUS_OK) json.size_bytes--; /* the closing quote, which follows "..." */
   size_t length = 1;
   for (size_t i = 0; i < json.size_bytes && status == STATUS_OK; i += length) {
@@ -120,7 +132,9 @@ static enum status line_json(struct text *line, const char *time, enum log_level
   if (status == STATUS_OK) status = add_string(line, said, LOG_TEXT_BYTES_MAX);
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
     const char *value = value_of(&fields[i]);
-    status = text_add_format(line, NULL, ",\"%s\":", fields[i].name);
+    status = text_add_bytes(line, ",\"", 2, NULL);
+    if (status == STATUS_OK) status = text_add(line, fields[i].name, NULL);
+    if (status == STATUS_OK) status = text_add_bytes(line, "\":", 2, NULL);
     if (status == STATUS_OK)
       status = fields[i].number ? text_add(line, value, NULL)
                                 : add_string(line, value, LOG_VALUE_BYTES_MAX);
@@ -138,7 +152,6 @@ static enum status make_line(struct text *line, enum log_level level, const char
 
 /* ---- the queue ------------------------------------------------------------------------------ */
 
-static bool is_queued; /* lines go through the queue: between log_start and log_stop */
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t filled; /* for the writer */
@@ -148,6 +161,7 @@ static struct {
   int filling; /* which of them lines are added to */
   size_t filled_bytes;
   int64_t untold_lines; /* dropped, and no line said so yet */
+  size_t wanted_bytes;  /* the writer sleeps until so much is queued; 0: it is awake */
   bool ending;
   bool ended;
 } queue = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -184,8 +198,10 @@ static void queue_line(const struct text *line) {
     queue.untold_lines++;
     atomic_fetch_add(&dropped_lines, 1);
   }
-  pthread_cond_signal(&queue.filled);
+  bool wake = queue.wanted_bytes > 0 && queue.filled_bytes >= queue.wanted_bytes;
+  if (wake) queue.wanted_bytes = 0;
   pthread_mutex_unlock(&queue.lock);
+  if (wake) pthread_cond_signal(&queue.filled);
 }
 
 /* Waits as long as it takes, for whoever reads standard error. A log that cannot be written is no
@@ -205,13 +221,24 @@ static void write_all(const char *data, size_t bytes) {
   }
 }
 
+/* With the lock. */
+static void pause_writing(const struct timespec *until) {
+  int waited = 0;
+  queue.wanted_bytes = QUEUE_BYTES_MAX / 2;
+  while (queue.wanted_bytes > 0 && !queue.ending && waited == 0)
+    waited = pthread_cond_timedwait(&queue.filled, &queue.lock, until);
+  queue.wanted_bytes = 0;
+}
+
 static void *writer_main(void *unused) {
   int before;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
   pthread_mutex_lock(&queue.lock);
   while (queue.filled_bytes > 0 || queue.untold_lines > 0 || !queue.ending) {
     if (queue.filled_bytes == 0 && queue.untold_lines == 0) {
+      queue.wanted_bytes = 1;
       pthread_cond_wait(&queue.filled, &queue.lock);
+      queue.wanted_bytes = 0;
       continue;
     }
     queue_notice();
@@ -220,11 +247,19 @@ static void *writer_main(void *unused) {
     queue.filling = 1 - queue.filling;
     queue.filled_bytes = 0;
     pthread_mutex_unlock(&queue.lock);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += WRITE_PAUSE_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+      until.tv_nsec -= 1000000000L;
+      until.tv_sec++;
+    }
     /* Here log_stop may break it off. */
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
     write_all(data, bytes);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     pthread_mutex_lock(&queue.lock);
+    pause_writing(&until);
   }
   queue.ended = true;
   pthread_cond_signal(&queue.over);
@@ -246,10 +281,12 @@ enum status log_start(struct error *error) {
   queue.filled_bytes = 0;
   queue.untold_lines = 0;
   queue.ending = queue.ended = false;
-  pthread_cond_init(&queue.filled, NULL);
+  queue.wanted_bytes = 0;
+  to_terminal = isatty(STDERR_FILENO) != 0;
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&queue.filled, &monotonic);
   pthread_cond_init(&queue.over, &monotonic);
   pthread_condattr_destroy(&monotonic);
   sigset_t all; /* signals are for others */

@@ -41,11 +41,19 @@ enum status text_add(struct text *text, const char *string, struct error *error)
 
 enum status text_add_format(struct text *text, struct error *error, const char *format, ...) {
   va_list arguments;
+  enum status status = text_reserve(text, TEXT_BYTES_MIN / 2, error); /* most fit at once */
+  if (status != STATUS_OK) return status;
+  size_t room = text->capacity_bytes - text->size_bytes;
   va_start(arguments, format);
-  int bytes = vsnprintf(NULL, 0, format, arguments);
+  int bytes = vsnprintf(text->data + text->size_bytes, room, format, arguments);
   va_end(arguments);
+  if (bytes >= 0 && (size_t)bytes < room) {
+    text->size_bytes += (size_t)bytes;
+    return STATUS_OK;
+  }
+  text->data[text->size_bytes] = '\0';
   if (bytes < 0) return error_set(error, STATUS_INTERNAL, "a message could not be formatted");
-  enum status status = text_reserve(text, (size_t)bytes, error);
+  status = text_reserve(text, (size_t)bytes, error);
   if (status != STATUS_OK) return status;
   va_start(arguments, format);
   vsnprintf(text->data + text->size_bytes, (size_t)bytes + 1, format, arguments);

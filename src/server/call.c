@@ -11,10 +11,22 @@
 #include "base/log.h"
 #include "server/private.h"
 
+/* Sixteen random bytes. They are drawn for many ids at once: to ask for so few costs a tenth of what a
+ * small request costs in all. Calls begin on the loop's thread alone. */
 static void make_id(char id[CALL_ID_BYTES]) {
-  uint8_t random[16];
-  if (RAND_bytes(random, sizeof random) != 1) memset(random, 0, sizeof random);
-  for (size_t i = 0; i < sizeof random; i++) snprintf(id + 2 * i, 3, "%02x", random[i]);
+  enum { ID_BYTES = 16, IDS = 64 };
+  static _Thread_local uint8_t random[IDS * ID_BYTES];
+  static _Thread_local size_t used = sizeof random;
+  if (used == sizeof random) {
+    if (RAND_bytes(random, sizeof random) != 1) memset(random, 0, sizeof random);
+    used = 0;
+  }
+  for (size_t i = 0; i < ID_BYTES; i++) {
+    id[2 * i] = "0123456789abcdef"[random[used + i] >> 4];
+    id[2 * i + 1] = "0123456789abcdef"[random[used + i] & 15];
+  }
+  id[2 * ID_BYTES] = '\0';
+  used += ID_BYTES;
 }
 
 /* A client that has an id of its own for what it does wants to find it in the log. Others are taken

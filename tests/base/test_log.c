@@ -243,6 +243,34 @@ static void a_pipe_that_nobody_reads_stops_nobody_and_the_lost_lines_are_counted
   free(reader.output);
 }
 
+/* A pipe of packets keeps each write apart (up to 4 KiB of it). */
+static void many_lines_are_few_writes(void **state) {
+  (void)state;
+  enum { LINES = 300, PACKET_BYTES = 4096 };
+  int ends[2];
+  assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+  stderr_to(ends[1]);
+  close(ends[1]);
+  assert_int_equal(log_start(NULL), STATUS_OK);
+  char packet[PACKET_BYTES + 1];
+  log_info("test", "the first is written at once");
+  ssize_t bytes = read(ends[0], packet, PACKET_BYTES);
+  assert_true(bytes > 0);
+  packet[bytes] = '\0';
+  assert_int_equal(count_lines(packet), 1);
+  for (int i = 0; i < LINES; i++) log_info("test", "line %d", i);
+  log_stop();
+  stderr_back();
+  size_t lines = 0, writes = 0;
+  for (; (bytes = read(ends[0], packet, PACKET_BYTES)) > 0; writes++) {
+    packet[bytes] = '\0';
+    lines += count_lines(packet);
+  }
+  close(ends[0]);
+  assert_int_equal(lines, LINES);
+  assert_in_range(writes, 1, LINES / 3);
+}
+
 static void the_end_does_not_wait_for_ever(void **state) {
   (void)state;
   int ends[2];
@@ -291,6 +319,7 @@ int main(void) {
       cmocka_unit_test(lines_above_the_level_are_dropped),
       cmocka_unit_test(lines_of_several_threads_do_not_mix),
       cmocka_unit_test(a_pipe_that_nobody_reads_stops_nobody_and_the_lost_lines_are_counted),
+      cmocka_unit_test(many_lines_are_few_writes),
       cmocka_unit_test(the_end_does_not_wait_for_ever),
       cmocka_unit_test(a_reader_that_is_gone_and_a_pipe_that_does_not_block_do_no_harm),
   };
