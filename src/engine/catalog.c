@@ -217,6 +217,14 @@ static enum status add_columns(struct text *sql, const struct ArrowSchema *schem
   return status;
 }
 
+enum status engine_create_check(const struct ArrowSchema *schema, struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  enum status status = types_check_names(schema, error);
+  if (status == STATUS_OK) status = add_columns(&sql, schema, error);
+  text_release(&sql);
+  return status;
+}
+
 enum status engine_create_table(struct engine_session *session, const struct table_name *name,
                                 const struct ArrowSchema *schema, struct error *error) {
   struct text sql = TEXT_EMPTY;

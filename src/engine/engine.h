@@ -122,6 +122,10 @@ enum status engine_type_of(const struct ArrowSchema *field, struct text *out,
 enum status engine_create_table(struct engine_session *session, const struct table_name *name,
                                 const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
 
+/* What engine_create_table would refuse of a schema: STATUS_SCHEMA (two columns of one name, none),
+ * STATUS_UNSUPPORTED (a type, by name). */
+enum status engine_create_check(const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+
 /* Removes every row of a table. STATUS_CONFLICT when somebody else changes it. */
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
                                struct error *error) WARN_UNUSED;
@@ -177,6 +181,10 @@ struct engine_slice {
 enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,
                                int64_t slice_count, int64_t *inserted_rows,
                                struct error *error) WARN_UNUSED;
+/* For another load on the same session: rows are counted from 0 again. `*current` false: the table is
+ * not the one that the insert was opened for, or is not there, and the insert is to be closed and
+ * opened again. Inside the transaction that will insert. */
+void engine_insert_renew(struct engine_insert *insert, bool *current);
 void engine_insert_close(struct engine_insert *insert); /* NULL is allowed */
 
 /* ---- upsert: rows by key ------------------------------------------------------- */

@@ -31,6 +31,7 @@ struct engine_insert {
   int64_t column_count;
   int64_t operation; /* the column that the table does not have; -1: none */
   bool numbered;     /* a last column says the row's number in the load */
+  struct text table_sql; /* of an insert into a table */
   duckdb_prepared_statement statement;
   int64_t rows_before; /* of earlier statements: rows are counted through the load */
   /* of the statement that runs */
@@ -311,25 +312,38 @@ static enum status prepare(struct engine_session *session, const char *sql,
   return failure_set(NULL, error, session->duckdb->prepare_error(*statement));
 }
 
-/* Every field against the type of its column, as DuckDB has it. */
-static enum status check_types(struct engine_insert *insert, const struct engine_table *table,
-                               const char *table_sql, const struct ArrowSchema *schema,
-                               struct error *error) {
-  assert(insert != NULL);
-  const struct duckdb_api *duckdb = insert->session->duckdb;
-  duckdb_prepared_statement statement = NULL;
+/* A statement whose columns are those that the rows go into, as DuckDB has them now. */
+static enum status select_columns(const struct engine_insert *insert, const char *table_sql,
+                                  duckdb_prepared_statement *statement, struct error *error) {
   struct text sql = TEXT_EMPTY;
   enum status status = text_add(&sql, "SELECT ", error);
   if (status == STATUS_OK) status = column_list(insert, &sql, error);
   if (status == STATUS_OK) status = text_add_format(&sql, error, " FROM %s", table_sql);
-  if (status == STATUS_OK) status = prepare(insert->session, sql.data, &statement, error);
+  if (status == STATUS_OK) status = prepare(insert->session, sql.data, statement, error);
+  text_release(&sql);
+  return status;
+}
+
+/* Whether column `i` holds its field; `at` is its place in the statement. */
+static bool column_fits(const struct engine_insert *insert, duckdb_prepared_statement statement,
+                        int64_t i, idx_t at) {
+  const struct duckdb_api *duckdb = insert->session->duckdb;
+  duckdb_logical_type type = duckdb->prepared_statement_column_logical_type(statement, at);
+  bool fits = landing_fits(&insert->landings[i], type);
+  duckdb->destroy_logical_type(&type);
+  return fits;
+}
+
+/* Every field against the type of its column. */
+static enum status check_types(struct engine_insert *insert, const struct engine_table *table,
+                               const char *table_sql, const struct ArrowSchema *schema,
+                               struct error *error) {
+  assert(insert != NULL);
+  duckdb_prepared_statement statement = NULL;
+  enum status status = select_columns(insert, table_sql, &statement, error);
   idx_t at = 0;
   for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++) {
-    if (i == insert->operation) continue;
-    duckdb_logical_type type = duckdb->prepared_statement_column_logical_type(statement, at++);
-    bool fits = landing_fits(&insert->landings[i], type);
-    duckdb->destroy_logical_type(&type);
-    if (fits) continue;
+    if (i == insert->operation || column_fits(insert, statement, i, at++)) continue;
     struct text arrow = TEXT_EMPTY;
     status = arrow_type_print(schema->children[i], &arrow, error);
     if (status == STATUS_OK)
@@ -339,9 +353,19 @@ static enum status check_types(struct engine_insert *insert, const struct engine
                          text_get(&arrow));
     text_release(&arrow);
   }
-  duckdb->destroy_prepare(&statement);
-  text_release(&sql);
+  insert->session->duckdb->destroy_prepare(&statement);
   return status;
+}
+
+void engine_insert_renew(struct engine_insert *insert, bool *current) {
+  duckdb_prepared_statement statement = NULL;
+  enum status status = select_columns(insert, insert->table_sql.data, &statement, NULL);
+  *current = status == STATUS_OK;
+  idx_t at = 0;
+  for (int64_t i = 0; i < insert->column_count && *current; i++)
+    *current = i == insert->operation || column_fits(insert, statement, i, at++);
+  insert->session->duckdb->destroy_prepare(&statement);
+  insert->rows_before = 0;
 }
 
 static enum status init_landings(struct engine_insert *insert, const struct ArrowSchema *original,
@@ -465,19 +489,19 @@ enum status engine_insert_open(struct engine_session *session, const struct tabl
   *out = NULL;
   struct engine_insert *insert = NULL;
   struct engine_table table = {0};
-  struct text table_sql = TEXT_EMPTY;
   enum status status = catalog_columns(session, name, &table, error);
   if (status != STATUS_OK) goto done; /* it names the table itself */
-  status = catalog_table_sql(session->engine, name, &table_sql, error);
-  if (status == STATUS_OK) status = check_fields(&table, schema, -1, false, error);
+  status = check_fields(&table, schema, -1, false, error);
   if (status == STATUS_OK) status = insert_new(session, schema, &insert, error);
-  if (status == STATUS_OK) status = check_types(insert, &table, table_sql.data, schema, error);
-  if (status == STATUS_OK) status = insert_prepare(insert, table_sql.data, false, error);
+  if (status == STATUS_OK)
+    status = catalog_table_sql(session->engine, name, &insert->table_sql, error);
+  if (status == STATUS_OK)
+    status = check_types(insert, &table, insert->table_sql.data, schema, error);
+  if (status == STATUS_OK) status = insert_prepare(insert, insert->table_sql.data, false, error);
   if (status != STATUS_OK) catalog_error_at(error, name);
 
 done:
   engine_table_release(&table);
-  text_release(&table_sql);
   if (status != STATUS_OK) {
     engine_insert_close(insert);
     insert = NULL;
@@ -494,6 +518,7 @@ void engine_insert_close(struct engine_insert *insert) {
   free(insert->landings);
   arrow_schema_release(&insert->schema);
   free(insert->starts);
+  text_release(&insert->table_sql);
   pthread_mutex_destroy(&insert->lock);
   free(insert);
 }

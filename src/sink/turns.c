@@ -1,0 +1,155 @@
+#include "sink/turns.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+enum { RETRY_AFTER_MS = 1000 };
+
+/* A table at which somebody is or waits. */
+struct turn_table {
+  struct turn_table *next;
+  struct table_name name;
+  int users; /* that have a turn or wait for one: nobody, and it is forgotten */
+  int appending;
+  bool by_key, alone;
+  int pressing; /* wait to be alone, and let nobody else in any more */
+};
+
+struct turns {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct turn_table *tables;
+};
+
+enum status turns_new(struct turns **turns, struct error *error) {
+  *turns = calloc(1, sizeof **turns);
+  if (*turns == NULL) return error_set(error, STATUS_NOMEM, "no memory for the turns of tables");
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&(*turns)->lock, NULL);
+  pthread_cond_init(&(*turns)->changed, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  return STATUS_OK;
+}
+
+void turns_free(struct turns *turns) {
+  if (turns == NULL) return;
+  pthread_cond_destroy(&turns->changed);
+  pthread_mutex_destroy(&turns->lock);
+  free(turns);
+}
+
+/* ---- the tables that are in use; all of it under the lock ---------------------------------- */
+
+/* The schema main is the one that is meant where none is named. */
+static bool same_table(const struct table_name *left, const struct table_name *right) {
+  const char *left_schema = left->schema[0] != '\0' ? left->schema : "main";
+  const char *right_schema = right->schema[0] != '\0' ? right->schema : "main";
+  return strcasecmp(left->table, right->table) == 0 && strcasecmp(left_schema, right_schema) == 0;
+}
+
+static struct turn_table *use(struct turns *turns, const struct table_name *name) {
+  struct turn_table *table = turns->tables;
+  while (table != NULL && !same_table(&table->name, name)) table = table->next;
+  if (table == NULL) {
+    table = calloc(1, sizeof *table);
+    if (table == NULL) return NULL;
+    table->name = *name;
+    table->next = turns->tables;
+    turns->tables = table;
+  }
+  table->users++;
+  return table;
+}
+
+static void leave(struct turns *turns, struct turn_table *table) {
+  if (--table->users > 0) return;
+  struct turn_table **at = &turns->tables;
+  while (*at != table) at = &(*at)->next;
+  *at = table->next;
+  free(table);
+}
+
+static bool may_enter(const struct turn_table *table, enum turn_kind kind) {
+  if (table->alone) return false;
+  switch (kind) {
+  case TURN_APPEND: return table->pressing == 0;
+  case TURN_BY_KEY: return table->pressing == 0 && !table->by_key;
+  case TURN_ALONE: return table->appending == 0 && !table->by_key;
+  }
+  return false;
+}
+
+static void enter(struct turn_table *table, enum turn_kind kind) {
+  table->appending += kind == TURN_APPEND;
+  table->by_key |= kind == TURN_BY_KEY;
+  table->alone |= kind == TURN_ALONE;
+}
+
+/* Until the table lets `kind` in, or that time on the monotonic clock; true: it does. */
+static bool wait_until(struct turns *turns, const struct turn_table *table, enum turn_kind kind,
+                       int64_t until_ms) {
+  struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                           .tv_nsec = (long)(until_ms % 1000) * 1000000};
+  while (!may_enter(table, kind))
+    if (pthread_cond_timedwait(&turns->changed, &turns->lock, &until) != 0)
+      return may_enter(table, kind);
+  return true;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------ */
+
+enum status turn_take(struct turns *turns, const struct table_name *name, enum turn_kind kind,
+                      int wait_ms, struct turn *turn, struct error *error) {
+  *turn = TURN_NONE;
+  int64_t now_ms = clock_now_ms();
+  enum status status = STATUS_OK;
+  pthread_mutex_lock(&turns->lock);
+  struct turn_table *table = use(turns, name);
+  if (table == NULL) {
+    status = error_set(error, STATUS_NOMEM, "no memory for a turn at a table");
+    goto done;
+  }
+  int64_t polite_ms = kind == TURN_ALONE ? wait_ms - wait_ms / 4 : 0;
+  bool mine = wait_until(turns, table, kind, now_ms + polite_ms);
+  if (!mine && kind == TURN_ALONE) table->pressing++;
+  if (!mine) {
+    mine = wait_until(turns, table, kind, now_ms + wait_ms);
+    if (kind == TURN_ALONE) table->pressing--;
+  }
+  if (mine) {
+    enter(table, kind);
+    *turn = (struct turn){.turns = turns, .at = table, .kind = kind};
+    goto done;
+  }
+  pthread_cond_broadcast(&turns->changed); /* who waited behind the one that presses */
+  leave(turns, table);
+  status = error_set(error, STATUS_CONFLICT,
+                     kind == TURN_ALONE
+                         ? "other loads into the table are under way and it must be changed first"
+                         : "the table is being changed by another load");
+  if (error != NULL) error->retry_after_ms = RETRY_AFTER_MS;
+
+done:
+  pthread_mutex_unlock(&turns->lock);
+  return status;
+}
+
+void turn_give(struct turn *turn) {
+  if (turn->at == NULL) return;
+  struct turns *turns = turn->turns;
+  pthread_mutex_lock(&turns->lock);
+  if (turn->kind == TURN_APPEND) turn->at->appending--;
+  if (turn->kind == TURN_BY_KEY) turn->at->by_key = false;
+  if (turn->kind == TURN_ALONE) turn->at->alone = false;
+  leave(turns, turn->at);
+  pthread_cond_broadcast(&turns->changed);
+  pthread_mutex_unlock(&turns->lock);
+  *turn = TURN_NONE;
+}
