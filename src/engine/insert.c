@@ -29,8 +29,8 @@ struct engine_insert {
   struct ArrowSchema schema;  /* the landings point into it */
   struct landing *landings;
   int64_t column_count;
-  int64_t operation; /* the column that the table does not have; -1: none */
-  bool numbered;     /* a last column says the row's number in the load */
+  int64_t operation;     /* the column that the table does not have; -1: none */
+  bool numbered;         /* a last column says the row's number in the load */
   struct text table_sql; /* of an insert into a table */
   duckdb_prepared_statement statement;
   int64_t rows_before; /* of earlier statements: rows are counted through the load */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "sink/duckdb_private.h"
 
 struct item {
@@ -65,8 +66,8 @@ static void fail(struct group *group, struct item *item, enum status status,
 static void succeed(struct group *group, struct item *item) {
   struct parcel *parcel = item->parcel;
   parcel->status = STATUS_OK;
-  parcel->result = (struct load_result){
-      .rows = item->rows, .batches = parcel->batch_count, .version = -1};
+  parcel->result =
+      (struct load_result){.rows = item->rows, .batches = parcel->batch_count, .version = -1};
   if (group->changes[item->kind].size_bytes > 0)
     parcel->result.changes = strdup(text_get(&group->changes[item->kind]));
   item->over = true;
@@ -176,8 +177,8 @@ static enum status open_insert(struct group *group, struct try *try,
     desk_insert_drop(desk, *insert);
   }
   enum place_change change;
-  enum status status = place_open(desk->session, group->spec, schema, try->alone, insert, &change,
-                                  changes, error);
+  enum status status =
+      place_open(desk->session, group->spec, schema, try->alone, insert, &change, changes, error);
   try->needs_alone = status == STATUS_OK && change != PLACE_NONE && !try->alone;
   if (status != STATUS_OK || *insert == NULL) return status;
   return desk_insert_keep(desk, schema, *insert, error);
@@ -201,8 +202,7 @@ static enum status insert_kind(struct group *group, struct try *try, int kind,
   if (schema == NULL) return STATUS_OK;
   struct engine_insert *insert;
   text_clear(&group->changes[kind]);
-  enum status status =
-      open_insert(group, try, schema, &group->changes[kind], &insert, error);
+  enum status status = open_insert(group, try, schema, &group->changes[kind], &insert, error);
   bool schema_is_wrong = status == STATUS_SCHEMA || status == STATUS_UNSUPPORTED ||
                          status == STATUS_NOT_FOUND || status == STATUS_INVALID;
   if (schema_is_wrong) {
@@ -266,8 +266,7 @@ static enum status land_together(struct group *group, int64_t from, int64_t to,
 
 static void fail_range(struct group *group, int64_t from, int64_t to, enum status status,
                        const struct error *error) {
-  for (int64_t i = from; i < to; i++)
-    fail(group, &group->items[group->order[i]], status, error);
+  for (int64_t i = from; i < to; i++) fail(group, &group->items[group->order[i]], status, error);
 }
 
 static void land_range(struct group *group, int64_t from, int64_t to) {
@@ -277,6 +276,7 @@ static void land_range(struct group *group, int64_t from, int64_t to) {
   if (status == STATUS_OK) {
     for (int64_t i = from; i < to; i++) {
       struct item *item = &group->items[group->order[i]];
+      item->parcel->schema_refused = item->refused && item->parcel->status == STATUS_SCHEMA;
       if (item->refused)
         fail(group, item, item->parcel->status, item->parcel->error);
       else
@@ -331,6 +331,7 @@ static enum status take_batches(struct group *group, struct item *item, int64_t 
       return error_set(error, STATUS_SCHEMA, "the batch has %lld columns, its schema %lld",
                        (long long)batch->n_children, (long long)parcel->schema->n_children);
     int64_t rows = batch->length;
+    if (rows == 0) continue;
     struct arrow_shared *shared;
     enum status status = arrow_shared_new(batch, &shared, error);
     if (status != STATUS_OK) return status;
@@ -357,8 +358,8 @@ static void group_release(struct group *group, int64_t slices) {
 static enum status open_desk(struct group *group, bool tokens, struct error *error) {
   enum status status = desk_take(group->sink, &group->spec->table, &group->desk, error);
   if (status == STATUS_OK && tokens && group->desk->writer == NULL)
-    status = token_writer_open(group->sink->tokens, group->desk->session, &group->desk->writer,
-                               error);
+    status =
+        token_writer_open(group->sink->tokens, group->desk->session, &group->desk->writer, error);
   return status;
 }
 
@@ -375,8 +376,7 @@ static void land_late(struct group *group) {
 static void land_items(struct group *group) {
   struct error error = {.status = STATUS_OK};
   bool tokens = false;
-  for (int64_t i = 0; i < group->item_count; i++)
-    tokens |= group->items[i].parcel->token != NULL;
+  for (int64_t i = 0; i < group->item_count; i++) tokens |= group->items[i].parcel->token != NULL;
   enum status status = open_desk(group, tokens, &error);
   for (int64_t i = 0; i < group->item_count; i++) {
     struct item *item = &group->items[i];
@@ -410,8 +410,7 @@ void duckdb_land(struct sink *base, const struct load_spec *spec, struct parcel 
   int64_t slices = 0, taken = 0;
   for (int64_t i = 0; i < count; i++) slices += parcels[i].batch_count;
   enum status status = allocate(&group, slices, &error);
-  if (status == STATUS_OK && sink->read_only)
-    status = error_set(&error, STATUS_UNAVAILABLE, "the database is open for reading only");
+  if (status == STATUS_OK) status = place_allowed(sink, &spec->table, &error);
   if (status != STATUS_OK) {
     for (int64_t i = 0; i < count; i++) {
       parcels[i].status = status;
@@ -429,4 +428,31 @@ void duckdb_land(struct sink *base, const struct load_spec *spec, struct parcel 
     sweep(sink);
   }
   group_release(&group, taken);
+}
+
+enum status duckdb_land_one(struct duckdb_sink *sink, const struct load_spec *spec,
+                            const struct engine_slice *slices, int64_t slice_count, int64_t batches,
+                            struct load_result *result, struct error *error) {
+  struct error own = {.status = STATUS_OK};
+  struct parcel parcel = {.schema = spec->schema,
+                          .batch_count = batches,
+                          .token = spec->token,
+                          .error = error != NULL ? error : &own};
+  struct group group = {.sink = sink, .spec = spec, .item_count = 1};
+  parcel.status = allocate(&group, slice_count, error);
+  if (parcel.status == STATUS_OK) {
+    struct item *item = &group.items[0];
+    item->parcel = &parcel;
+    item->slice_count = slice_count;
+    group.kind_count = 1;
+    for (int64_t i = 0; i < slice_count; i++) {
+      group.slices[i] = slices[i];
+      item->rows += slices[i].rows;
+    }
+    land_items(&group);
+    sweep(sink);
+  }
+  group_release(&group, 0);
+  *result = parcel.result;
+  return parcel.status;
 }

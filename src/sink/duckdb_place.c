@@ -1,5 +1,17 @@
 /* A table that rows can go into: looked at, made or changed as the load's policy allows. */
+#include <strings.h>
+
 #include "sink/duckdb_private.h"
+
+enum status place_allowed(const struct duckdb_sink *sink, const struct table_name *table,
+                          struct error *error) {
+  if (sink->read_only)
+    return error_set(error, STATUS_UNAVAILABLE, "the database is open for reading only");
+  if (strcasecmp(table->schema, SINK_DUCKDB_SCHEMA) != 0) return STATUS_OK;
+  return error_set(error, STATUS_DENIED,
+                   "the schema " SINK_DUCKDB_SCHEMA
+                   " holds what the server itself remembers; load into another one");
+}
 
 /* The table is there, or (`*there` false) it is not and may be made. */
 static enum status look(struct engine_session *session, const struct load_spec *spec, bool *there,
@@ -49,7 +61,8 @@ static enum status evolve(struct engine_session *session, const struct load_spec
   if (status == STATUS_OK && evolution.sql.size_bytes > 0) {
     *change = PLACE_CHANGED;
     if (alone) status = engine_evolution_apply(session, &evolution, error);
-    if (alone && status == STATUS_OK) status = text_add(changes, text_get(&evolution.changes), error);
+    if (alone && status == STATUS_OK)
+      status = text_add(changes, text_get(&evolution.changes), error);
   }
   engine_evolution_release(&evolution);
   return status;

@@ -73,6 +73,10 @@ void desk_insert_drop(struct desk *desk, const struct engine_insert *insert);
 
 /* ---- places -------------------------------------------------------------------------------- */
 
+/* Whether loads into the table are taken at all: STATUS_UNAVAILABLE, STATUS_DENIED. */
+enum status place_allowed(const struct duckdb_sink *sink, const struct table_name *table,
+                          struct error *error) WARN_UNUSED;
+
 /* What rows of `schema` need of their table, without changing anything: errors as load_begin. */
 enum status place_check(struct engine_session *session, const struct load_spec *spec,
                         const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;

@@ -19,6 +19,7 @@ static enum status land_one(struct sink *sink, const struct load_spec *spec,
   own.schema = parcel->schema;
   own.token = parcel->token;
   enum status status = load_begin(sink, &own, &load, parcel->error);
+  parcel->schema_refused = status == STATUS_SCHEMA;
   if (status != STATUS_OK) return status;
   status = append_all(load, parcel);
   if (status == STATUS_OK) return load_commit(load, &parcel->result, parcel->error);
@@ -30,6 +31,7 @@ void sink_land(struct sink *sink, const struct load_spec *spec, struct parcel *p
                int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     parcels[i].status = STATUS_OK;
+    parcels[i].schema_refused = false;
     parcels[i].result = (struct load_result){.version = -1};
   }
   if (sink->type->land != NULL) {

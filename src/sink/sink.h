@@ -91,6 +91,7 @@ struct parcel {
   const char *token; /* as in struct load_spec */
   /* Filled in by sink_land: errors as load_begin, load_append and load_commit have them. */
   enum status status;
+  bool schema_refused; /* STATUS_SCHEMA by its schema alone: no value was looked at */
   struct load_result result;
   struct error *error;
 };
