@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/lake.h"
 #include "engine/types.h"
 
 void catalog_error_at(struct error *error, const struct table_name *name) {
@@ -17,10 +18,11 @@ void catalog_error_at(struct error *error, const struct table_name *name) {
 
 enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
                               struct text *out, struct error *error) {
-  if (name->catalog[0] != '\0' && strcasecmp(name->catalog, engine->name) != 0)
+  const struct lake *lake = lake_find(engine, name->catalog);
+  if (lake == NULL && name->catalog[0] != '\0' && strcasecmp(name->catalog, engine->name) != 0)
     return error_set(error, STATUS_NOT_FOUND, "there is no catalog \"%s\"; this database is \"%s\"",
                      name->catalog, engine->name);
-  enum status status = text_add_identifier(out, engine->name, error);
+  enum status status = text_add_identifier(out, lake != NULL ? lake->name : engine->name, error);
   if (status == STATUS_OK) status = text_add(out, ".", error);
   if (status == STATUS_OK)
     status = text_add_identifier(out, name->schema[0] != '\0' ? name->schema : "main", error);
@@ -56,7 +58,12 @@ static enum status read_column(const struct duckdb_api *duckdb, duckdb_data_chun
   free(null);
   if (column->name == NULL || column->type == NULL || null == NULL)
     return error_set(error, STATUS_NOMEM, "no memory for a table's columns");
-  column->has_default = cell_is_valid(duckdb, duckdb->data_chunk_get_vector(chunk, 4), row);
+  /* A lake says NULL where a column has no default: it is what becomes of it, either way. */
+  char *value = cell_is_valid(duckdb, duckdb->data_chunk_get_vector(chunk, 4), row)
+                    ? cell_text(duckdb, chunk, 4, row)
+                    : NULL;
+  column->has_default = value != NULL && strcmp(value, "NULL") != 0;
+  free(value);
   return STATUS_OK;
 }
 
@@ -130,10 +137,13 @@ void engine_table_release(struct engine_table *table) {
 }
 
 /* Appends a condition on the catalog's functions that only the table's row meets. */
-static enum status add_condition(struct text *sql, const struct table_name *name,
-                                 struct error *error) {
-  enum status status = text_add(
-      sql, " WHERE database_name = current_database() AND lower(schema_name) = lower(", error);
+static enum status add_condition(const struct engine *engine, struct text *sql,
+                                 const struct table_name *name, struct error *error) {
+  const struct lake *lake = lake_find(engine, name->catalog);
+  enum status status = text_add(sql, " WHERE database_name = ", error);
+  if (status == STATUS_OK)
+    status = text_add_literal(sql, lake != NULL ? lake->name : engine->name, error);
+  if (status == STATUS_OK) status = text_add(sql, " AND lower(schema_name) = lower(", error);
   if (status == STATUS_OK)
     status = text_add_literal(sql, name->schema[0] != '\0' ? name->schema : "main", error);
   if (status == STATUS_OK) status = text_add(sql, ") AND lower(table_name) = lower(", error);
@@ -177,7 +187,7 @@ ask(struct engine_session *session, const char *select, const struct table_name 
   struct text sql = TEXT_EMPTY;
   duckdb_result result = {0};
   enum status status = text_add(&sql, select, error);
-  if (status == STATUS_OK) status = add_condition(&sql, name, error);
+  if (status == STATUS_OK) status = add_condition(session->engine, &sql, name, error);
   if (status == STATUS_OK) status = text_add(&sql, rest, error);
   if (status == STATUS_OK) {
     if (duckdb->query(session->connection, sql.data, &result) == DuckDBSuccess)
@@ -198,7 +208,8 @@ enum status engine_table_info(struct engine_session *session, const struct table
                read_count, table, error);
   if (status == STATUS_OK)
     status = ask(session, "SELECT column_name FROM system.main.duckdb_columns()", name,
-                 " AND column_default IS NOT NULL", read_generated, table, error);
+                 " AND column_default IS NOT NULL AND column_default <> 'NULL'", read_generated,
+                 table, error);
   if (status != STATUS_OK) engine_table_release(table);
   return status;
 }
@@ -225,10 +236,24 @@ enum status engine_create_check(const struct ArrowSchema *schema, struct error *
   return status;
 }
 
+enum status catalog_check_lake(const struct ArrowSchema *schema, struct error *error) {
+  enum status status = STATUS_OK;
+  for (int64_t i = 0; i < schema->n_children && status == STATUS_OK; i++) {
+    struct landing landing;
+    status = landing_init(&landing, NULL, schema->children[i], error);
+    if (status != STATUS_OK) break;
+    status = lake_check(&landing, NULL, error);
+    landing_release(&landing);
+  }
+  return status;
+}
+
 enum status engine_create_table(struct engine_session *session, const struct table_name *name,
                                 const struct ArrowSchema *schema, struct error *error) {
   struct text sql = TEXT_EMPTY;
   enum status status = types_check_names(schema, error);
+  lake_enter(session, name);
+  if (status == STATUS_OK && session->lake != NULL) status = catalog_check_lake(schema, error);
   if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " (", error);
@@ -253,6 +278,7 @@ done:
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
                                struct error *error) {
   struct text sql = TEXT_EMPTY;
+  lake_enter(session, name);
   enum status status = text_add(&sql, "DELETE FROM ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = session_run(session, sql.data, error);

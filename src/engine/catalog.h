@@ -19,6 +19,9 @@ enum status catalog_columns(struct engine_session *session, const struct table_n
 enum status catalog_columns_sql(struct engine_session *session, const char *table_sql,
                                 struct engine_table *table, struct error *error) WARN_UNUSED;
 
+/* STATUS_UNSUPPORTED names a field whose values a lake does not hold. */
+enum status catalog_check_lake(const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+
 /* Puts the table's name, as people write it, before the error's text. */
 void catalog_error_at(struct error *error, const struct table_name *name);
 

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "engine/insert.h"
+#include "engine/lake.h"
 #include "engine/private.h"
 
 /* Files that this process has open: DuckDB's lock keeps other processes out, but a
@@ -55,6 +56,21 @@ static void forget_open(const struct engine *engine) {
   for (int i = 0; i < OPEN_FILES_MAX; i++)
     if (open_files[i].engine == engine) open_files[i].engine = NULL;
   pthread_mutex_unlock(&open_lock);
+}
+
+enum status database_claim(const struct engine *engine, const char *path, struct error *error) {
+  struct stat file;
+  enum status status = STATUS_OK;
+  pthread_mutex_lock(&open_lock);
+  if (stat(path, &file) == 0) {
+    for (int i = 0; i < OPEN_FILES_MAX && status == STATUS_OK; i++)
+      if (open_files[i].engine != NULL && open_files[i].engine != engine &&
+          open_files[i].device == file.st_dev && open_files[i].inode == file.st_ino)
+        status = error_set(error, STATUS_CONFLICT, "this process has the file open already");
+    if (status == STATUS_OK && !is_open_here(&file)) remember_open(engine, path);
+  }
+  pthread_mutex_unlock(&open_lock);
+  return status;
 }
 
 static enum status set_option(const struct duckdb_api *duckdb, duckdb_config config,
@@ -127,8 +143,7 @@ done:
   return status;
 }
 
-/* Runs one statement on the control connection. */
-static enum status control_run(struct engine *engine, const char *sql, struct error *error) {
+enum status control_run(struct engine *engine, const char *sql, struct error *error) {
   duckdb_result result;
   enum status status = STATUS_OK;
   if (engine->duckdb->query(engine->control, sql, &result) != DuckDBSuccess)
@@ -137,9 +152,8 @@ static enum status control_run(struct engine *engine, const char *sql, struct er
   return status;
 }
 
-/* The text in the first row of the first column. */
-static enum status control_text(struct engine *engine, const char *sql, struct text *out,
-                                struct error *error) {
+enum status control_text(struct engine *engine, const char *sql, struct text *out,
+                         struct error *error) {
   const struct duckdb_api *duckdb = engine->duckdb;
   duckdb_result result;
   enum status status;
@@ -222,6 +236,12 @@ static enum status lock_down(struct engine *engine, const struct engine_options 
   /* A database in memory stays there: no spill folder appears where we were started. */
   if (engine->in_memory) status = control_run(engine, "SET temp_directory = ''", error);
   if (options->local_files) return status;
+  if (status == STATUS_OK && engine->lake_count > 0) {
+    struct text sql = TEXT_EMPTY;
+    status = lakes_allow_sql(engine, &sql, error);
+    if (status == STATUS_OK) status = control_run(engine, text_get(&sql), error);
+    text_release(&sql);
+  }
   for (size_t i = 0; i < sizeof statements / sizeof statements[0] && status == STATUS_OK; i++)
     status = control_run(engine, statements[i], error);
   return status;
@@ -283,10 +303,13 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     status = error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
     goto done;
   }
+  if (options->path != NULL) engine->path = realpath(options->path, NULL);
   status = insert_register(engine, error);
   if (status == STATUS_OK) status = learn(engine, options->path, error);
   for (size_t i = 0; i < options->extension_count && status == STATUS_OK; i++)
     status = load_extension(engine, options->extensions[i], error);
+  if (status == STATUS_OK) status = lakes_new(engine, options, error);
+  if (status == STATUS_OK) status = lakes_attach(engine, options->read_only, error);
   if (status == STATUS_OK) status = lock_down(engine, options, error);
 
 done:
@@ -304,6 +327,8 @@ void engine_close(struct engine *engine) {
   if (engine->database != NULL) engine->duckdb->close(&engine->database);
   forget_open(engine);
   free(engine->file_name);
+  free(engine->path);
+  lakes_free(engine);
   pthread_mutex_destroy(&engine->lock);
   free(engine->name);
   free(engine);
@@ -319,6 +344,7 @@ enum status engine_session_open(struct engine *engine, struct engine_session **o
   if (session == NULL) return error_set(error, STATUS_NOMEM, "no memory for a session");
   session->engine = engine;
   session->duckdb = duckdb;
+  session->version = -1;
   if (duckdb->connect(engine->database, &session->connection) != DuckDBSuccess) {
     free(session);
     return error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
@@ -364,6 +390,27 @@ enum status session_run(struct engine_session *session, const char *sql, struct 
   return status;
 }
 
+enum status session_numbers(struct engine_session *session, const char *sql, int64_t *numbers,
+                            size_t count, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_result result = {0};
+  enum status status = STATUS_OK;
+  if (duckdb->query(session->connection, sql, &result) != DuckDBSuccess)
+    status = failure_set(NULL, error, duckdb->result_error(&result));
+  duckdb_data_chunk chunk = status == STATUS_OK ? duckdb->fetch_chunk(result) : NULL;
+  if (status == STATUS_OK && (chunk == NULL || duckdb->data_chunk_get_size(chunk) != 1))
+    status = error_set(error, STATUS_INTERNAL, "DuckDB gave no row where it must");
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, (idx_t)i);
+    const uint64_t *valid = duckdb->vector_get_validity(vector);
+    numbers[i] =
+        valid == NULL || (valid[0] & 1) != 0 ? *(int64_t *)duckdb->vector_get_data(vector) : -1;
+  }
+  if (chunk != NULL) duckdb->destroy_data_chunk(&chunk);
+  duckdb->destroy_result(&result);
+  return status;
+}
+
 enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
                             duckdb_result *result, struct error *error) {
   const struct duckdb_api *duckdb = session->duckdb;
@@ -391,16 +438,22 @@ enum status engine_begin(struct engine_session *session, struct error *error) {
   return status;
 }
 
+enum status session_commit(struct engine_session *session, struct error *error) {
+  bool lakes = session->lake != NULL || session->any_lake;
+  enum status status = lakes ? lake_commit(session, error) : session_run(session, "COMMIT", error);
+  if (status == STATUS_OK) return STATUS_OK;
+  /* A failed COMMIT has rolled back by itself, unless it was refused beforehand. */
+  struct error ignored;
+  if (session_run(session, "ROLLBACK", &ignored) != STATUS_OK)
+    log_debug("engine", "rolling back after a failed commit: %s", ignored.text);
+  return status;
+}
+
 enum status engine_commit(struct engine_session *session, struct error *error) {
   if (!session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session is not inside a transaction");
   session->in_transaction = false;
-  enum status status = session_run(session, "COMMIT", error);
-  if (status == STATUS_OK) return STATUS_OK;
-  /* A failed COMMIT has rolled back by itself, unless it was refused beforehand. */
-  enum status rolled_back = session_run(session, "ROLLBACK", NULL);
-  (void)rolled_back;
-  return status;
+  return session_commit(session, error);
 }
 
 void engine_rollback(struct engine_session *session) {

@@ -35,6 +35,10 @@ struct engine_options {
    * files; a missing one is STATUS_NOT_FOUND and named. */
   const char *const *extensions;
   size_t extension_count;
+  /* Catalog files of DuckLake, made when they are not there; SQL knows each as the catalog that
+   * engine_lake_name says. Needs the extension ducklake among `extensions`. */
+  const char *const *lakes;
+  size_t lake_count;
   /* SQL may read and write files as the process may: for a program that works for the user who
    * started it (the command line), never for a server. */
   bool local_files;
@@ -67,6 +71,16 @@ bool engine_extension_built_in(const char *name);
  * DuckDB, or a file that can be read. STATUS_NOT_FOUND, STATUS_DENIED, STATUS_INVALID. */
 enum status engine_extension_check(const char *extension, struct error *error) WARN_UNUSED;
 
+/* The catalog that the lake at `path` is to SQL: its file's name without the ending. STATUS_INVALID
+ * when that cannot be one. */
+enum status engine_lake_name(const char *path, char name[TABLE_NAME_BYTES_MAX + 1],
+                             struct error *error) WARN_UNUSED;
+/* STATUS_NOT_FOUND, with how to get it, when the extension that lakes need is not in the list. */
+enum status engine_lake_check(const char *const *extensions, size_t count,
+                              struct error *error) WARN_UNUSED;
+/* True for the catalog of a lake that is attached. */
+bool engine_has_lake(const struct engine *engine, const char *catalog);
+
 /* "v1.5.5"; STATUS_NOT_FOUND as above. Does not open a database. */
 enum status engine_version(const char **version, struct error *error) WARN_UNUSED;
 
@@ -89,6 +103,9 @@ enum status engine_begin(struct engine_session *session, struct error *error) WA
  * nothing of the transaction remains. */
 enum status engine_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
 void engine_rollback(struct engine_session *session);
+/* The snapshot of a lake that the session's last commit has made, or left as it was when there was
+ * nothing to change; -1: it was in no lake, or it could not be told. */
+int64_t engine_committed_version(const struct engine_session *session);
 
 /* ---- tables ------------------------------------------------------------------ */
 
@@ -249,6 +266,9 @@ struct engine_query {
    * to its end, so that one that is given up leaves nothing. */
   bool revocable;
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
+  /* The statement is the caller's own work, not a client's: its words are not looked through for
+   * what clients must not say. */
+  bool own;
   /* Asked about every table that the statement reads or changes, before it runs, by way of views
    * and macros, too, whose own names are not asked about; false refuses it (STATUS_DENIED, by
    * name). Names are as the catalog spells them; catalog and schema are "" for this database

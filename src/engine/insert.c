@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "engine/catalog.h"
+#include "engine/lake.h"
 #include "engine/types.h"
 
 #define FUNCTION_NAME "arrowport_rows"
@@ -343,7 +344,13 @@ static enum status check_types(struct engine_insert *insert, const struct engine
   enum status status = select_columns(insert, table_sql, &statement, error);
   idx_t at = 0;
   for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++) {
-    if (i == insert->operation || column_fits(insert, statement, i, at++)) continue;
+    if (i == insert->operation) continue;
+    if (column_fits(insert, statement, i, at++)) {
+      if (insert->session->lake != NULL)
+        status = lake_check(&insert->landings[i], column_of(table, insert->landings[i].name)->type,
+                            error);
+      continue;
+    }
     struct text arrow = TEXT_EMPTY;
     status = arrow_type_print(schema->children[i], &arrow, error);
     if (status == STATUS_OK)
@@ -489,6 +496,7 @@ enum status engine_insert_open(struct engine_session *session, const struct tabl
   *out = NULL;
   struct engine_insert *insert = NULL;
   struct engine_table table = {0};
+  lake_enter(session, name);
   enum status status = catalog_columns(session, name, &table, error);
   if (status != STATUS_OK) goto done; /* it names the table itself */
   status = check_fields(&table, schema, -1, false, error);

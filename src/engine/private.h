@@ -27,6 +27,9 @@ struct engine {
   duckdb_database database;
   duckdb_connection control; /* keeps the settings and the table function alive */
   char *name;                /* the catalog's: "memory", or the file's stem */
+  char *path;                /* of the file, absolute; NULL: in memory */
+  struct lake *lakes;        /* those that are attached; see lake.c */
+  size_t lake_count;
   int threads;
   bool in_memory;
   bool local_files;              /* SQL may read files */
@@ -50,9 +53,22 @@ struct engine_session {
   bool in_transaction;        /* between engine_begin and commit or rollback */
   bool order_dropped;         /* preserve_insertion_order is off: parallel inserts */
   struct engine_result *open; /* a result that is being drawn */
+  struct lake *lake;          /* that it writes to, as far as we do so; NULL: none */
+  bool any_lake;              /* SQL from outside may have written to any of them */
+  int64_t version;            /* of the lake after the last commit; -1: not known */
   _Atomic bool running;       /* a statement runs, so an interrupt means something */
   _Atomic int interrupt;      /* an `enum status`, STATUS_OK: none */
 };
+
+/* STATUS_CONFLICT when another engine of this process has the file open; otherwise, if it is there,
+ * others find it taken until `engine` is closed. */
+enum status database_claim(const struct engine *engine, const char *path,
+                           struct error *error) WARN_UNUSED;
+/* Runs one statement on the control connection. */
+enum status control_run(struct engine *engine, const char *sql, struct error *error) WARN_UNUSED;
+/* The text in the first row of the first column. */
+enum status control_text(struct engine *engine, const char *sql, struct text *out,
+                         struct error *error) WARN_UNUSED;
 
 /* Brackets around whatever an interrupt may hit. */
 void session_enter(struct engine_session *session);
@@ -61,6 +77,11 @@ void session_leave(struct engine_session *session);
 /* Runs `sql`, which returns nothing that matters. */
 enum status session_run(struct engine_session *session, const char *sql,
                         struct error *error) WARN_UNUSED;
+/* The one row of BIGINTs that `sql` answers with; -1 for NULL. */
+enum status session_numbers(struct engine_session *session, const char *sql, int64_t *numbers,
+                            size_t count, struct error *error) WARN_UNUSED;
+/* Ends the transaction; it is rolled back when it cannot be committed. */
+enum status session_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
 /* Executes a prepared statement whose result fits in memory. */
 enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
                             duckdb_result *result, struct error *error) WARN_UNUSED;

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "engine/collect.h"
+#include "engine/lake.h"
 #include "engine/private.h"
 #include "engine/tables.h"
 
@@ -24,6 +25,7 @@ struct engine_result {
   duckdb_result duck;
   bool has_duck;
   bool own_transaction; /* begun here, to be ended here */
+  bool changes_lake;    /* a SELECT that does so by a function */
   bool streaming;       /* drawn as DuckDB makes it */
   bool drained;         /* the last chunk was drawn */
   bool ended;           /* and what it did is committed */
@@ -164,6 +166,7 @@ static enum status begin(struct engine_result *result, bool read_only, struct er
   enum status status = session_run(
       result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
   result->own_transaction = status == STATUS_OK;
+  result->session->any_lake = !read_only && result->session->engine->lake_count > 0;
   return status;
 }
 
@@ -179,7 +182,12 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
    * fails, and the other makes ours fail. */
   bool changes = type == DUCKDB_STATEMENT_TYPE_INSERT || type == DUCKDB_STATEMENT_TYPE_UPDATE ||
                  type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO;
-  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
+  /* What may have written to a lake is committed by lake_commit. */
+  bool lakes = session->engine->lake_count > 0 &&
+               (changes || result->changes_lake || type == DUCKDB_STATEMENT_TYPE_CREATE ||
+                type == DUCKDB_STATEMENT_TYPE_ALTER || type == DUCKDB_STATEMENT_TYPE_DROP ||
+                type == DUCKDB_STATEMENT_TYPE_CALL);
+  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable) || lakes) &&
       !session->in_transaction && !result->own_transaction)
     status = begin(result, query->read_only, error);
   if (status == STATUS_OK && is_restricted(query)) status = tables_check(session, query, error);
@@ -207,7 +215,10 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_extracted_statements statements = NULL;
-  enum status status = guard_check(session->engine, query->sql, error);
+  enum status status = STATUS_OK;
+  if (!query->own) status = guard_check(session->engine, query->sql, error);
+  if (status == STATUS_OK && !query->own)
+    status = lake_guard(session->engine, query, &result->changes_lake, error);
   if (status != STATUS_OK) return status;
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
@@ -246,11 +257,7 @@ static enum status finish(struct engine_result *result, struct error *error) {
   result->ended = true;
   if (!result->own_transaction) return STATUS_OK;
   result->own_transaction = false;
-  enum status status = session_run(result->session, "COMMIT", error);
-  struct error ignored;
-  if (status != STATUS_OK && session_run(result->session, "ROLLBACK", &ignored) != STATUS_OK)
-    log_debug("engine", "rolling back after a failed commit: %s", ignored.text);
-  return status;
+  return session_commit(result->session, error);
 }
 
 enum status engine_query(struct engine_session *session, const struct engine_query *query,

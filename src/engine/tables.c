@@ -14,6 +14,7 @@
  * 1. The plan is made inside the transaction in which the statement then runs: no view can
  *    change in between.
  * 2. What is not understood is refused. */
+#include "engine/lake.h"
 #include "engine/tables.h"
 
 #include <ctype.h>
@@ -66,7 +67,7 @@ static enum status ask(const struct look *look, struct table_name *name, bool wr
   drop_default(name->catalog, engine->name);
   drop_default(name->schema, "main");
   bool (*may)(void *, const struct table_name *) = write ? query->may_write : query->may_read;
-  bool ours = name->catalog[0] == '\0';
+  bool ours = name->catalog[0] == '\0' || lake_find(engine, name->catalog) != NULL;
   bool denied = !ours || (may != NULL && !may(query->may_context, name));
   /* Who may read it knows that it is there. */
   bool known = denied && write && ours &&
@@ -142,7 +143,8 @@ static bool insert_target(const char *sql, const struct engine *engine, struct t
   if (*next != '(' && (next == end || !isalpha((unsigned char)*next))) return false;
   if (table_name_parse(begin, (size_t)(end - begin), name, NULL) != STATUS_OK) return false;
   /* `a.t` is in the catalog a where there is one of that name. */
-  if (name->catalog[0] == '\0' && strcasecmp(name->schema, engine->name) == 0) {
+  if (name->catalog[0] == '\0' &&
+      (strcasecmp(name->schema, engine->name) == 0 || lake_find(engine, name->schema) != NULL)) {
     memcpy(name->catalog, name->schema, sizeof name->catalog);
     name->schema[0] = '\0';
   }
@@ -184,7 +186,13 @@ static enum status look_at(struct look *look, const json_t *operator_, int depth
                      "it cannot be told which tables the statement touches");
   bool known = is_harmless(name);
   enum status status = STATUS_OK;
-  if (strcmp(name, "SEQ_SCAN") == 0) {
+  if (strcmp(name, "DUCKLAKE_SCAN") == 0) {
+    /* The plan does not say in which lake and schema. */
+    known = true;
+    status = error_set(look->error, STATUS_DENIED,
+                       "the tables of a lake are read by SQL only by those who may see every "
+                       "table; GET /tables/{table}/rows gives the rows of one of yours");
+  } else if (strcmp(name, "SEQ_SCAN") == 0) {
     known = true;
     status = ask_scan(look, operator_);
   } else if (!known) {

@@ -21,6 +21,7 @@
 
 #include "engine/catalog.h"
 #include "engine/insert.h"
+#include "engine/lake.h"
 #include "engine/types.h"
 
 #define STAGE_SQL "temp.main.arrowport_stage"
@@ -188,6 +189,8 @@ static enum status prepare_stage(struct engine_upsert *upsert, struct error *err
     status = insert_check(upsert->insert, &table, upsert->table_sql.data, upsert->partial, error);
   else if (status == STATUS_NOT_FOUND && upsert->create_table)
     status = types_check_names(upsert->schema, error);
+  if (status == STATUS_OK && !there && upsert->session->lake != NULL)
+    status = catalog_check_lake(upsert->schema, error);
   engine_table_release(&table);
   if (status == STATUS_OK) status = make_stage(upsert, there, error);
   if (status == STATUS_OK) status = insert_prepare(upsert->insert, STAGE_SQL, true, error);
@@ -210,6 +213,7 @@ enum status engine_upsert_open(struct engine_session *session,
   upsert->unique = options->unique;
   upsert->create_table = options->create_table;
   enum status status = find_fields(upsert, options, error);
+  lake_enter(session, options->table);
   if (status == STATUS_OK)
     status = catalog_table_sql(session->engine, options->table, &upsert->table_sql, error);
   if (status == STATUS_OK) status = insert_new(session, options->schema, &upsert->insert, error);
@@ -247,28 +251,6 @@ void engine_upsert_close(struct engine_upsert *upsert) {
 
 /* ---- all rows are there ---------------------------------------------------------------------- */
 
-/* The one row of whole numbers that `sql` answers with; -1 for NULL. */
-static enum status ask_numbers(struct engine_session *session, const char *sql, int64_t *numbers,
-                               size_t count, struct error *error) {
-  const struct duckdb_api *duckdb = session->duckdb;
-  duckdb_result result = {0};
-  enum status status = STATUS_OK;
-  if (duckdb->query(session->connection, sql, &result) != DuckDBSuccess)
-    status = failure_set(NULL, error, duckdb->result_error(&result));
-  duckdb_data_chunk chunk = status == STATUS_OK ? duckdb->fetch_chunk(result) : NULL;
-  if (status == STATUS_OK && (chunk == NULL || duckdb->data_chunk_get_size(chunk) != 1))
-    status = error_set(error, STATUS_INTERNAL, "DuckDB gave no row where it must");
-  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-    duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, (idx_t)i);
-    const uint64_t *valid = duckdb->vector_get_validity(vector);
-    numbers[i] =
-        valid == NULL || (valid[0] & 1) != 0 ? *(int64_t *)duckdb->vector_get_data(vector) : -1;
-  }
-  if (chunk != NULL) duckdb->destroy_data_chunk(&chunk);
-  duckdb->destroy_result(&result);
-  return status;
-}
-
 static enum status refuse_null_keys(const struct engine_upsert *upsert, struct error *error) {
   int64_t rows[KEYS_MAX];
   struct text sql = TEXT_EMPTY;
@@ -278,7 +260,7 @@ static enum status refuse_null_keys(const struct engine_upsert *upsert, struct e
                              i == 0 ? "" : ", ", (long long)upsert->keys[i]);
   if (status == STATUS_OK) status = text_add(&sql, " FROM " STAGE_SQL, error);
   if (status == STATUS_OK)
-    status = ask_numbers(upsert->session, sql.data, rows, upsert->key_count, error);
+    status = session_numbers(upsert->session, sql.data, rows, upsert->key_count, error);
   for (size_t i = 0; i < upsert->key_count && status == STATUS_OK; i++)
     if (rows[i] >= 0)
       status = error_set(error, STATUS_SCHEMA,
@@ -298,7 +280,7 @@ static enum status find_duplicate(const struct engine_upsert *upsert, int64_t *r
       error);
   if (status == STATUS_OK) status = add_key_columns(upsert, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " HAVING count(*) > 1)", error);
-  if (status == STATUS_OK) status = ask_numbers(upsert->session, sql.data, row, 1, error);
+  if (status == STATUS_OK) status = session_numbers(upsert->session, sql.data, row, 1, error);
   text_release(&sql);
   return status;
 }
