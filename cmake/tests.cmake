@@ -67,6 +67,19 @@ if(tools)
   duckdb_beside("${CMAKE_BINARY_DIR}/tests/tools")
 endif()
 
+# Libraries that tests preload into programs (LD_PRELOAD): no room of ours is in them.
+file(GLOB preloads CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/tools/preload/*.c")
+foreach(source IN LISTS preloads)
+  get_filename_component(name "${source}" NAME_WE)
+  add_library(preload_${name} MODULE "${source}")
+  target_link_libraries(preload_${name} PRIVATE ${CMAKE_DL_LIBS})
+  target_compile_options(preload_${name} PRIVATE -Wall -Wextra -Wshadow -fno-sanitize=all)
+  target_link_options(preload_${name} PRIVATE -fno-sanitize=all)
+  set_target_properties(preload_${name} PROPERTIES PREFIX "" OUTPUT_NAME "${name}"
+    C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/tools")
+endforeach()
+
 # Programs that benchmarks run: bench/run compiles them itself, without our flags for
 # tests; here they are held to the same warnings.
 file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/bench/tools/*.c")

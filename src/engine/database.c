@@ -21,6 +21,10 @@
 #include "engine/lake.h"
 #include "engine/private.h"
 
+enum {
+  WAL_BACKSTOP = 4
+}; /* so many times as long as it should be, the log is DuckDB's to fold in */
+
 /* Files that this process has open: DuckDB's lock keeps other processes out, but a
  * process is not locked out by itself, and two engines on one file would ruin it. */
 enum { OPEN_FILES_MAX = 64 };
@@ -104,6 +108,12 @@ static enum status configure(const struct duckdb_api *duckdb, const struct engin
   if (status == STATUS_OK && options->threads > 0) {
     snprintf(number, sizeof number, "%d", options->threads);
     status = set_option(duckdb, config, "threads", number, error);
+  }
+  if (status == STATUS_OK &&
+      options->checkpoint_wal_bytes > 0) { /* ours come first: checkpoint.c */
+    snprintf(number, sizeof number, "%lldB",
+             (long long)options->checkpoint_wal_bytes * WAL_BACKSTOP);
+    status = set_option(duckdb, config, "checkpoint_threshold", number, error);
   }
   if (status == STATUS_OK && options->read_only)
     status = set_option(duckdb, config, "access_mode", "READ_ONLY", error);
@@ -275,6 +285,37 @@ done:
   return status;
 }
 
+enum status database_open(struct engine *engine, struct error *error) {
+  const struct engine_options *options = &engine->options;
+  enum status status = open_database(engine, options, error);
+  if (status != STATUS_OK) goto done;
+  if (engine->duckdb->connect(engine->database, &engine->control) != DuckDBSuccess) {
+    engine->control = NULL;
+    status = error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
+    goto done;
+  }
+  if (options->path != NULL && engine->path == NULL) engine->path = realpath(options->path, NULL);
+  status = insert_register(engine, error);
+  if (status == STATUS_OK && engine->name == NULL) status = learn(engine, options->path, error);
+  for (size_t i = 0; i < options->extension_count && status == STATUS_OK; i++)
+    status = load_extension(engine, options->extensions[i], error);
+  if (status == STATUS_OK && engine->lakes == NULL) status = lakes_new(engine, options, error);
+  if (status == STATUS_OK) status = lakes_attach(engine, options->read_only, error);
+  if (status == STATUS_OK) status = lock_down(engine, options, error);
+
+done:
+  if (status != STATUS_OK) database_close(engine);
+  return status;
+}
+
+void database_close(struct engine *engine) {
+  if (engine->control != NULL) engine->duckdb->disconnect(&engine->control);
+  if (engine->database != NULL) engine->duckdb->close(&engine->database);
+  engine->control = NULL;
+  engine->database = NULL;
+  forget_open(engine);
+}
+
 enum status engine_open(const struct engine_options *options, struct engine **out,
                         struct error *error) {
   *out = NULL;
@@ -284,35 +325,19 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   struct engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return error_set(error, STATUS_NOMEM, "no memory for the engine");
   engine->duckdb = duckdb;
-  atomic_store(&engine->generation, 1);
   pthread_mutex_init(&engine->lock, NULL);
+  gate_init(&engine->gate);
   engine->in_memory = options->path == NULL;
   engine->local_files = options->local_files;
-  if (options->path != NULL) {
+  status = options_copy(options, &engine->options, error);
+  if (status == STATUS_OK && options->path != NULL) {
     const char *slash = strrchr(options->path, '/');
     engine->file_name = strdup(slash == NULL ? options->path : slash + 1);
-    if (engine->file_name == NULL) {
+    if (engine->file_name == NULL)
       status = error_set(error, STATUS_NOMEM, "no memory for the database's name");
-      goto done;
-    }
   }
-  status = open_database(engine, options, error);
-  if (status != STATUS_OK) goto done;
-  if (duckdb->connect(engine->database, &engine->control) != DuckDBSuccess) {
-    engine->control = NULL;
-    status = error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
-    goto done;
-  }
-  if (options->path != NULL) engine->path = realpath(options->path, NULL);
-  status = insert_register(engine, error);
-  if (status == STATUS_OK) status = learn(engine, options->path, error);
-  for (size_t i = 0; i < options->extension_count && status == STATUS_OK; i++)
-    status = load_extension(engine, options->extensions[i], error);
-  if (status == STATUS_OK) status = lakes_new(engine, options, error);
-  if (status == STATUS_OK) status = lakes_attach(engine, options->read_only, error);
-  if (status == STATUS_OK) status = lock_down(engine, options, error);
-
-done:
+  if (status == STATUS_OK) status = database_open(engine, error);
+  if (status == STATUS_OK) status = keeper_start(engine, error);
   if (status != STATUS_OK) {
     engine_close(engine);
     engine = NULL;
@@ -323,9 +348,10 @@ done:
 
 void engine_close(struct engine *engine) {
   if (engine == NULL) return;
-  if (engine->control != NULL) engine->duckdb->disconnect(&engine->control);
-  if (engine->database != NULL) engine->duckdb->close(&engine->database);
-  forget_open(engine);
+  keeper_stop(engine);
+  database_close(engine);
+  gate_destroy(&engine->gate);
+  options_release(&engine->options);
   free(engine->file_name);
   free(engine->path);
   lakes_free(engine);
@@ -345,7 +371,13 @@ enum status engine_session_open(struct engine *engine, struct engine_session **o
   session->engine = engine;
   session->duckdb = duckdb;
   session->version = -1;
+  enum status status = gate_enter(engine, error);
+  if (status != STATUS_OK) {
+    free(session);
+    return status;
+  }
   if (duckdb->connect(engine->database, &session->connection) != DuckDBSuccess) {
+    gate_leave(engine);
     free(session);
     return error_set(error, STATUS_NOMEM, "DuckDB gave no connection to its database");
   }
@@ -361,6 +393,8 @@ void engine_session_close(struct engine_session *session) {
   if (session == NULL) return;
   if (session->in_transaction) engine_rollback(session);
   session->duckdb->disconnect(&session->connection);
+  keeper_notice(session->engine);
+  gate_leave(session->engine);
   free(session);
 }
 
@@ -440,12 +474,18 @@ enum status engine_begin(struct engine_session *session, struct error *error) {
 
 enum status session_commit(struct engine_session *session, struct error *error) {
   bool lakes = session->lake != NULL || session->any_lake;
-  enum status status = lakes ? lake_commit(session, error) : session_run(session, "COMMIT", error);
-  if (status == STATUS_OK) return STATUS_OK;
+  struct error why = {.status = STATUS_OK};
+  enum status status = lakes ? lake_commit(session, &why) : session_run(session, "COMMIT", &why);
+  if (status == STATUS_OK) {
+    keeper_notice(session->engine);
+    return STATUS_OK;
+  }
   /* A failed COMMIT has rolled back by itself, unless it was refused beforehand. */
   struct error ignored;
   if (session_run(session, "ROLLBACK", &ignored) != STATUS_OK)
     log_debug("engine", "rolling back after a failed commit: %s", ignored.text);
+  status = failure_of_commit(status, &why);
+  if (error != NULL) *error = why;
   return status;
 }
 

@@ -42,7 +42,13 @@ struct engine_options {
   /* SQL may read and write files as the process may: for a program that works for the user who
    * started it (the command line), never for a server. */
   bool local_files;
+  /* The write-ahead log is folded into the file when it is so long, by a thread of the engine's,
+   * between commits (checkpoint.c). 0: DuckDB's own way, inside of a commit. */
+  int64_t checkpoint_wal_bytes;
+  int64_t checkpoint_interval_ms; /* and when it is so old; 0: not for that */
 };
+/* A database that is out of use is opened again with what was said first: the options are copied
+ * (options_copy in reopen.c), and so must be what is added to them. */
 
 /* Loads the library, opens the database and locks it down. STATUS_NOT_FOUND when
  * libduckdb.so is not found (says where it was looked for and DUCKDB_ROOT),
@@ -64,6 +70,24 @@ int64_t engine_generation(struct engine *engine);
  * those that nobody uses. Called on any thread that opens a session, with no lock held; a few may be
  * said, before the engine is used by more than one thread. */
 void engine_on_loss(struct engine *engine, void (*release)(void *context), void *context);
+/* The same, called only when sessions have kept it closed for a moment, and again from time to time:
+ * ends what waits for somebody else with a session in its hand. */
+void engine_on_held(struct engine *engine, void (*urge)(void *context), void *context);
+
+/* ---- checkpoints --------------------------------------------------------------- */
+
+/* Other limits from now on (the configuration was read anew). For an engine that was opened with
+ * checkpoint_wal_bytes. */
+void engine_checkpoint_limits(struct engine *engine, int64_t wal_bytes, int64_t interval_ms);
+
+struct engine_figures {
+  int64_t checkpoints, checkpoints_failed; /* of the engine's own */
+  int64_t checkpoint_us;                   /* what they took together */
+  int64_t wal_bytes;                       /* how long the write-ahead log is now */
+  int64_t reopened;                        /* how often the database was opened anew */
+};
+/* Cheap; from any thread. */
+void engine_look(struct engine *engine, struct engine_figures *figures);
 
 /* True for the extensions inside DuckDB: they need not be loaded. */
 bool engine_extension_built_in(const char *name);

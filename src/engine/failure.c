@@ -7,6 +7,8 @@
 
 #include "engine/private.h"
 
+enum { RETRY_MS = 1000 }; /* by then the database is opened anew, where it can be */
+
 /* `contains` narrows a prefix down (NULL: any text); the first row that fits wins.
  * `whole`: what follows the first line helps the reader (the position in his SQL). */
 static const struct failure_kind {
@@ -15,12 +17,15 @@ static const struct failure_kind {
   enum status status;
   bool whole;
 } kinds[] = {
+    {"FATAL Error: ", "has been invalidated", STATUS_UNAVAILABLE, false}, /* says why, too */
     {"FATAL Error: ", "No space left on device", STATUS_IO, false},
-    {"FATAL Error: ", "has been invalidated", STATUS_UNAVAILABLE, false},
+    {"FATAL Error: ", "Could not ", STATUS_IO, false}, /* write, fsync, truncate a file */
+    {"FATAL Error: ", "fsync failed", STATUS_IO, false},
     {"FATAL Error: ", NULL, STATUS_INTERNAL, false},
     {"INTERNAL Error: ", NULL, STATUS_INTERNAL, false},
     {"TransactionContext Error: ", "has been invalidated", STATUS_UNAVAILABLE, false},
     {"TransactionContext Error: ", "No space left on device", STATUS_IO, false},
+    {"TransactionContext Error: ", "Failed to commit: Could not ", STATUS_IO, false},
     {"TransactionContext Error: ", "read-only", STATUS_DENIED, false},
     {"TransactionContext Error: ", "unique constraint", STATUS_SCHEMA, false},
     {"TransactionContext Error: ", "PRIMARY KEY or UNIQUE", STATUS_SCHEMA, false},
@@ -44,6 +49,18 @@ static const struct failure_kind {
     {"Connection Error: ", NULL, STATUS_INTERNAL, false},
     {"", NULL, STATUS_INVALID, true},
 };
+
+/* Every engine of the process looks after its own database when it grows (reopen.c): the texts do
+ * not say whose it was. */
+static _Atomic int64_t suspicions;
+
+int64_t failure_suspicions(void) { return atomic_load(&suspicions); }
+
+static void suspect(const char *message) {
+  if (strncmp(message, "FATAL Error: ", 13) == 0 || strncmp(message, "INTERNAL Error: ", 16) == 0 ||
+      strstr(message, "has been invalidated") != NULL)
+    atomic_fetch_add(&suspicions, 1);
+}
 
 static const struct failure_kind *kind_of(const char *message) {
   const struct failure_kind *kind = kinds;
@@ -70,11 +87,14 @@ static size_t useful_bytes(const struct failure_kind *kind, const char *message)
 }
 
 enum status failure_set(struct engine_session *session, struct error *error, const char *message) {
+  if (message != NULL) suspect(message);
   int reason = session == NULL ? STATUS_OK : atomic_load(&session->interrupt);
   if (reason != STATUS_OK)
-    return error_set(error, (enum status)reason,
+    return error_set(error, (enum status)reason, "%s",
                      reason == STATUS_TIMEOUT
                          ? "the statement did not end within the time allowed and was stopped"
+                     : reason == STATUS_UNAVAILABLE
+                         ? "the database has to be opened anew after a failure: ask again"
                          : "the statement was cancelled");
   if (message == NULL) message = "INTERNAL Error: DuckDB gave no message";
   const struct failure_kind *kind = kind_of(message);
@@ -86,9 +106,20 @@ enum status failure_set(struct engine_session *session, struct error *error, con
         "they were stopped; ask again for the reason");
   enum status status =
       error_set(error, kind->status, "%.*s", (int)useful_bytes(kind, message), message);
-  if (kind->status == STATUS_UNAVAILABLE && strstr(message, "has been invalidated") != NULL)
-    error_at(error, "the database is out of use until it is opened again");
+  if (kind->status != STATUS_UNAVAILABLE || strstr(message, "has been invalidated") == NULL)
+    return status;
+  error_at(error, "the database is out of use until it is opened again");
+  if (error != NULL) error->retry_after_ms = RETRY_MS;
   return status;
+}
+
+/* DuckDB undoes a commit whose write failed, and says "Failed to commit". What is fatal left it in
+ * the middle: before the log was synced, or behind it, in a checkpoint. */
+enum status failure_of_commit(enum status status, struct error *error) {
+  if (error == NULL || strncmp(error->text, "FATAL Error: ", 13) != 0) return status;
+  error->status = STATUS_UNKNOWN;
+  error_at(error, "it is not known whether this was committed, look it up before sending it again");
+  return STATUS_UNKNOWN;
 }
 
 /* ---- what must not be told ------------------------------------------------------- */

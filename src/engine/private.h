@@ -20,15 +20,52 @@ enum status library_load(const struct duckdb_api **duckdb, struct error *error) 
 
 /* ---- database.c --------------------------------------------------------------- */
 
-enum { ENGINE_LOSS_MAX = 4 };
+enum { GATE_HELPERS_MAX = 4 };
+
+/* Who may have a session, and which opening of the database is the present one (reopen.c). */
+struct gate {
+  _Atomic int64_t generation;
+  _Atomic int64_t suspicions; /* failure_suspicions() when the database was last known to be well */
+  pthread_mutex_t lock;       /* guards what follows */
+  pthread_cond_t changed;
+  enum { GATE_OPEN, GATE_DEAD, GATE_OPENING } state;
+  int64_t sessions; /* that are open */
+  int waiting;      /* threads that wait for them to be closed */
+  int64_t reopened;
+  int64_t retry_at_ms;    /* not opened again before */
+  struct error retry_why; /* what the last attempt came to */
+  struct gate_helper {
+    void (*help)(void *context);
+    void *context;
+    bool late; /* only when sessions are held for long */
+  } helpers[GATE_HELPERS_MAX];
+  int helper_count;
+};
+
+/* The thread that makes checkpoints (checkpoint.c). */
+struct keeper {
+  bool runs;
+  pthread_t thread;
+  char *wal_path;
+  _Atomic int64_t wal_bytes_max, interval_ms;
+  _Atomic bool counting; /* it knows that the log is not empty */
+  pthread_mutex_t lock;  /* guards what follows */
+  pthread_cond_t wake;
+  bool stop;
+  bool look; /* there may be something to do */
+  int64_t since_ms;
+  int64_t retry_at_ms, retry_wait_ms;
+  int64_t checkpoints, failed, took_us;
+};
 
 struct engine {
   const struct duckdb_api *duckdb;
   duckdb_database database;
-  duckdb_connection control; /* keeps the settings and the table function alive */
-  char *name;                /* the catalog's: "memory", or the file's stem */
-  char *path;                /* of the file, absolute; NULL: in memory */
-  struct lake *lakes;        /* those that are attached; see lake.c */
+  duckdb_connection control;     /* keeps the settings and the table function alive */
+  struct engine_options options; /* copied */
+  char *name;                    /* the catalog's: "memory", or the file's stem */
+  char *path;                    /* of the file, absolute; NULL: in memory */
+  struct lake *lakes;            /* those that are attached; see lake.c */
   size_t lake_count;
   int threads;
   bool in_memory;
@@ -37,13 +74,13 @@ struct engine {
   pthread_mutex_t lock;          /* guards what follows */
   struct engine_insert *inserts; /* those that are open; see insert.c */
   int64_t insert_last;           /* the last handle given out */
-  _Atomic int64_t generation;    /* see reopen.c */
-  struct engine_loss {
-    void (*release)(void *context);
-    void *context;
-  } losses[ENGINE_LOSS_MAX]; /* whom to ask for sessions that are kept */
-  int loss_count;
+  struct gate gate;              /* reopen.c */
+  struct keeper keeper;          /* checkpoint.c */
 };
+
+/* Opens what engine->options say, and closes it: no session is open. */
+enum status database_open(struct engine *engine, struct error *error) WARN_UNUSED;
+void database_close(struct engine *engine);
 
 struct engine_session {
   struct engine *engine;
@@ -86,11 +123,41 @@ enum status session_commit(struct engine_session *session, struct error *error) 
 enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
                             duckdb_result *result, struct error *error) WARN_UNUSED;
 
+/* ---- reopen.c ----------------------------------------------------------------- */
+
+enum status options_copy(const struct engine_options *options, struct engine_options *copy,
+                         struct error *error) WARN_UNUSED;
+void options_release(struct engine_options *options);
+
+void gate_init(struct gate *gate);
+void gate_destroy(struct gate *gate);
+/* Counts a session in: the database is in use, opened anew if need be. STATUS_UNAVAILABLE, with
+ * retry_after_ms, when it is not within a few seconds. */
+enum status gate_enter(struct engine *engine, struct error *error) WARN_UNUSED;
+/* And out: its connection is closed. */
+void gate_leave(struct engine *engine);
+
+/* ---- checkpoint.c ------------------------------------------------------------- */
+
+/* Starts the thread where the options ask for it. */
+enum status keeper_start(struct engine *engine, struct error *error) WARN_UNUSED;
+/* Ends it, and folds the log in, as far as that is possible: no session is open. */
+void keeper_stop(struct engine *engine);
+/* Something may have been committed. Cheap. */
+void keeper_notice(struct engine *engine);
+/* True when there is room on the disk for a checkpoint. */
+bool keeper_has_room(struct engine *engine);
+
 /* ---- failure.c ---------------------------------------------------------------- */
 
 /* Turns DuckDB's message into a status and a sentence. `session` (may be NULL) says
  * whether an interrupt was asked for and why. */
 enum status failure_set(struct engine_session *session, struct error *error, const char *message);
+
+/* How often DuckDB said something after which a database may be out of use, in this process. */
+int64_t failure_suspicions(void);
+/* For a failure of what commits: STATUS_UNKNOWN when it cannot be told what became of it. */
+enum status failure_of_commit(enum status status, struct error *error);
 
 /* Takes out of the error what the one who sent `sql` must not learn: paths of files that he did
  * not name himself, and with `names` what DuckDB suggests instead of a name (other tables'

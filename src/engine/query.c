@@ -196,7 +196,9 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
     status = session_execute(session, result->statement, &result->duck, error);
     if (status == STATUS_OK) result->changed_rows = (int64_t)duckdb->rows_changed(&result->duck);
-    return status;
+    bool commits = type != DUCKDB_STATEMENT_TYPE_CALL && type != DUCKDB_STATEMENT_TYPE_EXPLAIN &&
+                   !session->in_transaction && !result->own_transaction;
+    return status != STATUS_OK && commits ? failure_of_commit(status, error) : status;
   }
   result->streaming = true;
   duckdb_pending_result pending = NULL;

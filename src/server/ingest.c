@@ -24,6 +24,7 @@ enum {
   QUEUE_BYTES_MAX = 32 << 20, /* about one insert statement of typical rows ahead */
   STARVED_RETRY_MS = 20,
   STARVED_MS = 10000,
+  GIVEN_UP_RETRY_MS = 1000,
 };
 
 static void ingest_free(struct ingest *ingest) {
@@ -120,6 +121,22 @@ static enum status open_sink(void *context, struct sink **sink, struct error *er
 void ingest_relieve_all(struct server *server) {
   for (struct ingest *ingest = server->ingests; ingest != NULL; ingest = ingest->next)
     if (ingest->intake != NULL && !ingest->done) intake_relieve(ingest->intake);
+}
+
+void ingest_give_up_all(struct server *server) {
+  struct ingest *next;
+  for (struct ingest *ingest = server->ingests; ingest != NULL; ingest = next) {
+    next = ingest->next; /* the one that is refused may be gone then */
+    if (ingest->intake == NULL || ingest->done || ingest->body_over || ingest->answered ||
+        ingest->request.exchange == NULL)
+      continue;
+    struct error error;
+    enum status status = error_set(&error, STATUS_UNAVAILABLE,
+                                   "the database has to be opened anew after a failure; nothing of "
+                                   "this request was kept, send it again");
+    error.retry_after_ms = GIVEN_UP_RETRY_MS;
+    ingest_refuse(ingest, status, &error);
+  }
 }
 
 void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes) {

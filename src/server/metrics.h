@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "engine/engine.h"
 #include "net/net.h"
 
 struct metrics;
@@ -76,6 +77,7 @@ struct metrics_now {
   int64_t requests;      /* request structs that are alive */
   int64_t tasks_waiting; /* for a worker */
   bool draining;
+  struct engine_figures engine;
   struct http_server_stats network;
   struct metrics_process process;
 };

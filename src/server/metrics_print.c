@@ -194,6 +194,23 @@ static void print_ingest(struct printer *printer, const struct metrics *metrics)
               &metrics->transactions[i]);
 }
 
+static void print_storage(struct printer *printer, const struct engine_figures *engine) {
+  number(printer, "wal_bytes", "gauge",
+         "Bytes of the write-ahead log that are not folded into the database's file.",
+         engine->wal_bytes);
+  family(printer, "checkpoints_total", "counter",
+         "Times the write-ahead log was folded in, by outcome; a failed one is repeated later.");
+  PRINT(printer,
+        "arrowport_checkpoints_total{outcome=\"ok\"} %" PRId64
+        "\narrowport_checkpoints_total{outcome=\"failed\"} %" PRId64 "\n",
+        engine->checkpoints, engine->checkpoints_failed);
+  family(printer, "checkpoint_seconds_total", "counter",
+         "What they took together: commits waited meanwhile.");
+  PRINT(printer, "arrowport_checkpoint_seconds_total %.6f\n", (double)engine->checkpoint_us / 1e6);
+  number(printer, "database_reopened_total", "counter",
+         "Times the database was opened anew after a failure of its disk.", engine->reopened);
+}
+
 /* ---- rows out ------------------------------------------------------------------------------- */
 
 static void print_queries(struct printer *printer, const struct metrics *metrics,
@@ -327,6 +344,7 @@ enum status metrics_print(struct metrics *metrics, const struct metrics_now *now
   pthread_mutex_lock(&metrics->lock);
   print_requests(&printer, metrics);
   print_ingest(&printer, metrics);
+  print_storage(&printer, &now->engine);
   print_queries(&printer, metrics, now);
   print_load(&printer, now);
   print_network(&printer, metrics, &now->network);

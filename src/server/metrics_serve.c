@@ -12,6 +12,7 @@ static struct metrics_now look(const struct server *server) {
       .draining = server->draining,
       .network = *http_server_stats(server->http),
   };
+  storage_look(server->storage, &now.engine);
   ingest_look(server, &now.ingests, &now.ingest_queued_bytes);
   metrics_process_read(&now.process);
   return now;

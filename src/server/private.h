@@ -33,6 +33,8 @@ struct server {
   int listen_fd;             /* that the service manager has opened; -1: none */
   struct budget budget;      /* for what is on its way between network and storage */
   struct ingest *ingests;    /* those in flight */
+  struct query *query_list;  /* likewise */
+  struct net_post held_post; /* sessions keep a dead database from being opened anew */
   int64_t active_requests;   /* request structs that are alive, answered or not */
   struct query_line queries; /* statements of /query that run or wait */
   int worker_count;
@@ -139,6 +141,10 @@ void service_version(struct call *call);
 
 /* Asks every ingest in flight to give memory back. */
 void ingest_relieve_all(struct server *server);
+/* Refuses those that wait for their clients, whose sessions keep the database from being opened anew;
+ * stops the statements of /query for the same reason. */
+void ingest_give_up_all(struct server *server);
+void query_give_up_all(struct server *server);
 /* How many are in flight, and the bytes that have come for them and wait to be decoded. */
 void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes);
 

@@ -39,6 +39,8 @@ enum {
 
 struct query {
   struct request request;
+  struct query *next; /* in server->query_list */
+  struct query **previous;
   bool read_only;
   struct query_ask ask;
   struct buffer body; /* of the request, while it arrives */
@@ -160,7 +162,11 @@ static bool may_go_on(struct query *query, struct error *error, enum status *sta
   *status = query->stop;
   bool room = query->queue_count < QUEUE_BUFFERS_MAX;
   pthread_mutex_unlock(&query->lock);
-  if (*status != STATUS_OK) error_set(error, *status, "the query was given up");
+  if (*status != STATUS_OK)
+    error_set(error, *status,
+              *status == STATUS_UNAVAILABLE
+                  ? "the database has to be opened anew after a failure: ask again"
+                  : "the query was given up");
   return room || *status != STATUS_OK;
 }
 
@@ -202,6 +208,8 @@ static void query_task(void *context) {
 /* ---- the loop's side ----------------------------------------------------------------- */
 
 static void query_free(struct query *query) {
+  *query->previous = query->next;
+  if (query->next != NULL) query->next->previous = query->previous;
   request_end(&query->request);
   net_timer_free(query->timeout);
   while (query->queue_count-- > 0) {
@@ -244,6 +252,11 @@ static void on_timeout(void *context) {
   struct query *query = context;
   query->timeout_runs = false;
   give_up(query, STATUS_TIMEOUT);
+}
+
+void query_give_up_all(struct server *server) {
+  for (struct query *query = server->query_list; query != NULL; query = query->next)
+    if (query->started && !query->retired) stop(query, STATUS_UNAVAILABLE);
 }
 
 static void on_gone(void *context) { give_up(context, STATUS_CANCELLED); }
@@ -499,6 +512,10 @@ static struct query *query_new(struct call *call, enum query_output output,
   }
   pthread_mutex_init(&query->lock, NULL);
   request_begin(&query->request, call, query_finished);
+  query->next = call->server->query_list;
+  query->previous = &call->server->query_list;
+  if (query->next != NULL) query->next->previous = &query->next;
+  call->server->query_list = query;
   answer_init(query, output, options);
   return query;
 }

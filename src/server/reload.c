@@ -133,6 +133,7 @@ static void take_over(struct reload *reload) {
   server->config = reload->read;
   reload->read = NULL;
   call_configure(server, server->config);
+  storage_limit(server->storage, server->config);
   http_server_set_limits(server->http, &server->config->http);
   http_server_set_tls(server->http, reload->tls);
   name_restarts(reload->first, server->config);

@@ -117,6 +117,18 @@ static void on_signal(void *context, int signal_number) {
   http_server_drain(server->http, on_drained, server);
 }
 
+/* The database is to be opened anew, and requests that wait for their clients hold sessions of the
+ * old one. */
+static void on_held(void *context) {
+  ingest_give_up_all(context);
+  query_give_up_all(context);
+}
+
+static void storage_held(void *context) {
+  struct server *server = context;
+  net_loop_post(server->loop, &server->held_post);
+}
+
 /* Once the loop is over, closing the storage is all that is left. A second SIGTERM would
  * end the process in the middle of it, with the exit code of a failure: nobody listens
  * to signals any more, and the loop gives them back their default as it goes. */
@@ -195,6 +207,8 @@ static enum status server_open(struct server *server, const struct server_hooks 
   if (status == STATUS_OK) call_configure(server, config);
   if (status == STATUS_OK) status = admission_new(&server->admission, error);
   if (status == STATUS_OK) status = storage_new(config, &server->storage, error);
+  server->held_post = (struct net_post){.run = on_held, .context = server};
+  if (status == STATUS_OK) storage_on_held(server->storage, storage_held, server);
   server->worker_count = worker_count(config);
   if (status == STATUS_OK) status = workers_new(server->worker_count, &server->workers, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);

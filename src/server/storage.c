@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,10 @@ enum { BACKENDS_MAX = 32 };
 
 struct storage {
   const struct server_config *config;
+  _Atomic int64_t checkpoint_wal_bytes, checkpoint_interval_ms; /* as it is configured now */
+  _Atomic(struct engine *) engine; /* of the duckdb sink; NULL: it is not open */
+  void (*urge)(void *context);
+  void *urge_context;
   pthread_mutex_t lock; /* held while a sink opens, so that each opens once */
   struct {
     const char *backend;
@@ -93,6 +98,7 @@ enum status storage_new(const struct server_config *config, struct storage **sto
   struct storage *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for the storage");
   made->config = config;
+  storage_limit(made, config);
   pthread_mutex_init(&made->lock, NULL);
   *storage = made;
   return STATUS_OK;
@@ -103,6 +109,38 @@ void storage_free(struct storage *storage) {
   for (size_t i = 0; i < storage->open_count; i++) sink_close(storage->open[i].sink);
   pthread_mutex_destroy(&storage->lock);
   free(storage);
+}
+
+/* ---- the engine, from anywhere ------------------------------------------------------- */
+
+void storage_on_held(struct storage *storage, void (*urge)(void *context), void *context) {
+  storage->urge = urge;
+  storage->urge_context = context;
+}
+
+static void apply_limits(struct storage *storage) {
+  struct engine *engine = atomic_load(&storage->engine);
+  if (engine != NULL)
+    engine_checkpoint_limits(engine, atomic_load(&storage->checkpoint_wal_bytes),
+                             atomic_load(&storage->checkpoint_interval_ms));
+}
+
+void storage_limit(struct storage *storage, const struct server_config *config) {
+  atomic_store(&storage->checkpoint_wal_bytes, config->checkpoint_wal_bytes);
+  atomic_store(&storage->checkpoint_interval_ms, config->checkpoint_interval_ms);
+  apply_limits(storage);
+}
+
+void storage_look(struct storage *storage, struct engine_figures *figures) {
+  struct engine *engine = atomic_load(&storage->engine);
+  *figures = (struct engine_figures){0};
+  if (engine != NULL) engine_look(engine, figures);
+}
+
+static void engine_is_open(struct storage *storage, struct engine *engine) {
+  if (storage->urge != NULL) engine_on_held(engine, storage->urge, storage->urge_context);
+  atomic_store(&storage->engine, engine);
+  apply_limits(storage); /* they may have changed while it was opened */
 }
 
 /* ---- opening ------------------------------------------------------------------------- */
@@ -125,6 +163,11 @@ static enum status set_duckdb(struct config *config, const struct server_config 
     status = config_add(config, "extensions", server->extensions[i], CONFIG_FILE, error);
   if (status == STATUS_OK && server->threads > 0)
     status = set_number(config, "threads", server->threads, error);
+  if (status == STATUS_OK)
+    status = set_number(config, "checkpoint_wal_bytes", server->checkpoint_wal_bytes, error);
+  if (status == STATUS_OK)
+    status =
+        set_number(config, "checkpoint_interval_s", server->checkpoint_interval_ms / 1000, error);
   bool there = access(server->db_path, F_OK) == 0;
   if (status == STATUS_OK && there && access(server->db_path, W_OK) != 0) {
     log_warning("server", "the database '%s' cannot be written: it is opened for reading only",
@@ -147,6 +190,7 @@ static enum status open_backend(struct storage *storage, const char *backend, st
   config_free(config);
   if (status != STATUS_OK) log_error("server", "storage '%s': %s", type->name, error->text);
   if (status != STATUS_OK) return status;
+  if (type == &SINK_DUCKDB) engine_is_open(storage, sink_duckdb_engine(*sink));
   storage->open[storage->open_count].backend = type->name;
   storage->open[storage->open_count++].sink = *sink;
   return STATUS_OK;

@@ -21,6 +21,13 @@ void storage_free(struct storage *storage); /* no load or session is open; NULL 
  * to the storage. */
 enum status storage_sink(struct storage *storage, const char *backend, struct sink **sink,
                          struct error *error) WARN_UNUSED;
+/* Called when sessions keep a database that is out of use from being opened anew (engine_on_held),
+ * on any thread; said before anything is opened. */
+void storage_on_held(struct storage *storage, void (*urge)(void *context), void *context);
+/* The configuration was read anew: `checkpoint_*` of it, from now on. */
+void storage_limit(struct storage *storage, const struct server_config *config);
+/* What the engine counts, all 0 before it is opened. Neither blocks nor opens it. */
+void storage_look(struct storage *storage, struct engine_figures *figures);
 /* The engine that answers SQL over every table that can be queried. As above. */
 enum status storage_engine(struct storage *storage, struct engine **engine,
                            struct error *error) WARN_UNUSED;

@@ -56,6 +56,18 @@ static const struct config_field duckdb_config[] = {
      .min = 1000,
      .max = 1000000000,
      .doc = "How many are remembered at most; the oldest are then forgotten before their time."},
+    {.name = "checkpoint_wal_bytes",
+     .type = CONFIG_BYTES,
+     .default_text = "16MiB",
+     .min = 65536,
+     .max = INT64_C(1) << 40,
+     .doc = "The write-ahead log is folded into the file when it is so long."},
+    {.name = "checkpoint_interval_s",
+     .type = CONFIG_INTEGER,
+     .unit = "seconds",
+     .default_text = "0",
+     .max = 86400,
+     .doc = "And when its oldest change has waited so long; 0: not for that."},
     CONFIG_FIELD_END,
 };
 
@@ -75,14 +87,19 @@ static enum status open_engine(struct duckdb_sink *sink, const struct config *co
   if (path != NULL && (path[0] == '\0' || strcmp(path, ":memory:") == 0)) path = NULL;
   const char *const *extensions = NULL;
   size_t extension_count = config_list(config, "extensions", &extensions);
-  return engine_open(
-      &(struct engine_options){.path = path,
-                               .extensions = extensions,
-                               .extension_count = extension_count,
-                               .memory_limit_bytes = config_integer(config, "memory_limit"),
-                               .threads = (int)config_integer(config, "threads"),
-                               .read_only = sink->read_only},
+  enum status status = engine_open(
+      &(struct engine_options){
+          .path = path,
+          .extensions = extensions,
+          .extension_count = extension_count,
+          .memory_limit_bytes = config_integer(config, "memory_limit"),
+          .threads = (int)config_integer(config, "threads"),
+          .read_only = sink->read_only,
+          .checkpoint_wal_bytes = config_integer(config, "checkpoint_wal_bytes"),
+          .checkpoint_interval_ms = config_integer(config, "checkpoint_interval_s") * 1000},
       &sink->engine, error);
+  if (status == STATUS_OK) engine_on_loss(sink->engine, desk_close_idle, sink);
+  return status;
 }
 
 static enum status open_tokens(struct duckdb_sink *sink, const struct config *config,

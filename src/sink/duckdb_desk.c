@@ -118,6 +118,20 @@ void desk_close_all(struct duckdb_sink *sink) {
     if (sink->desks[i] != NULL) desk_free(sink->desks[i]);
 }
 
+void desk_close_idle(void *context) {
+  struct duckdb_sink *sink = context;
+  struct desk *idle[DESKS_MAX];
+  int count = 0;
+  pthread_mutex_lock(&sink->desk_lock);
+  for (int i = 0; i < DESKS_MAX; i++)
+    if (sink->desks[i] != NULL && !sink->desks[i]->busy) {
+      idle[count++] = sink->desks[i];
+      sink->desks[i] = NULL;
+    }
+  pthread_mutex_unlock(&sink->desk_lock);
+  for (int i = 0; i < count; i++) desk_free(idle[i]);
+}
+
 /* ---- inserts --------------------------------------------------------------------------------- */
 
 struct engine_insert *desk_insert_find(const struct desk *desk, const struct ArrowSchema *schema) {

@@ -62,6 +62,8 @@ void desk_give(struct duckdb_sink *sink, struct desk *desk, bool broken);
 /* The desk's session now belongs to the caller, and the desk is gone. */
 struct engine_session *desk_turn_in(struct duckdb_sink *sink, struct desk *desk);
 void desk_close_all(struct duckdb_sink *sink);
+/* Those that nobody has: their engine is to be opened anew (engine_on_loss). `context`: the sink. */
+void desk_close_idle(void *context);
 
 /* That of a schema which was kept; NULL: none is. */
 struct engine_insert *desk_insert_find(const struct desk *desk, const struct ArrowSchema *schema);
