@@ -124,6 +124,10 @@ enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *
 /* NULL until IPC_EVENT_SCHEMA; owned by the decoder. */
 const struct ArrowSchema *ipc_decoder_schema(const struct ipc_decoder *decoder);
 
+/* Whether its batches need dictionaries, which belong to one stream: a decoder without any may go on
+ * with the batches of another stream that begins with the same schema message. */
+bool ipc_decoder_has_dictionaries(const struct ipc_decoder *decoder);
+
 /* The custom metadata of the message that was decoded last (Message.fbs, "custom_metadata"),
  * in the encoding of ArrowSchema.metadata; NULL when it has none. The decoder's, until the
  * next message. A schema's own is in the schema. */

@@ -57,6 +57,10 @@ const struct ArrowSchema *ipc_decoder_schema(const struct ipc_decoder *decoder) 
   return decoder->layout == NULL ? NULL : &decoder->schema;
 }
 
+bool ipc_decoder_has_dictionaries(const struct ipc_decoder *decoder) {
+  return decoder->context.memo.count > 0;
+}
+
 const char *ipc_decoder_metadata(const struct ipc_decoder *decoder) { return decoder->metadata; }
 
 /* ---- messages -------------------------------------------------------------------------- */

@@ -43,12 +43,16 @@ uv_loop_t *loop_uv(struct net_loop *loop) { return &loop->uv; }
 
 /* ---- posts ---------------------------------------------------------------------- */
 
-void net_loop_post(struct net_loop *loop, struct net_post *post) {
+void net_loop_post_quietly(struct net_loop *loop, struct net_post *post) {
   if (atomic_exchange(&post->queued, true)) return;
   struct net_post *newest = atomic_load(&loop->posts);
   do {
     post->next = newest;
   } while (!atomic_compare_exchange_weak(&loop->posts, &newest, post));
+}
+
+void net_loop_post(struct net_loop *loop, struct net_post *post) {
+  net_loop_post_quietly(loop, post);
   uv_async_send(&loop->wake);
 }
 

@@ -42,6 +42,8 @@ struct net_post {
   _Atomic bool queued;
 };
 void net_loop_post(struct net_loop *loop, struct net_post *post); /* from any thread */
+/* The same without waking the loop: for whoever posts something else right behind it. */
+void net_loop_post_quietly(struct net_loop *loop, struct net_post *post);
 
 /* A timer on the loop. `run` is called once, `after_ms` from now, unless it is
  * stopped or started anew before. */

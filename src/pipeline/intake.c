@@ -1,68 +1,73 @@
-/* An intake is a task (base/workers.h) with a queue in front of it.
+/* An intake is a queue of messages that somebody works on: its own task, or its group's.
  *
- * The event loop pushes messages, says `end` or `cancel`; the task decodes, appends
- * and commits on a worker. What both touch lies under `lock`; what follows it in the
- * struct belongs to the task alone.
+ * The event loop pushes messages, says `end` or `cancel`. What it touches lies under `lock`; what
+ * follows it in the struct belongs to whoever works on the intake.
  *
- *   OPEN --schema--> LOADING --intake_end, queue empty: finish_load--> DONE
- *    |                  |
- *    +------------------+--error or intake_cancel: give_up-----------> DONE
+ *   HELD --intake_end, small--------------> GROUPED --group.c: the round is landed--+
+ *    |                                                                              v
+ *    +--too large, slow, cancelled--> STARTED --intake_end, queue empty: finish--> DONE
+ *                                        +------error or intake_cancel-------------^
  *
- * 1. `done` is called once, by the task, on the way into DONE, and the task touches
- *    nothing of the intake after it: whoever is told may free it.
+ * A small append is HELD until it is whole, and then lands with others (group.c). Anything else is
+ * STARTED: its task decodes and appends as messages come. Its load is begun by the schema and ends
+ * with the intake; under SCHEMA_SKIP a schema that does not fit begins none, and what comes is counted
+ * and dropped. With `each_batch` there is a load for each batch (batches.c).
+ *
+ * 1. `done` is called once, on the way into DONE, and whoever works on the intake touches nothing of
+ *    it after that: whoever is told may free it.
  * 2. In DONE messages are dropped as they come.
- * 3. A load is open exactly in LOADING, so whatever ends the intake ends the load. */
-#include "pipeline/pipeline.h"
-
+ * 3. A load is open only in STARTED, so whatever ends the intake ends the load. */
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "arrow/schema.h"
 #include "base/clock.h"
+#include "pipeline/private.h"
 
-struct queued_message {
-  struct ipc_message message;
-  struct queued_message *next;
-};
-
-struct intake {
-  struct intake_options options;
-  struct task task;
-
-  pthread_mutex_t lock;
-  struct queued_message *first;
-  struct queued_message **last;
-  int64_t queued_bytes;
-  bool was_full; /* somebody waits for `space` */
-  bool ended;
-  bool cancelled;
-  bool relieve;
-  enum status push_status; /* a push that found no memory for the queue */
-  bool over;               /* DONE */
-
-  struct ipc_decoder *decoder;
-  struct load *load;
-  struct load_result result;
-  struct intake_figures figures;
-  int64_t began_us; /* the load */
-  enum status status;
-  struct error error;
-};
+enum { HELD_PART = 16 }; /* of a group's bytes: more than that is not small */
 
 static int64_t message_bytes(const struct ipc_message *message) {
   return message->metadata.size_bytes + message->body.size_bytes;
 }
 
-static void drop_queue(struct intake *intake) {
-  while (intake->first != NULL) {
-    struct queued_message *queued = intake->first;
-    intake->first = queued->next;
-    ipc_message_release(&queued->message);
-    free(queued);
+void queued_messages_free(struct queued_message *message) {
+  while (message != NULL) {
+    struct queued_message *next = message->next;
+    ipc_message_release(&message->message);
+    free(message);
+    message = next;
   }
+}
+
+/* Under the lock. */
+static struct queued_message *empty_queue(struct intake *intake) {
+  struct queued_message *first = intake->first;
+  intake->first = NULL;
   intake->last = &intake->first;
   intake->queued_bytes = 0;
+  return first;
+}
+
+struct queued_message *intake_take_all(struct intake *intake, bool *cancelled) {
+  pthread_mutex_lock(&intake->lock);
+  struct queued_message *first = empty_queue(intake);
+  *cancelled = intake->cancelled;
+  pthread_mutex_unlock(&intake->lock);
+  return first;
+}
+
+enum status settle_unknown(enum status status, const struct pipeline_target *target,
+                           const char *token, struct load_result *result, struct error *error) {
+  if (status != STATUS_UNKNOWN || token == NULL) return status;
+  bool found;
+  struct error why = {.status = STATUS_OK};
+  enum status looked = sink_lookup(target->sink, &target->table, token, &found, result, &why);
+  if (looked != STATUS_OK) return status; /* still not known: it says so */
+  if (found) return STATUS_OK;
+  status = error_set(error, STATUS_UNAVAILABLE,
+                     "the storage failed during the commit and nothing was kept; send it again");
+  if (error != NULL) error->retry_after_ms = 1000;
+  return status;
 }
 
 /* ---- the task's side ---------------------------------------------------------- */
@@ -74,56 +79,89 @@ static enum status begin_load(struct intake *intake) {
         intake->options.open_sink(intake->options.context, &target->sink, &intake->error);
     if (status != STATUS_OK) return status;
   }
-  struct load_spec spec = pipeline_load_spec(target, ipc_decoder_schema(intake->decoder));
-  enum status status = load_begin(target->sink, &spec, &intake->load, &intake->error);
-  if (status != STATUS_OK) return status;
   intake->figures.backend = target->sink->type->name;
   intake->began_us = clock_now_us();
-  return STATUS_OK;
+  if (intake->options.each_batch) return STATUS_OK;
+  struct load_spec spec = pipeline_load_spec(target, ipc_decoder_schema(intake->decoder));
+  enum status status = load_begin(target->sink, &spec, &intake->load, &intake->error);
+  intake->skipping = status == STATUS_SCHEMA && target->policy == SCHEMA_SKIP;
+  return intake->skipping ? STATUS_OK : status;
+}
+
+/* Takes the batch on STATUS_OK. */
+static enum status take_batch(struct intake *intake, struct ArrowArray *batch) {
+  if (intake->skipping) {
+    intake->figures.skipped_rows += batch->length;
+    intake->figures.skipped_batches++;
+    arrow_array_release(batch);
+    return STATUS_OK;
+  }
+  int64_t bytes = arrow_array_bytes(ipc_decoder_schema(intake->decoder), batch);
+  enum status status = intake->options.each_batch
+                           ? intake_land_batch(intake, batch)
+                           : load_append(intake->load, batch, &intake->error);
+  if (status == STATUS_OK) intake->figures.memory_bytes += bytes;
+  return status;
+}
+
+static enum status make_decoder(struct intake *intake) {
+  const struct intake_options *options = &intake->options;
+  if (intake->decoder != NULL) return STATUS_OK;
+  enum status status =
+      ipc_decoder_new(&options->limits, options->budget, &intake->decoder, &intake->error);
+  if (status == STATUS_OK) ipc_decoder_use_workers(intake->decoder, options->workers);
+  return status;
 }
 
 static enum status take_message(struct intake *intake, struct ipc_message *message) {
   struct ArrowArray batch = {.release = NULL};
   enum ipc_event event;
-  enum status status = ipc_decoder_decode(intake->decoder, message, &event, &batch, &intake->error);
+  enum status status = make_decoder(intake);
+  if (status == STATUS_OK)
+    status = ipc_decoder_decode(intake->decoder, message, &event, &batch, &intake->error);
   if (status != STATUS_OK) {
     ipc_message_release(message);
     return status;
   }
   if (event == IPC_EVENT_SCHEMA) return begin_load(intake);
   if (event != IPC_EVENT_BATCH) return STATUS_OK;
-  int64_t bytes = arrow_array_bytes(ipc_decoder_schema(intake->decoder), &batch);
-  status = load_append(intake->load, &batch, &intake->error);
-  if (status == STATUS_OK)
-    intake->figures.memory_bytes += bytes;
-  else
-    arrow_array_release(&batch);
+  status = take_batch(intake, &batch);
+  if (status != STATUS_OK && batch.release != NULL) arrow_array_release(&batch);
   return status;
 }
 
 static enum status finish_load(struct intake *intake) {
-  if (intake->load == NULL)
+  const struct pipeline_target *target = &intake->options.target;
+  if (intake->decoder == NULL || ipc_decoder_schema(intake->decoder) == NULL)
     return error_set(&intake->error, STATUS_INVALID, "the stream has no schema message");
+  if (intake->skipping) {
+    intake->figures.skipped = true;
+    return STATUS_SCHEMA; /* the error is load_begin's */
+  }
+  if (intake->options.each_batch) return intake_land_end(intake);
   struct load *load = intake->load;
   intake->load = NULL; /* over, whatever the commit says */
-  return load_commit(load, &intake->result, &intake->error);
+  enum status status = load_commit(load, &intake->result, &intake->error);
+  return settle_unknown(status, target, target->token, &intake->result, &intake->error);
 }
 
-/* Into DONE. Nothing of the intake may be touched after it. */
-static void finish(struct intake *intake, enum status status) {
+void intake_finish(struct intake *intake, enum status status, bool more) {
   load_abort(intake->load);
   intake->load = NULL;
   if (intake->figures.backend != NULL)
     intake->figures.transaction_us = clock_now_us() - intake->began_us;
+  intake->figures.each_batch = intake->options.each_batch;
   ipc_decoder_free(intake->decoder);
   intake->decoder = NULL;
   intake->status = status;
+  bool own = intake->state == INTAKE_STARTED;
   pthread_mutex_lock(&intake->lock);
-  intake->over = true;
-  drop_queue(intake);
+  intake->state = INTAKE_DONE;
+  struct queued_message *left = empty_queue(intake);
   pthread_mutex_unlock(&intake->lock);
-  task_retire(&intake->task);
-  intake->options.done(intake->options.context);
+  queued_messages_free(left);
+  if (own) task_retire(&intake->task);
+  intake->options.done(intake->options.context, more);
 }
 
 enum intake_step { STEP_WAIT, STEP_MESSAGE, STEP_RELIEVE, STEP_COMMIT, STEP_CANCEL, STEP_NOMEM };
@@ -172,18 +210,20 @@ static void intake_task(void *context) {
     case STEP_RELIEVE:
       if (intake->load != NULL) status = load_flush(intake->load, &intake->error);
       break;
-    case STEP_COMMIT: finish(intake, finish_load(intake)); return;
+    case STEP_COMMIT: intake_finish(intake, finish_load(intake), false); return;
     case STEP_CANCEL:
-      finish(intake, error_set(&intake->error, STATUS_CANCELLED,
-                               "the load was cancelled; nothing "
-                               "of it remains"));
+      intake_finish(intake,
+                    error_set(&intake->error, STATUS_CANCELLED,
+                              "the load was cancelled; nothing of it remains"),
+                    false);
       return;
     case STEP_NOMEM:
-      finish(intake, error_set(&intake->error, STATUS_NOMEM, "no memory to queue a message"));
+      intake_finish(intake, error_set(&intake->error, STATUS_NOMEM, "no memory to queue a message"),
+                    false);
       return;
     }
     if (status != STATUS_OK) {
-      finish(intake, status);
+      intake_finish(intake, status, false);
       return;
     }
   }
@@ -191,18 +231,20 @@ static void intake_task(void *context) {
 
 /* ---- the event loop's side ----------------------------------------------------- */
 
+static bool may_be_grouped(const struct intake_options *options) {
+  return options->groups != NULL && options->target.mode == SINK_APPEND &&
+         options->target.key_count == 0 && !options->each_batch;
+}
+
 enum status intake_new(const struct intake_options *options, struct intake **intake,
                        struct error *error) {
   *intake = NULL;
   struct intake *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
-  enum status status = ipc_decoder_new(&options->limits, options->budget, &made->decoder, error);
-  if (status != STATUS_OK) {
-    free(made);
-    return status;
-  }
-  ipc_decoder_use_workers(made->decoder, options->workers);
   made->options = *options;
+  if (options->target.mode == SINK_OVERWRITE) made->options.each_batch = false;
+  made->state = may_be_grouped(&made->options) ? INTAKE_HELD : INTAKE_STARTED;
+  made->result.version = -1;
   made->last = &made->first;
   pthread_mutex_init(&made->lock, NULL);
   task_init(&made->task, options->workers, intake_task, made);
@@ -210,12 +252,24 @@ enum status intake_new(const struct intake_options *options, struct intake **int
   return STATUS_OK;
 }
 
+/* Its own task has something to do; under the lock, so that it is not freed meanwhile. */
+static void wake(struct intake *intake) {
+  if (intake->state == INTAKE_STARTED) task_wake(&intake->task);
+}
+
+/* No longer held; under the lock. */
+static void start(struct intake *intake) {
+  if (intake->state == INTAKE_HELD) intake->state = INTAKE_STARTED;
+}
+
 void intake_push(struct intake *intake, struct ipc_message *message) {
   struct queued_message *queued = malloc(sizeof *queued);
-  bool wake = false;
   pthread_mutex_lock(&intake->lock);
-  if (queued == NULL) intake->push_status = STATUS_NOMEM;
-  if (queued != NULL && !intake->over) {
+  if (queued == NULL) {
+    intake->push_status = STATUS_NOMEM;
+    start(intake);
+  }
+  if (queued != NULL && intake->state != INTAKE_DONE) {
     *queued = (struct queued_message){.message = *message};
     *intake->last = queued;
     intake->last = &queued->next;
@@ -224,43 +278,58 @@ void intake_push(struct intake *intake, struct ipc_message *message) {
   } else {
     ipc_message_release(message);
   }
-  wake = !intake->over;
-  /* Woken under the lock: once the task is DONE the intake may be freed. */
-  if (wake) task_wake(&intake->task);
+  if (intake->queued_bytes > intake->options.group_limits.bytes_max / HELD_PART) start(intake);
+  wake(intake);
   pthread_mutex_unlock(&intake->lock);
   free(queued);
 }
 
 bool intake_full(struct intake *intake) {
   pthread_mutex_lock(&intake->lock);
-  bool full = !intake->over && intake->queued_bytes >= intake->options.queue_bytes_max;
+  bool full =
+      intake->state == INTAKE_STARTED && intake->queued_bytes >= intake->options.queue_bytes_max;
   intake->was_full = full;
   pthread_mutex_unlock(&intake->lock);
   return full;
 }
 
-/* Raises a flag and wakes the task, unless it is DONE. */
+/* Raises a flag and goes on by itself. */
 static void tell(struct intake *intake, bool *flag) {
   pthread_mutex_lock(&intake->lock);
-  *flag = true;
-  if (!intake->over) task_wake(&intake->task);
+  if (flag != NULL) *flag = true;
+  start(intake);
+  wake(intake);
   pthread_mutex_unlock(&intake->lock);
 }
 
-void intake_end(struct intake *intake) { tell(intake, &intake->ended); }
+void intake_start(struct intake *intake) { tell(intake, NULL); }
 void intake_cancel(struct intake *intake) { tell(intake, &intake->cancelled); }
 void intake_relieve(struct intake *intake) { tell(intake, &intake->relieve); }
 
+void intake_end(struct intake *intake) {
+  pthread_mutex_lock(&intake->lock);
+  bool held = intake->state == INTAKE_HELD;
+  intake->ended = true;
+  if (held) intake->state = INTAKE_GROUPED;
+  wake(intake);
+  pthread_mutex_unlock(&intake->lock);
+  if (!held || group_put(intake)) return;
+  pthread_mutex_lock(&intake->lock);
+  intake->state = INTAKE_STARTED;
+  wake(intake);
+  pthread_mutex_unlock(&intake->lock);
+}
+
 enum status intake_result(const struct intake *intake, struct load_result *result,
                           struct error *error) {
-  assert(intake->over);
+  assert(intake->state == INTAKE_DONE);
   *result = intake->result;
   if (error != NULL && intake->status != STATUS_OK) *error = intake->error;
   return intake->status;
 }
 
 void intake_figures(const struct intake *intake, struct intake_figures *figures) {
-  assert(intake->over);
+  assert(intake->state == INTAKE_DONE);
   *figures = intake->figures;
 }
 
@@ -273,8 +342,9 @@ int64_t intake_queued_bytes(struct intake *intake) {
 
 void intake_free(struct intake *intake) {
   if (intake == NULL) return;
-  assert(intake->over || intake->first == NULL);
+  assert(intake->state == INTAKE_DONE || intake->first == NULL);
   load_abort(intake->load);
+  load_result_release(&intake->result);
   ipc_decoder_free(intake->decoder);
   pthread_mutex_destroy(&intake->lock);
   free(intake);

@@ -46,6 +46,24 @@ enum status pipeline_run(struct source *source, const struct pipeline_target *ta
                          const struct pipeline_progress *progress, struct load_result *result,
                          struct error *error) WARN_UNUSED;
 
+/* ---- groups: small loads that share commits ------------------------------------ */
+
+/* Small appends that have come whole queue for their table, in the order in which they became whole.
+ * A task lands what has queued as soon as the last group is committed (sink_land): nothing waits for a
+ * group to fill. A load that fails takes no other along. */
+struct groups;
+
+struct group_limits {
+  int64_t rows_max, bytes_max; /* of a group; one load that has more is a group by itself */
+  int64_t time_ms;             /* so long may its commit take, as far as the last ones tell */
+};
+
+enum status groups_new(struct workers *workers, struct groups **groups,
+                       struct error *error) WARN_UNUSED;
+void groups_free(struct groups *groups); /* after the workers have ended; NULL is allowed */
+/* Since the beginning: groups that were landed, and loads in them; from any thread. */
+void groups_look(const struct groups *groups, int64_t *commits, int64_t *loads);
+
 /* ---- intake: messages pushed from the event loop ------------------------------ */
 
 struct intake;
@@ -55,14 +73,21 @@ struct intake_options {
   struct budget *budget; /* that the messages are charged to */
   struct ipc_limits limits;
   struct pipeline_target target; /* `sink` NULL: open_sink finds it */
+  bool each_batch; /* every record batch is a transaction of its own (not when it overwrites) */
+  /* Where it queues when it is a small append; NULL: it is always a load by itself. Nothing of it is
+   * decoded then until it is whole, too large, or intake_start is called. */
+  struct groups *groups;
+  const char *backend; /* with the table, the place for which loads queue */
+  struct group_limits group_limits;
   /* Called on a worker when the schema has come, if the target has no sink yet. */
   enum status (*open_sink)(void *context, struct sink **sink, struct error *error);
   int64_t queue_bytes_max; /* more waiting than this and the intake is full */
   /* Both are called on a worker and must only pass the word on. `space` when a full
    * intake has room again; `done` exactly once, as the last call of all, when the
-   * load is committed, has failed or was cancelled. */
+   * load is committed, has failed or was cancelled; with `more` others are told at once behind it,
+   * so that whom it wakes may be woken by the last of them. */
   void (*space)(void *context);
-  void (*done)(void *context);
+  void (*done)(void *context, bool more);
   void *context;
 };
 
@@ -73,6 +98,8 @@ enum status intake_new(const struct intake_options *options, struct intake **int
 void intake_push(struct intake *intake, struct ipc_message *message);
 /* True: push no more until `space`. What is pushed all the same is taken. */
 bool intake_full(struct intake *intake);
+/* It takes its time to come: what is there is worked on, and it will be a load by itself. */
+void intake_start(struct intake *intake);
 /* The stream is whole: commit. */
 void intake_end(struct intake *intake);
 /* The stream will never be whole: nothing of it may remain. After intake_end it is
@@ -81,7 +108,7 @@ void intake_cancel(struct intake *intake);
 /* Asks for memory back: what the sink has collected is handed on to its destination. */
 void intake_relieve(struct intake *intake);
 
-/* After `done`: the outcome. */
+/* After `done`: the outcome. `result` is the intake's. */
 enum status intake_result(const struct intake *intake, struct load_result *result,
                           struct error *error) WARN_UNUSED;
 /* After `done`: what it came to, failed or not. */
@@ -89,6 +116,11 @@ struct intake_figures {
   const char *backend;    /* the sink's name; NULL: no load was begun */
   int64_t memory_bytes;   /* of the record batches that were appended, expanded */
   int64_t transaction_us; /* from the load's beginning to its commit or its end without one */
+  bool each_batch;        /* it was committed batch by batch */
+  int64_t commits;        /* that it took so far, with what they hold, also when it failed later */
+  int64_t committed_rows, committed_batches;
+  bool skipped; /* its schema does not fit under SCHEMA_SKIP: it was read to its end and dropped */
+  int64_t skipped_rows, skipped_batches;
 };
 void intake_figures(const struct intake *intake, struct intake_figures *figures);
 /* Bytes that wait to be decoded; from any thread. */

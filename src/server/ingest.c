@@ -8,6 +8,8 @@
  * what comes next; then every ingest is asked to hand on what it has collected, and
  * when nothing came free for STARVED_MS the request is refused with 429.
  *
+ * A small append is held by its intake until it is whole, and shares a commit with others then.
+ *
  * 1. The struct lives until both ends are over: the exchange (`request.exchange` is
  *    NULL) and the intake (`done`), where one was readied. Both are told on the loop's thread.
  * 2. 200 is answered only from `done`, after the commit.
@@ -15,16 +17,20 @@
  *    and nothing of the request remains. */
 #include "server/ingest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
   QUEUE_BYTES_MAX = 32 << 20, /* about one insert statement of typical rows ahead */
   STARVED_RETRY_MS = 20,
   STARVED_MS = 10000,
   GIVEN_UP_RETRY_MS = 1000,
+  HELD_MS = 50, /* a request that is not whole by then lands by itself, as it comes */
+  MEMBERS_BYTES = 256,
 };
 
 static void ingest_free(struct ingest *ingest) {
@@ -33,25 +39,76 @@ static void ingest_free(struct ingest *ingest) {
     if (ingest->next != NULL) ingest->next->previous = ingest->previous;
   }
   ingest->door->release(ingest);
-  net_timer_free(ingest->starved_timer);
+  net_timer_free(ingest->timer);
   ipc_framer_free(ingest->framer);
   intake_free(ingest->intake);
   free(ingest->stream);
+  free(ingest->token);
   request_end(&ingest->request);
   free(ingest);
 }
 
 /* ---- answers ------------------------------------------------------------------- */
 
+/* What an error leaves behind, or has set aside; "": nothing that is not said. */
+static void print_figures(const struct ingest *ingest, char *members, size_t bytes) {
+  struct intake_figures figures;
+  members[0] = '\0';
+  if (!ingest->done) return;
+  intake_figures(ingest->intake, &figures);
+  if (figures.skipped)
+    snprintf(members, bytes, ",\"rows\":%lld,\"rows_skipped\":%lld,\"batches_skipped\":%lld",
+             (long long)figures.committed_rows, (long long)figures.skipped_rows,
+             (long long)figures.skipped_batches);
+  else if (figures.each_batch)
+    snprintf(members, bytes, ",\"commits\":%lld,\"batches_committed\":%lld,\"rows_committed\":%lld",
+             (long long)figures.commits, (long long)figures.committed_batches,
+             (long long)figures.committed_rows);
+}
+
 static void answer_error(struct ingest *ingest, enum status status, struct error *error) {
+  char members[MEMBERS_BYTES];
   ingest->answered = true;
   if (ingest->request.call != NULL) ingest->request.call->status = status;
+  print_figures(ingest, members, sizeof members);
   error_at(error, "stream '%s'", ingest->stream);
-  respond_problem(ingest->request.exchange, status, error);
+  respond_problem_members(ingest->request.exchange, status, error, members);
+}
+
+/* The lines of `changes` as an array. */
+static enum status add_changes(const char *changes, struct text *body, struct error *error) {
+  enum status status = text_add(body, ",\"schema_changes\":[", error);
+  for (const char *at = changes; *at != '\0' && status == STATUS_OK;) {
+    size_t bytes = strcspn(at, "\n");
+    if (at != changes) status = text_add(body, ",", error);
+    if (status == STATUS_OK) status = text_add_json(body, at, bytes, error);
+    at += bytes + (at[bytes] == '\n');
+  }
+  return status == STATUS_OK ? text_add(body, "]", error) : status;
+}
+
+enum status ingest_add_members(const struct ingest *ingest, const struct load_result *result,
+                               struct text *body, struct error *error) {
+  struct intake_figures figures;
+  enum status status = STATUS_OK;
+  intake_figures(ingest->intake, &figures);
+  if (result->version >= 0)
+    status = text_add_format(body, error, ",\"version\":%lld", (long long)result->version);
+  if (status == STATUS_OK && figures.each_batch)
+    status = text_add_format(body, error, ",\"commits\":%lld", (long long)figures.commits);
+  if (status == STATUS_OK && result->changes != NULL)
+    status = add_changes(result->changes, body, error);
+  return status;
+}
+
+void ingest_respond(struct ingest *ingest, const struct load_result *result,
+                    const struct text *body) {
+  static const struct http_header replayed = {"idempotent-replayed", "true"};
+  respond_json_header(ingest->request.exchange, body, result->repeated ? &replayed : NULL);
 }
 
 void ingest_refuse(struct ingest *ingest, enum status status, struct error *error) {
-  net_timer_stop(ingest->starved_timer);
+  net_timer_stop(ingest->timer);
   if (ingest->intake != NULL) intake_cancel(ingest->intake);
   if (!ingest->answered) answer_error(ingest, status, error);
 }
@@ -63,15 +120,26 @@ static void intake_has_space(void *context) {
   net_loop_post(ingest->request.server->loop, &ingest->space_post);
 }
 
-static void intake_is_done(void *context) {
+static void intake_is_done(void *context, bool more) {
   struct ingest *ingest = context;
-  net_loop_post(ingest->request.server->loop, &ingest->done_post);
+  struct net_loop *loop = ingest->request.server->loop;
+  if (more)
+    net_loop_post_quietly(loop, &ingest->done_post);
+  else
+    net_loop_post(loop, &ingest->done_post);
 }
 
-/* Also the starved timer's. */
 static void on_space(void *context) {
   struct ingest *ingest = context;
   if (ingest->request.exchange != NULL && !ingest->answered) ingest->door->resume(ingest);
+}
+
+/* It starved, or was held for long enough. */
+static void on_timer(void *context) {
+  struct ingest *ingest = context;
+  if (ingest->held && ingest->intake != NULL) intake_start(ingest->intake);
+  if (ingest->held && ingest->starved_since_ms == 0) return;
+  on_space(ingest);
 }
 
 /* What it came to, also when nobody is left to be told. */
@@ -82,7 +150,17 @@ static void count(struct ingest *ingest, enum status status, const struct load_r
   if (figures.backend != NULL)
     metrics_transaction(metrics, figures.backend, status == STATUS_OK, figures.transaction_us);
   if (status == STATUS_SCHEMA) metrics_schema_mismatch(metrics, ingest->stream);
+  if (figures.skipped)
+    log_warning("ingest",
+                "stream '%s': %lld rows in %lld batches were set aside: their schema is not "
+                "contained in the table's",
+                ingest->stream, (long long)figures.skipped_rows,
+                (long long)figures.skipped_batches);
   if (status != STATUS_OK) return;
+  if (result->changes != NULL && !result->repeated)
+    log_info("ingest", "stream '%s': the table's columns were changed: %s", ingest->stream,
+             result->changes);
+  if (result->repeated) return;
   int64_t wire_bytes = ingest->request.exchange != NULL
                            ? http_exchange_received_bytes(ingest->request.exchange)
                            : ingest->body_bytes;
@@ -162,7 +240,7 @@ static enum status starve(struct ingest *ingest, struct error *error) {
     return STATUS_CANCELLED;
   }
   http_body_pause(ingest->request.exchange);
-  net_timer_start(ingest->starved_timer, STARVED_RETRY_MS);
+  net_timer_start(ingest->timer, STARVED_RETRY_MS);
   return STATUS_BUDGET;
 }
 
@@ -196,7 +274,15 @@ void ingest_end(struct ingest *ingest, bool eos_optional) {
     return;
   }
   ingest->body_over = true;
+  net_timer_stop(ingest->timer);
   intake_end(ingest->intake);
+}
+
+void ingest_push(struct ingest *ingest, struct ipc_message *message) {
+  intake_push(ingest->intake, message);
+  if (ingest->held) return;
+  ingest->held = true;
+  net_timer_start(ingest->timer, HELD_MS);
 }
 
 void ingest_gone(void *context, const struct error *why) {
@@ -210,7 +296,7 @@ void ingest_gone(void *context, const struct error *why) {
  * and has nobody to tell. */
 static void ingest_finished(struct request *request) {
   struct ingest *ingest = (struct ingest *)request;
-  net_timer_stop(ingest->starved_timer);
+  net_timer_stop(ingest->timer);
   if (ingest->intake != NULL && !ingest->body_over) intake_cancel(ingest->intake);
   if (ingest->intake == NULL || ingest->done) ingest_free(ingest);
 }
@@ -225,10 +311,12 @@ enum status ingest_route(const struct server_config *config, const char *stream,
     target->backend = route->backend;
     target->table = route->table;
     target->chunk_rows = route->chunk_rows;
+    target->landing = route->landing;
     return STATUS_OK;
   }
   target->backend = config->storage_backend;
   target->chunk_rows = config->chunk_rows;
+  target->landing = config->landing;
   return table_name_parse(stream, strlen(stream), &target->table, error);
 }
 
@@ -242,14 +330,47 @@ static struct ipc_limits limits_of(const struct server *server) {
   return limits;
 }
 
+enum status ingest_set_token(struct ingest *ingest, const char *token, struct error *error) {
+  size_t bytes = strlen(token);
+  /* As a structured field (RFC 8941) it is in double quotes. */
+  bool quoted = bytes >= 2 && token[0] == '"' && token[bytes - 1] == '"';
+  if (quoted) {
+    token++;
+    bytes -= 2;
+  }
+  if (bytes == 0 || bytes > SINK_TOKEN_BYTES_MAX)
+    return error_set(error, STATUS_INVALID,
+                     "the idempotency key has %zu characters; 1 to %d may be", bytes,
+                     (int)SINK_TOKEN_BYTES_MAX);
+  for (size_t i = 0; i < bytes; i++)
+    if (token[i] <= 0x20 || token[i] >= 0x7f)
+      return error_set(error, STATUS_INVALID,
+                       "the idempotency key holds something else than visible ASCII characters at "
+                       "byte %zu",
+                       i);
+  if (ingest->token != NULL &&
+      (strlen(ingest->token) != bytes || memcmp(ingest->token, token, bytes) != 0))
+    return error_set(error, STATUS_INVALID, "two different idempotency keys are given");
+  free(ingest->token);
+  ingest->token = strndup(token, bytes);
+  return ingest->token != NULL ? STATUS_OK
+                               : error_set(error, STATUS_NOMEM, "no memory for a request");
+}
+
 static enum status prepare(struct ingest *ingest, struct server *server, const char *name,
                            struct error *error) {
+  const char *token =
+      http_request_header(http_exchange_request(ingest->request.exchange), "idempotency-key");
   ingest->stream = strdup(name);
   if (ingest->stream == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
+  if (token != NULL) {
+    enum status taken = ingest_set_token(ingest, token, error);
+    if (taken != STATUS_OK) return taken;
+  }
   ingest->limits = limits_of(server);
   enum status status = ipc_framer_new(&ingest->limits, &server->budget, &ingest->framer, error);
   if (status == STATUS_OK)
-    status = net_timer_new(server->loop, on_space, ingest, &ingest->starved_timer, error);
+    status = net_timer_new(server->loop, on_timer, ingest, &ingest->timer, error);
   return status;
 }
 
@@ -307,7 +428,15 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *targe
                  .chunk_rows = target->chunk_rows,
                  .keys = (const char *const *)target->keys,
                  .key_count = target->key_count,
-                 .refuse_duplicates = target->refuse_duplicates},
+                 .refuse_duplicates = target->refuse_duplicates,
+                 .policy = target->landing.policy,
+                 .token = ingest->token},
+      .each_batch = target->landing.each_batch,
+      .groups = server->groups,
+      .backend = target->backend,
+      .group_limits = {.rows_max = target->landing.group_rows_max,
+                       .bytes_max = target->landing.group_bytes_max,
+                       .time_ms = target->landing.group_time_ms},
       .open_sink = open_sink,
       .queue_bytes_max = QUEUE_BYTES_MAX,
       .space = intake_has_space,

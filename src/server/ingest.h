@@ -29,6 +29,7 @@ struct ingest_target {
   char *const *keys; /* live as long as the ingest */
   size_t key_count;
   bool refuse_duplicates;
+  struct landing_config landing;
 };
 
 /* A door's struct begins with it. */
@@ -39,18 +40,20 @@ struct ingest {
   struct ingest **previous;
 
   char *stream;
+  char *token; /* Idempotency-Key; NULL: none */
   struct ingest_target target;
   struct ipc_limits limits;
   struct ipc_framer *framer;
   struct intake *intake; /* NULL until ingest_open */
   struct net_post space_post;
   struct net_post done_post;
-  struct net_timer *starved_timer;
+  struct net_timer *timer;  /* of starving, and of being held */
   int64_t starved_since_ms; /* 0: not starved */
 
   bool body_over; /* the stream is whole: the intake was told to commit */
   bool answered;
   bool done;          /* the intake is */
+  bool held;          /* the intake waits until it is whole, for a while */
   int64_t body_bytes; /* after Content-Encoding */
   int64_t started_us;
 };
@@ -65,6 +68,11 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
 /* Gives up before the body is accepted: frees the ingest and answers. */
 void ingest_fail(struct ingest *ingest, enum status status, const struct error *error);
 
+/* The token of the request, from its header or its body: STATUS_INVALID unless it is 1 to
+ * SINK_TOKEN_BYTES_MAX visible characters, and the same where it is given twice. */
+enum status ingest_set_token(struct ingest *ingest, const char *token,
+                             struct error *error) WARN_UNUSED;
+
 /* The target is known: checks that the caller may write there, and readies the intake. */
 enum status ingest_open(struct ingest *ingest, const struct ingest_target *target,
                         struct error *error) WARN_UNUSED;
@@ -72,12 +80,20 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *targe
 /* Where the next bytes of the Arrow stream go. STATUS_BUDGET: not now, and the body is paused;
  * `resume` is called. Any other failure: the request is refused. */
 enum status ingest_window(struct ingest *ingest, uint8_t **data, int64_t *bytes);
+/* Hands a message on to the intake, which takes it. */
+void ingest_push(struct ingest *ingest, struct ipc_message *message);
 /* So many were written there. Otherwise as ipc_framer_filled; a failure has refused the request. */
 enum status ingest_filled(struct ingest *ingest, int64_t bytes, enum ipc_frame *frame);
 /* The Arrow stream is whole: commit, unless it is not whole after all. */
 void ingest_end(struct ingest *ingest, bool eos_optional);
 /* Refuses the request: nothing of it will remain. */
 void ingest_refuse(struct ingest *ingest, enum status status, struct error *error);
+/* What an answer of 200 says besides its door's own, as JSON members with a comma before each. */
+enum status ingest_add_members(const struct ingest *ingest, const struct load_result *result,
+                               struct text *body, struct error *error) WARN_UNUSED;
+/* Answers 200. */
+void ingest_respond(struct ingest *ingest, const struct load_result *result,
+                    const struct text *body);
 /* For http_body_handler.gone. */
 void ingest_gone(void *context, const struct error *why);
 

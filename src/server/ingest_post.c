@@ -26,8 +26,7 @@ static enum status add_result(const struct ingest *ingest, const struct load_res
     status = text_add_format(body, error, ",\"rows\":%lld,\"batches\":%lld,\"bytes\":%lld",
                              (long long)result->rows, (long long)result->batches,
                              (long long)ingest->body_bytes);
-  if (status == STATUS_OK && result->version >= 0)
-    status = text_add_format(body, error, ",\"version\":%lld", (long long)result->version);
+  if (status == STATUS_OK) status = ingest_add_members(ingest, result, body, error);
   if (status == STATUS_OK)
     status = text_add_format(body, error, ",\"duration_ms\":%lld}\n",
                              (long long)((clock_now_us() - ingest->started_us) / 1000));
@@ -41,7 +40,7 @@ static void answer(struct ingest *ingest, const struct load_result *result) {
   enum status status = add_result(ingest, result, &body, &error);
   /* Without memory the rows are there all the same: 200 says so, with an empty body. */
   if (status != STATUS_OK) text_clear(&body);
-  respond_json(ingest->request.exchange, &body);
+  ingest_respond(ingest, result, &body);
   text_release(&body);
 }
 
@@ -68,7 +67,7 @@ static enum status body_filled(void *context, int64_t bytes) {
   if (status == STATUS_OK && frame == IPC_FRAME_MESSAGE) {
     struct ipc_message message;
     ipc_framer_take(ingest->framer, &message);
-    intake_push(ingest->intake, &message);
+    ingest_push(ingest, &message);
   }
   return status;
 }

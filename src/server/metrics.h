@@ -71,8 +71,9 @@ void metrics_process_read(struct metrics_process *process);
 /* What others count, for one look. */
 struct metrics_now {
   int64_t budget_used_bytes, budget_limit_bytes;
-  int64_t ingests;             /* in flight */
-  int64_t ingest_queued_bytes; /* received and not decoded yet, of all of them */
+  int64_t ingests;                    /* in flight */
+  int64_t group_commits, group_loads; /* since the start */
+  int64_t ingest_queued_bytes;        /* received and not decoded yet, of all of them */
   int64_t queries_running;
   int64_t requests;      /* request structs that are alive */
   int64_t tasks_waiting; /* for a worker */

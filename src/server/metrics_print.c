@@ -244,6 +244,10 @@ static void print_load(struct printer *printer, const struct metrics_now *now) {
   number(printer, "ingests_in_flight", "gauge", "Loads that are under way.", now->ingests);
   number(printer, "ingest_queued_bytes", "gauge",
          "Bytes of loads that have come and wait to be decoded.", now->ingest_queued_bytes);
+  number(printer, "group_commits_total", "counter", "Commits that small loads have shared.",
+         now->group_commits);
+  number(printer, "group_requests_total", "counter", "Small loads that were in them.",
+         now->group_loads);
   number(printer, "requests_in_flight", "gauge",
          "Requests that have begun and whose work is not over.", now->requests);
   number(printer, "worker_tasks_waiting", "gauge", "Tasks that wait for a thread.",

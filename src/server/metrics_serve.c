@@ -13,6 +13,7 @@ static struct metrics_now look(const struct server *server) {
       .network = *http_server_stats(server->http),
   };
   storage_look(server->storage, &now.engine);
+  groups_look(server->groups, &now.group_commits, &now.group_loads);
   ingest_look(server, &now.ingests, &now.ingest_queued_bytes);
   metrics_process_read(&now.process);
   return now;

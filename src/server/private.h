@@ -15,6 +15,7 @@
 #include "server/metrics.h"
 #include "server/query_line.h"
 #include "server/server.h"
+#include "pipeline/pipeline.h"
 #include "server/storage.h"
 
 struct server {
@@ -35,6 +36,7 @@ struct server {
   struct ingest *ingests;    /* those in flight */
   struct query *query_list;  /* likewise */
   struct net_post held_post; /* sessions keep a dead database from being opened anew */
+  struct groups *groups;     /* small ones that share commits */
   int64_t active_requests;   /* request structs that are alive, answered or not */
   struct query_line queries; /* statements of /query that run or wait */
   int worker_count;
@@ -179,10 +181,16 @@ void job_start(struct call *call, const struct table_name *name,
   { "x-content-type-options", "nosniff" }
 
 void respond_json(struct http_exchange *exchange, const struct text *body);
+/* The same with a header more. */
+void respond_json_header(struct http_exchange *exchange, const struct text *body,
+                         const struct http_header *header);
 
 /* An error as application/problem+json (RFC 9457). Messages of STATUS_INTERNAL are
  * logged and not told. */
 void respond_problem(struct http_exchange *exchange, enum status status, const struct error *error);
+/* The same with members more: JSON, each with a comma before it. */
+void respond_problem_members(struct http_exchange *exchange, enum status status,
+                             const struct error *error, const char *members);
 /* The same with an HTTP code that says more than the status's own (405, 406, 415),
  * and perhaps one header more. */
 void respond_problem_code(struct http_exchange *exchange, int code, enum status status,

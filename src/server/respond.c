@@ -26,30 +26,33 @@ static bool wants_detail(const struct http_exchange *exchange) {
   return strncmp(http_exchange_request(exchange)->path, prefix, sizeof prefix - 1) == 0;
 }
 
-static enum status add_detail(struct text *body, const char *detail) {
+static enum status add_detail(struct text *body, const char *detail, const char *members) {
   enum status status = text_add(body, "{\"detail\":", NULL);
   if (status == STATUS_OK) status = text_add_json(body, detail, strlen(detail), NULL);
+  if (status == STATUS_OK) status = text_add(body, members, NULL);
   if (status == STATUS_OK) status = text_add(body, "}\n", NULL);
   return status;
 }
 
-static void add_problem(struct text *body, int code, enum status status, const char *detail) {
+static void add_problem(struct text *body, int code, enum status status, const char *detail,
+                        const char *members) {
   const char *title = reason_of(code);
   if (text_add_format(body, NULL, "{\"type\":\"about:blank\",\"status\":%d,\"code\":\"%s\"", code,
                       status_name(status)) != STATUS_OK)
     return;
   add_member(body, "title", title != NULL ? title : status_meaning(status));
   add_member(body, "detail", detail);
-  if (text_add(body, "}\n", NULL) != STATUS_OK) text_clear(body);
+  if (text_add_format(body, NULL, "%s}\n", members) != STATUS_OK) text_clear(body);
 }
 
 static void send_problem(struct http_exchange *exchange, int code, enum status status,
-                         const char *detail, const struct http_header *more, size_t more_count) {
+                         const char *detail, const char *members, const struct http_header *more,
+                         size_t more_count) {
   struct text body = TEXT_EMPTY;
   bool plain = wants_detail(exchange);
   if (!plain)
-    add_problem(&body, code, status, detail);
-  else if (add_detail(&body, detail) != STATUS_OK)
+    add_problem(&body, code, status, detail, members);
+  else if (add_detail(&body, detail, members) != STATUS_OK)
     text_clear(&body);
   struct http_header headers[4] = {
       {"content-type", plain ? "application/json" : "application/problem+json"}, RESPOND_NOSNIFF};
@@ -61,6 +64,11 @@ static void send_problem(struct http_exchange *exchange, int code, enum status s
 
 void respond_problem(struct http_exchange *exchange, enum status status,
                      const struct error *error) {
+  respond_problem_members(exchange, status, error, "");
+}
+
+void respond_problem_members(struct http_exchange *exchange, enum status status,
+                             const struct error *error, const char *members) {
   const char *detail = error->text;
   /* What is wrong with a statement is told in DuckDB's words, which quote it. */
   struct call *call = http_exchange_context(exchange);
@@ -75,7 +83,7 @@ void respond_problem(struct http_exchange *exchange, enum status status,
   char seconds[16];
   snprintf(seconds, sizeof seconds, "%d", (error->retry_after_ms + 999) / 1000);
   struct http_header retry = {"retry-after", seconds};
-  send_problem(exchange, status_http(status), status, detail, &retry,
+  send_problem(exchange, status_http(status), status, detail, members, &retry,
                error->retry_after_ms > 0 ? 1 : 0);
 }
 
@@ -87,12 +95,18 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
   vsnprintf(detail, sizeof detail, format, arguments);
   va_end(arguments);
   call_refused(exchange, code, status, detail, false);
-  send_problem(exchange, code, status, detail, header, header != NULL ? 1 : 0);
+  send_problem(exchange, code, status, detail, "", header, header != NULL ? 1 : 0);
 }
 
 void respond_json(struct http_exchange *exchange, const struct text *body) {
-  static const struct http_header json[] = {{"content-type", "application/json"}, RESPOND_NOSNIFF};
-  http_respond(exchange, 200, json, 2, text_get(body), body->size_bytes);
+  respond_json_header(exchange, body, NULL);
+}
+
+void respond_json_header(struct http_exchange *exchange, const struct text *body,
+                         const struct http_header *header) {
+  struct http_header headers[3] = {{"content-type", "application/json"}, RESPOND_NOSNIFF};
+  if (header != NULL) headers[2] = *header;
+  http_respond(exchange, 200, headers, header != NULL ? 3 : 2, text_get(body), body->size_bytes);
 }
 
 bool media_type_is(const char *header, const char *type) {

@@ -211,6 +211,7 @@ static enum status server_open(struct server *server, const struct server_hooks 
   if (status == STATUS_OK) storage_on_held(server->storage, storage_held, server);
   server->worker_count = worker_count(config);
   if (status == STATUS_OK) status = workers_new(server->worker_count, &server->workers, error);
+  if (status == STATUS_OK) status = groups_new(server->workers, &server->groups, error);
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
@@ -229,6 +230,7 @@ static void server_close(struct server *server) {
   http_server_free(server->http);
   readiness_stop(server);
   workers_free(server->workers);
+  groups_free(server->groups);
   readiness_free(server);
   reload_close(server->reload);
   net_timer_free(server->drain_timer);

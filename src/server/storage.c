@@ -159,6 +159,9 @@ static enum status set_duckdb(struct config *config, const struct server_config 
   if (status == STATUS_OK)
     status = set_number(config, "memory_limit",
                         server->memory_limit_bytes / 100 * server->query.memory_percent, error);
+  if (status == STATUS_OK)
+    status = set_number(config, "token_retention_h", server->token_retention_s / 3600, error);
+  if (status == STATUS_OK) status = set_number(config, "tokens_max", server->tokens_max, error);
   for (size_t i = 0; i < server->extension_count && status == STATUS_OK; i++)
     status = config_add(config, "extensions", server->extensions[i], CONFIG_FILE, error);
   if (status == STATUS_OK && server->threads > 0)

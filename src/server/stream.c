@@ -62,6 +62,7 @@ static enum status add_result(const struct ingest *ingest, const struct load_res
   if (status == STATUS_OK) status = text_add(body, ",\"message\":", error);
   if (status == STATUS_OK)
     status = text_add_json(body, text_get(&message), message.size_bytes, error);
+  if (status == STATUS_OK) status = ingest_add_members(ingest, result, body, error);
   if (status == STATUS_OK) status = text_add(body, "}\n", error);
   text_release(&message);
   return status;
@@ -72,7 +73,7 @@ static void answer(struct ingest *ingest, const struct load_result *result) {
   struct error error;
   enum status status = add_result(ingest, result, &body, &error);
   if (status != STATUS_OK) text_clear(&body); /* the rows are there all the same */
-  respond_json(ingest->request.exchange, &body);
+  ingest_respond(ingest, result, &body);
   text_release(&body);
 }
 
@@ -105,14 +106,20 @@ static enum status open_target(struct stream_post *post, struct error *error) {
   status = server_config_backend(target.backend, error);
   if (status != STATUS_OK) return status;
   target.chunk_rows = route != NULL ? route->chunk_rows : config->chunk_rows;
+  target.landing = route != NULL ? route->landing : config->landing;
   if (config_origin(given, "chunk_size") != CONFIG_DEFAULT)
     target.chunk_rows = config_integer(given, "chunk_size");
   return ingest_open(ingest, &target, error);
 }
 
 static enum status take_config(struct stream_post *post, struct error *error) {
+  char *token = NULL;
   post->configured = true;
-  return stream_config_read(&post->settings, stream_json_config(post->json), error);
+  enum status status =
+      stream_config_read(&post->settings, stream_json_config(post->json), &token, error);
+  if (status == STATUS_OK && token != NULL) status = ingest_set_token(&post->ingest, token, error);
+  free(token);
+  return status;
 }
 
 /* A schema message alone, or a stream that has nothing else. */
@@ -163,11 +170,11 @@ static enum status pump(struct stream_post *post, struct error *error) {
     enum status status = open_target(post, error);
     if (status != STATUS_OK) return status;
     if (post->first != FIRST_SCHEMA) {
-      intake_push(ingest->intake, &post->declared);
+      ingest_push(ingest, &post->declared);
       post->declared = (struct ipc_message){.offset_bytes = 0};
     }
   }
-  for (size_t i = 0; i < post->spool_count; i++) intake_push(ingest->intake, &post->spool[i]);
+  for (size_t i = 0; i < post->spool_count; i++) ingest_push(ingest, &post->spool[i]);
   post->spool_count = 0;
   post->spool_bytes = 0;
   return STATUS_OK;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A value as the text that settings are made from. */
@@ -91,21 +92,39 @@ static enum status set_section(struct settings *settings, const char *key, const
   return status;
 }
 
+static enum status take_token(const json_t *value, char **token, struct error *error) {
+  if (!json_is_string(value))
+    return error_set(error, STATUS_INVALID, "\"idempotency_key\" must be a text");
+  if (strlen(json_string_value(value)) != json_string_length(value))
+    return error_set(error, STATUS_INVALID, "\"idempotency_key\" holds a NUL character");
+  *token = strdup(json_string_value(value));
+  return *token != NULL ? STATUS_OK : error_set(error, STATUS_NOMEM, "no memory for a request");
+}
+
 static enum status set_member(struct settings *settings, const char *name, const json_t *value,
                               struct error *error) {
+  static const char *const owners[] = {"schema_policy", "transaction", "group_commit"};
   if (json_is_null(value)) return STATUS_OK;
+  for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++)
+    if (strcmp(name, owners[i]) == 0)
+      return error_set(error, STATUS_INVALID,
+                       "\"%s\" is for the server's configuration to say, not for a request", name);
   if (strcmp(name, "compression") == 0 || strcmp(name, "delta_options") == 0)
     return set_section(settings, name, value, error);
   return set_value(settings->values, name, value, error);
 }
 
-static enum status read_object(struct settings *settings, const json_t *object,
+static enum status read_object(struct settings *settings, const json_t *object, char **token,
                                struct error *error) {
   const char *name;
   json_t *value;
   enum status status = STATUS_OK;
   json_object_foreach((json_t *)object, name, value) {
-    if (status == STATUS_OK) status = set_member(settings, name, value, error);
+    if (status != STATUS_OK) continue;
+    if (strcmp(name, "idempotency_key") == 0 && !json_is_null(value))
+      status = take_token(value, token, error);
+    else if (strcmp(name, "idempotency_key") != 0)
+      status = set_member(settings, name, value, error);
   }
   if (status == STATUS_OK && !config_has(settings->values, "target_table"))
     status = error_set(error, STATUS_INVALID, "\"target_table\" is missing: where do the rows go?");
@@ -113,14 +132,15 @@ static enum status read_object(struct settings *settings, const json_t *object,
   return status;
 }
 
-enum status stream_config_read(struct settings *settings, const struct text *json,
+enum status stream_config_read(struct settings *settings, const struct text *json, char **token,
                                struct error *error) {
+  *token = NULL;
   enum status status = settings_init(settings, &SETTINGS_STREAM, error);
   if (status != STATUS_OK) return status;
   json_error_t why;
   json_t *object =
       json_loadb(json->data, json->size_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-  status = object != NULL ? read_object(settings, object, error)
+  status = object != NULL ? read_object(settings, object, token, error)
                           : error_set(error, STATUS_INVALID,
                                       "\"config\" is not JSON: %s (line %d, column %d of it)",
                                       why.text, why.line, why.column);

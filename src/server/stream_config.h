@@ -7,10 +7,11 @@
 #include "base/text.h"
 #include "server/settings.h"
 
-/* Reads an object with `target_table` and perhaps `storage_backend`, `chunk_size`, `compression`
- * and `delta_options`; null is as good as absent. `settings` is one section (SETTINGS_STREAM),
+/* Reads an object with `target_table` and perhaps `storage_backend`, `chunk_size`, `compression`,
+ * `delta_options` and `idempotency_key`, which `*token` gets (malloc'd, also after a failure; NULL
+ * without it); null is as good as absent. `settings` is one section (SETTINGS_STREAM),
  * safe to release whatever happens. STATUS_INVALID names the member and what is wrong with it. */
-enum status stream_config_read(struct settings *settings, const struct text *json,
+enum status stream_config_read(struct settings *settings, const struct text *json, char **token,
                                struct error *error) WARN_UNUSED;
 
 #endif

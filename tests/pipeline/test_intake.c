@@ -147,7 +147,8 @@ struct rig {
   int done, space;
 };
 
-static void on_done(void *context) {
+static void on_done(void *context, bool more) {
+  (void)more;
   struct rig *rig = context;
   pthread_mutex_lock(&rig->lock);
   rig->done++;

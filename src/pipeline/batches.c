@@ -1,0 +1,89 @@
+/* A load that commits each of its record batches: a load of its own for each, whose token, where the
+ * request has one, is the request's with the batch's number. A repeated request then adds only what
+ * is missing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrow/schema.h"
+#include "pipeline/private.h"
+
+/* Between token and number: a byte that no token from outside can hold. */
+#define NUMBER_MARK "\x1f"
+
+/* The token of the next batch; NULL: there is none. `text` holds it. */
+static enum status next_token(const struct intake *intake, struct text *text, const char **token,
+                              struct error *error) {
+  *token = NULL;
+  if (intake->options.target.token == NULL) return STATUS_OK;
+  enum status status =
+      text_add_format(text, error, "%s" NUMBER_MARK "%lld", intake->options.target.token,
+                      (long long)intake->figures.committed_batches);
+  if (status == STATUS_OK) *token = text_get(text);
+  return status;
+}
+
+static enum status load_one(struct intake *intake, const char *token, struct ArrowArray *batches,
+                            int64_t count, struct load_result *result) {
+  struct pipeline_target target = intake->options.target;
+  target.token = token;
+  struct load_spec spec = pipeline_load_spec(&target, ipc_decoder_schema(intake->decoder));
+  if (target.mode == SINK_APPEND) {
+    struct parcel parcel = {.schema = spec.schema,
+                            .batches = batches,
+                            .batch_count = count,
+                            .token = token,
+                            .error = &intake->error};
+    sink_land(target.sink, &spec, &parcel, 1);
+    *result = parcel.result;
+    return parcel.status;
+  }
+  struct load *load = NULL;
+  enum status status = load_begin(target.sink, &spec, &load, &intake->error);
+  for (int64_t i = 0; i < count && status == STATUS_OK; i++)
+    status = load_append(load, &batches[i], &intake->error);
+  if (status == STATUS_OK) return load_commit(load, result, &intake->error);
+  load_abort(load);
+  return status;
+}
+
+static enum status commit(struct intake *intake, struct ArrowArray *batches, int64_t count) {
+  struct intake_figures *figures = &intake->figures;
+  struct text text = TEXT_EMPTY;
+  const char *token;
+  struct load_result result = {.version = -1};
+  enum status status = next_token(intake, &text, &token, &intake->error);
+  if (status == STATUS_OK) {
+    status = load_one(intake, token, batches, count, &result);
+    status = settle_unknown(status, &intake->options.target, token, &result, &intake->error);
+  }
+  if (status == STATUS_OK) {
+    figures->commits += !result.repeated;
+    figures->committed_rows += result.rows;
+    figures->committed_batches += count;
+    intake->result.version = result.version;
+    if (intake->result.changes == NULL) {
+      intake->result.changes = result.changes;
+      result.changes = NULL;
+    }
+  }
+  load_result_release(&result);
+  text_release(&text);
+  for (int64_t i = 0; i < count; i++)
+    if (batches[i].release != NULL) arrow_array_release(&batches[i]);
+  return status;
+}
+
+enum status intake_land_batch(struct intake *intake, struct ArrowArray *batch) {
+  return commit(intake, batch, 1);
+}
+
+enum status intake_land_end(struct intake *intake) {
+  struct intake_figures *figures = &intake->figures;
+  enum status status = STATUS_OK;
+  if (figures->committed_batches == 0) status = commit(intake, NULL, 0);
+  intake->result.rows = figures->committed_rows;
+  intake->result.batches = figures->committed_batches;
+  intake->result.repeated = status == STATUS_OK && figures->commits == 0;
+  return status;
+}
