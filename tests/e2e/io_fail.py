@@ -52,6 +52,15 @@ class IoFail:
         self._set("armed", 0)
         return self._get("failed")
 
+    def pause(self):
+        """Counts nothing until `resume`, which takes what this gives."""
+        armed = self._get("armed")
+        self._set("armed", 0)
+        return armed
+
+    def resume(self, armed):
+        self._set("armed", armed)
+
     @property
     def calls(self):
         return self._get("calls")

@@ -7,12 +7,14 @@ import resource
 import shutil
 import signal
 import subprocess
+import threading
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import requests
 
-from server import ROOT, StartFailed, ipc, problem, run
+from server import ROOT, StartFailed, ipc, problem, run, wait_until
 
 ROW = pa.table({"id": pa.array([1], pa.int64())})
 
@@ -113,6 +115,85 @@ def test_a_full_disk_refuses_sql_that_writes_and_recovers(small_disk):
     small_disk.make_room()
     server.rows("CREATE TABLE big AS SELECT hash(i) AS a FROM range(2000000) t(i)")
     assert server.value("SELECT count(*) AS n FROM big") == 2_000_000
+
+
+class Clients(threading.Thread):
+    """Posts loads of `rows` rows, one after the other, until told to stop or `count` are sent."""
+
+    def __init__(self, server, number, rows, count):
+        super().__init__()
+        self.url, self.number, self.rows, self.count = server.url, number, rows, count
+        self.kept, self.codes, self.failure = [], set(), None
+
+    def run(self):
+        session = requests.Session()
+        session.trust_env = False
+        numbers = np.random.default_rng(self.number)
+        try:
+            for i in range(self.count):
+                load = self.number * 1_000_000 + i
+                values = pa.array(numbers.integers(-(2**63), 2**63 - 1, self.rows), pa.int64())
+                table = pa.table({"load": pa.array([load] * self.rows, pa.int64()), "v": values})
+                answer = session.post(
+                    f"{self.url}/ingest/filled",
+                    data=ipc(table),
+                    headers={"Content-Type": "application/vnd.apache.arrow.stream"},
+                    timeout=120,
+                )
+                self.codes.add(answer.status_code)
+                if answer.status_code == 200:
+                    self.kept.append((load, self.rows))
+        except Exception as error:  # told by the test's thread
+            self.failure = error
+
+
+def all_of(clients):
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join(120)
+        assert not client.is_alive()
+        assert client.failure is None, client.failure
+
+
+def check_filled(server, clients):
+    """Exactly what was acknowledged, each whole and once."""
+    there = {
+        row["load"]: row["n"]
+        for row in server.rows("SELECT load, count(*) AS n FROM filled GROUP BY ALL")
+    }
+    assert there == dict(kept for client in clients for kept in client.kept)
+
+
+def test_many_clients_fill_a_disk_and_go_on_when_there_is_room(small_disk, start):
+    """Small loads side by side, from room to none; a large one among them at the end."""
+    server = small_disk.server
+    clients = [Clients(server, i, 2000, 24) for i in range(1, 33)]  # 24 MB of values
+    all_of(clients)
+    assert server.alive()
+    codes = set().union(*(client.codes for client in clients))
+    assert 507 in codes and 200 in codes
+    assert codes <= {200, 507, 503}
+    check_filled(server, clients)
+
+    innocent = [Clients(server, i, 5, 4) for i in range(41, 49)]
+    guilty = Clients(server, 60, 1_000_000, 1)
+    all_of([guilty, *innocent])
+    assert guilty.codes <= {507, 503}
+    assert set().union(*(client.codes for client in innocent)) <= {200, 507, 503}
+    clients += [guilty, *innocent]
+    check_filled(server, clients)
+
+    small_disk.make_room()
+    later = [Clients(server, i, 5, 4) for i in range(71, 75)]
+    wait_until(lambda: server.ingest("room", ROW).status_code == 200, "a load once there is room")
+    all_of(later)
+    assert set().union(*(client.codes for client in later)) == {200}
+    check_filled(server, clients + later)
+    server.kill()
+    small_disk.server = again = start(db="disk/small.duckdb")
+    check_filled(again, clients + later)
+    again.stop()
 
 
 # ---- a database that may only be read
