@@ -266,13 +266,17 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(void, table_function_set_local_init, (duckdb_table_function, duckdb_table_function_init_t))    \
   X(void, table_function_set_function, (duckdb_table_function, duckdb_table_function_t))           \
   X(duckdb_state, register_table_function, (duckdb_connection, duckdb_table_function))             \
+  X(void, table_function_supports_projection_pushdown, (duckdb_table_function, bool))              \
   X(void, table_function_get_client_context, (duckdb_bind_info, duckdb_client_context *))          \
   X(void *, bind_get_extra_info, (duckdb_bind_info))                                               \
   X(duckdb_value, bind_get_parameter, (duckdb_bind_info, idx_t))                                   \
   X(void, bind_add_result_column, (duckdb_bind_info, const char *, duckdb_logical_type))           \
   X(void, bind_set_bind_data, (duckdb_bind_info, void *, duckdb_delete_callback_t))                \
+  X(void, bind_set_cardinality, (duckdb_bind_info, idx_t, bool))                                   \
   X(void, bind_set_error, (duckdb_bind_info, const char *))                                        \
   X(void *, init_get_bind_data, (duckdb_init_info))                                                \
+  X(idx_t, init_get_column_count, (duckdb_init_info))                                              \
+  X(idx_t, init_get_column_index, (duckdb_init_info, idx_t))                                       \
   X(void, init_set_init_data, (duckdb_init_info, void *, duckdb_delete_callback_t))                \
   X(void, init_set_max_threads, (duckdb_init_info, idx_t))                                         \
   X(void, init_set_error, (duckdb_init_info, const char *))                                        \

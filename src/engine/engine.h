@@ -231,7 +231,8 @@ void engine_insert_close(struct engine_insert *insert); /* NULL is allowed */
 /* ---- upsert: rows by key ------------------------------------------------------- */
 
 /* Rows are collected in a temporary table of the session, outside of any transaction, and go into
- * their table at the end, inside a short one: whoever loses a conflict repeats the end alone.
+ * their table at the end, inside a short one: whoever loses a conflict repeats the end alone. Rows
+ * that the caller still holds at the end are taken from there.
  *
  *   engine_upsert_open -> engine_insert_rows (engine_upsert_insert) ... -> engine_upsert_ready
  *   engine_begin -> engine_upsert_apply -> engine_commit    (after STATUS_CONFLICT: again) */
@@ -256,10 +257,12 @@ enum status engine_upsert_open(struct engine_session *session,
                                struct engine_upsert **upsert, struct error *error) WARN_UNUSED;
 /* Where the rows go: belongs to the upsert. */
 struct engine_insert *engine_upsert_insert(struct engine_upsert *upsert);
-/* All rows are there. STATUS_SCHEMA names the row (the first is 0) whose key is NULL or, with
- * `unique`, was there before. */
-enum status engine_upsert_ready(struct engine_upsert *upsert, struct error *error) WARN_UNUSED;
-/* Puts them into the table, within a transaction. STATUS_CONFLICT: somebody else changes the same
+/* All rows are there: those that were inserted, and the slices, which come after them and stay the
+ * caller's, where they are until the upsert is closed. STATUS_SCHEMA names the row (the first is 0)
+ * whose key is NULL or, with `unique`, was there before; other errors as engine_insert_rows. */
+enum status engine_upsert_ready(struct engine_upsert *upsert, const struct engine_slice *slices,
+                                int64_t slice_count, struct error *error) WARN_UNUSED;
+/* Puts them into the table, within a transaction. Errors as engine_insert_rows; STATUS_CONFLICT: somebody else changes the same
  * rows, or the table is not the one that the upsert was opened for. */
 enum status engine_upsert_apply(struct engine_upsert *upsert, struct error *error) WARN_UNUSED;
 /* True when apply found another table than the upsert was opened for: to repeat it is of no use. */

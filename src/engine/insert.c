@@ -9,10 +9,15 @@
  * A statement's rows are claimed in runs of a row group by the threads that DuckDB
  * gives it: each thread so writes whole row groups of neighbouring rows, and the
  * order of rows inside a run is kept. Chunks are filled across batches, so that many
- * small batches cost little more than one. */
+ * small batches cost little more than one. Only the columns that a statement asks for
+ * are filled.
+ *
+ * Rows can also be shown to statements of somebody else's (insert_show): each of them
+ * may scan the function once. */
 #include "engine/insert.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -38,6 +43,8 @@ struct engine_insert {
   /* of the statement that runs */
   const struct engine_slice *slices;
   int64_t slice_count;
+  int64_t *wanted; /* the columns that it asks for, in the order of the chunk's vectors */
+  int64_t wanted_count;
   int64_t *starts; /* slice i holds rows [starts[i], starts[i + 1]) */
   int64_t starts_capacity;
   int64_t total_rows;
@@ -89,7 +96,10 @@ static void rows_bind(duckdb_bind_info info) {
   }
   for (int64_t i = 0; i < insert->column_count; i++) {
     duckdb_logical_type type = landing_logical(&insert->landings[i]);
-    duckdb->bind_add_result_column(info, insert->landings[i].name, type);
+    char number[24]; /* a stage goes by numbers: no field's name gets in the way */
+    snprintf(number, sizeof number, "c%lld", (long long)i);
+    duckdb->bind_add_result_column(info, insert->numbered ? number : insert->landings[i].name,
+                                   type);
     duckdb->destroy_logical_type(&type);
   }
   if (insert->numbered) {
@@ -97,6 +107,7 @@ static void rows_bind(duckdb_bind_info info) {
     duckdb->bind_add_result_column(info, "number", type);
     duckdb->destroy_logical_type(&type);
   }
+  if (insert->slices != NULL) duckdb->bind_set_cardinality(info, (idx_t)insert->total_rows, true);
   duckdb->bind_set_bind_data(info, insert, NULL);
 }
 
@@ -117,6 +128,17 @@ static void rows_init(duckdb_init_info info) {
   if (insert->slices == NULL) {
     duckdb->init_set_error(info, FUNCTION_NAME " is for the server's own use");
     return;
+  }
+  insert->wanted_count = 0;
+  for (idx_t i = 0; i < duckdb->init_get_column_count(info); i++) {
+    idx_t column = duckdb->init_get_column_index(info, i);
+    if (i > (idx_t)insert->column_count) {
+      duckdb->init_set_error(info, FUNCTION_NAME " gives each column once");
+      return;
+    }
+    /* What is behind the last column stands for none, as for count(*). */
+    insert->wanted[insert->wanted_count++] =
+        column <= (idx_t)insert->column_count ? (int64_t)column : -1;
   }
   duckdb->init_set_max_threads(info, (idx_t)useful_threads(insert));
 }
@@ -154,17 +176,20 @@ static bool claim_more(struct engine_insert *insert, struct claim *claim) {
   return true;
 }
 
-/* `rows` rows of one slice, from its row `from` on, into every column at `at`. */
+/* `rows` rows of one slice, from its row `from` on, into every column that is wanted, at `at`. */
 static enum status put_rows(const struct engine_insert *insert, const struct engine_slice *slice,
                             int64_t from, int64_t rows, duckdb_data_chunk chunk, int64_t at,
                             struct error *error) {
   const struct duckdb_api *duckdb = insert->session->duckdb;
   const struct ArrowArray *batch = arrow_shared_array(slice->batch);
   enum status status = STATUS_OK;
-  for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++)
-    status = landing_put(&insert->landings[i], batch->children[i],
+  for (int64_t i = 0; i < insert->wanted_count && status == STATUS_OK; i++) {
+    int64_t column = insert->wanted[i];
+    if (column < 0 || column == insert->column_count) continue;
+    status = landing_put(&insert->landings[column], batch->children[column],
                          batch->offset + slice->offset_rows + from, rows,
                          duckdb->data_chunk_get_vector(chunk, (idx_t)i), at, error);
+  }
   return status;
 }
 
@@ -186,9 +211,12 @@ static void name_row(struct engine_insert *insert, const struct claim *claim, in
 static void put_numbers(const struct engine_insert *insert, int64_t from, int64_t rows,
                         duckdb_data_chunk chunk, int64_t at) {
   const struct duckdb_api *duckdb = insert->session->duckdb;
-  duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, (idx_t)insert->column_count);
-  int64_t *numbers = (int64_t *)duckdb->vector_get_data(vector) + at;
-  for (int64_t i = 0; i < rows; i++) numbers[i] = insert->rows_before + from + i;
+  for (int64_t k = 0; k < insert->wanted_count; k++) {
+    if (insert->wanted[k] != insert->column_count) continue;
+    duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, (idx_t)k);
+    int64_t *numbers = (int64_t *)duckdb->vector_get_data(vector) + at;
+    for (int64_t i = 0; i < rows; i++) numbers[i] = insert->rows_before + from + i;
+  }
 }
 
 static void fail(struct engine_insert *insert, const struct error *error) {
@@ -235,6 +263,7 @@ enum status insert_register(struct engine *engine, struct error *error) {
   duckdb->table_function_set_init(function, rows_init);
   duckdb->table_function_set_local_init(function, rows_local_init);
   duckdb->table_function_set_function(function, rows_next);
+  duckdb->table_function_supports_projection_pushdown(function, true);
   duckdb_state state = duckdb->register_table_function(engine->control, function);
   duckdb->destroy_logical_type(&handle);
   duckdb->destroy_table_function(&function);
@@ -382,7 +411,8 @@ static enum status init_landings(struct engine_insert *insert, const struct Arro
   const struct ArrowSchema *schema = &insert->schema;
   size_t count = (size_t)schema->n_children; /* check_fields saw one at least */
   insert->landings = calloc(count + 1, sizeof *insert->landings);
-  if (insert->landings == NULL)
+  insert->wanted = calloc(count + 1, sizeof *insert->wanted);
+  if (insert->landings == NULL || insert->wanted == NULL)
     return error_set(error, STATUS_NOMEM, "no memory for the types of %lld columns",
                      (long long)schema->n_children);
   for (int64_t i = 0; i < schema->n_children; i++) {
@@ -524,6 +554,7 @@ void engine_insert_close(struct engine_insert *insert) {
   if (insert->statement != NULL) insert->session->duckdb->destroy_prepare(&insert->statement);
   for (int64_t i = 0; i < insert->column_count; i++) landing_release(&insert->landings[i]);
   free(insert->landings);
+  free(insert->wanted);
   arrow_schema_release(&insert->schema);
   free(insert->starts);
   text_release(&insert->table_sql);
@@ -556,6 +587,20 @@ static enum status lay_out(struct engine_insert *insert, const struct engine_sli
   return STATUS_OK;
 }
 
+/* What a statement over the rows failed with, if it was they: our own sentence, not DuckDB's about
+ * it. */
+static enum status own_failure(const struct engine_insert *insert, enum status status,
+                               struct error *error) {
+  if (insert->failed) { /* by a row */
+    status = insert->failure.status;
+    if (error != NULL) *error = insert->failure;
+  } else if (status == STATUS_INVALID) { /* a cast to the column's type */
+    status = STATUS_SCHEMA;
+    if (error != NULL) error->status = status;
+  }
+  return status;
+}
+
 enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,
                                int64_t slice_count, int64_t *inserted_rows, struct error *error) {
   struct engine_session *session = insert->session;
@@ -569,15 +614,36 @@ enum status engine_insert_rows(struct engine_insert *insert, const struct engine
   if (status == STATUS_OK) {
     *inserted_rows = (int64_t)duckdb->rows_changed(&result);
     insert->rows_before += *inserted_rows;
-  } else if (insert->failed) { /* our own sentence, not DuckDB's about it */
-    status = insert->failure.status;
-    if (error != NULL) *error = insert->failure;
-  } else if (status == STATUS_INVALID) { /* a cast to the column's type */
-    status = STATUS_SCHEMA;
-    if (error != NULL) error->status = status;
+  } else {
+    status = own_failure(insert, status, error);
   }
   duckdb->destroy_result(&result);
   session_leave(session);
   insert->slices = NULL;
   return status;
+}
+
+/* ---- statements of others ------------------------------------------------------------------- */
+
+int64_t insert_count(const struct engine_insert *insert) { return insert->rows_before; }
+
+enum status insert_show(struct engine_insert *insert, const struct engine_slice *slices,
+                        int64_t slice_count, struct error *error) {
+  return lay_out(insert, slices, slice_count, error);
+}
+
+enum status insert_source(const struct engine_insert *insert, struct text *sql,
+                          struct error *error) {
+  enum status status = text_add_format(sql, error, "system.main." FUNCTION_NAME "(%lld) AS s(",
+                                       (long long)insert->handle);
+  for (int64_t i = 0; i < insert->column_count && status == STATUS_OK; i++)
+    status = text_add_format(sql, error, "%sc%lld", i == 0 ? "" : ", ", (long long)i);
+  return status == STATUS_OK ? text_add(sql, ")", error) : status;
+}
+
+enum status insert_run(struct engine_insert *insert, const char *sql, struct error *error) {
+  atomic_store(&insert->claimed_rows, 0);
+  insert->failed = false;
+  enum status status = session_run(insert->session, sql, error);
+  return status == STATUS_OK ? STATUS_OK : own_failure(insert, status, error);
 }

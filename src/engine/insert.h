@@ -25,6 +25,21 @@ enum status insert_check(struct engine_insert *insert, const struct engine_table
  * takes the row's number in the load; otherwise into columns by name. */
 enum status insert_prepare(struct engine_insert *insert, const char *into_sql, bool numbered,
                            struct error *error) WARN_UNUSED;
+/* How many rows its statements have inserted. */
+int64_t insert_count(const struct engine_insert *insert);
+
+/* Shows rows to statements that read them by insert_source and run by insert_run, until the next
+ * insert_show or engine_insert_rows: the slices and their batches stay where they are so long. A
+ * statement reads them once. */
+enum status insert_show(struct engine_insert *insert, const struct engine_slice *slices,
+                        int64_t slice_count, struct error *error) WARN_UNUSED;
+/* Appends what stands behind FROM: the rows as `s`, its columns c0, c1, ... */
+enum status insert_source(const struct engine_insert *insert, struct text *sql,
+                          struct error *error) WARN_UNUSED;
+/* Errors as engine_insert_rows. */
+enum status insert_run(struct engine_insert *insert, const char *sql,
+                       struct error *error) WARN_UNUSED;
+
 /* Appends the names of the columns that the table has too, quoted, separated by commas. */
 enum status insert_columns(const struct engine_insert *insert, struct text *sql,
                            struct error *error) WARN_UNUSED;

@@ -10,9 +10,13 @@
  *          whole rows: DELETE of those there are, INSERT of all; twice as fast as a MERGE that
  *          updates every column (docs/internals/engine.md has the figures)
  *
+ * Whole rows that are all still in their batches when the last one has come, and whose keys are
+ * found to differ, skip the stage: DELETE and INSERT read them where they are. Where there is a NULL
+ * or a key comes twice the stage sorts it out, so there is one place that says which row it was.
+ *
  * 1. Nothing of the table is touched before apply, so an upsert that is still arriving conflicts
  *    with nobody and holds no snapshot.
- * 2. apply changes nothing of the stage: it may be repeated.
+ * 2. apply changes nothing of the stage or the batches: it may be repeated.
  * 3. The table that apply finds has the stage's types in its columns, or it is refused: no value
  *    is cast on the way from the one to the other. */
 #include <stdlib.h>
@@ -21,6 +25,7 @@
 
 #include "engine/catalog.h"
 #include "engine/insert.h"
+#include "engine/keys.h"
 #include "engine/lake.h"
 #include "engine/types.h"
 
@@ -38,6 +43,7 @@ struct engine_upsert {
   int64_t operation; /* number of a field; -1: none */
   bool partial, unique, create_table;
   bool outdated;             /* the table has changed since */
+  bool staged;               /* the rows are in the stage; false: where the caller has them */
   struct engine_table stage; /* its columns, as DuckDB describes them */
   struct engine_insert *insert;
 };
@@ -58,8 +64,13 @@ static enum status add_match(const struct engine_upsert *upsert, struct text *sq
     status = text_add(sql, i == 0 ? "t." : " AND t.", error);
     if (status == STATUS_OK)
       status = text_add_identifier(sql, upsert->schema->children[upsert->keys[i]]->name, error);
+    /* A stage has the table's types; what comes from elsewhere is compared as the table has it. */
+    const char *type = upsert->stage.columns[upsert->keys[i]].type;
     if (status == STATUS_OK)
-      status = text_add_format(sql, error, " = s.c%lld", (long long)upsert->keys[i]);
+      status = upsert->staged
+                   ? text_add_format(sql, error, " = s.c%lld", (long long)upsert->keys[i])
+                   : text_add_format(sql, error, " = CAST(s.c%lld AS %s)",
+                                     (long long)upsert->keys[i], type);
   }
   return status;
 }
@@ -251,6 +262,51 @@ void engine_upsert_close(struct engine_upsert *upsert) {
 
 /* ---- all rows are there ---------------------------------------------------------------------- */
 
+/* Whether no key of the rows that are shown is NULL or comes twice. */
+static enum status look_at_keys(const struct engine_upsert *upsert, bool *distinct,
+                                struct error *error) {
+  int64_t most = 0;
+  struct text sql = TEXT_EMPTY;
+  enum status status = text_add(&sql, "SELECT max(n) FROM (SELECT CASE WHEN ", error);
+  for (size_t i = 0; i < upsert->key_count && status == STATUS_OK; i++)
+    status = text_add_format(&sql, error, "%sc%lld IS NULL", i == 0 ? "" : " OR ",
+                             (long long)upsert->keys[i]);
+  if (status == STATUS_OK)
+    status = text_add(&sql, " THEN 2::BIGINT ELSE count(*) END AS n FROM ", error);
+  if (status == STATUS_OK) status = insert_source(upsert->insert, &sql, error);
+  if (status == STATUS_OK) status = text_add(&sql, " GROUP BY ", error);
+  if (status == STATUS_OK) status = add_key_columns(upsert, &sql, error);
+  if (status == STATUS_OK) status = text_add(&sql, ")", error);
+  if (status == STATUS_OK) status = session_numbers(upsert->session, sql.data, &most, 1, error);
+  text_release(&sql);
+  *distinct = most == 1;
+  return status;
+}
+
+/* Whether the rows can go into the table from where they are. */
+static bool can_skip_stage(struct engine_upsert *upsert, const struct engine_slice *slices,
+                           int64_t slice_count) {
+  if (slice_count == 0 || insert_count(upsert->insert) > 0 || upsert->partial ||
+      upsert->operation >= 0)
+    return false;
+  bool distinct = upsert->key_count == 1 &&
+                  keys_look(upsert->schema, upsert->keys[0], slices, slice_count) == KEYS_DISTINCT;
+  struct error ignored; /* the stage finds it again, and says it */
+  if (insert_show(upsert->insert, slices, slice_count, &ignored) != STATUS_OK) return false;
+  return distinct || (look_at_keys(upsert, &distinct, &ignored) == STATUS_OK && distinct);
+}
+
+static enum status stage_rest(const struct engine_upsert *upsert, const struct engine_slice *slices,
+                              int64_t slice_count, struct error *error) {
+  int64_t inserted = 0, rows = 0;
+  for (int64_t i = 0; i < slice_count; i++) rows += slices[i].rows;
+  enum status status = engine_insert_rows(upsert->insert, slices, slice_count, &inserted, error);
+  if (status == STATUS_OK && inserted != rows)
+    status = error_set(error, STATUS_INTERNAL, "DuckDB inserted %lld of %lld rows",
+                       (long long)inserted, (long long)rows);
+  return status;
+}
+
 static enum status refuse_null_keys(const struct engine_upsert *upsert, struct error *error) {
   int64_t rows[KEYS_MAX];
   struct text sql = TEXT_EMPTY;
@@ -299,9 +355,16 @@ static enum status keep_last(const struct engine_upsert *upsert, struct error *e
   return status;
 }
 
-enum status engine_upsert_ready(struct engine_upsert *upsert, struct error *error) {
+enum status engine_upsert_ready(struct engine_upsert *upsert, const struct engine_slice *slices,
+                                int64_t slice_count, struct error *error) {
   int64_t row = -1;
-  enum status status = refuse_null_keys(upsert, error);
+  struct error own;
+  if (error == NULL) error = &own;
+  upsert->staged = !can_skip_stage(upsert, slices, slice_count);
+  if (!upsert->staged) return STATUS_OK;
+  enum status status = stage_rest(upsert, slices, slice_count, error);
+  if (status != STATUS_OK) return status;
+  status = refuse_null_keys(upsert, error);
   if (status == STATUS_OK) status = find_duplicate(upsert, &row, error);
   if (status == STATUS_OK && row >= 0)
     status = upsert->unique
@@ -348,24 +411,42 @@ static enum status create_table(const struct engine_upsert *upsert, struct error
   return status;
 }
 
+/* Appends what the rows are read from, as `s`. */
+static enum status add_rows(const struct engine_upsert *upsert, struct text *sql,
+                            struct error *error) {
+  if (!upsert->staged) return insert_source(upsert->insert, sql, error);
+  return text_add(sql, STAGE_SQL " AS s", error);
+}
+
+static enum status run_over_rows(const struct engine_upsert *upsert, const char *sql,
+                                 struct error *error) {
+  return upsert->staged ? session_run(upsert->session, sql, error)
+                        : insert_run(upsert->insert, sql, error);
+}
+
+/* EXISTS takes half of the time that USING takes: no row of the one side is joined to the other. */
 static enum status run_replace(const struct engine_upsert *upsert, struct text *sql,
                                struct error *error) {
   enum status status = text_add_format(
-      sql, error, "DELETE FROM %s AS t USING " STAGE_SQL " AS s WHERE ", upsert->table_sql.data);
+      sql, error, "DELETE FROM %s AS t WHERE EXISTS (SELECT 1 FROM ", upsert->table_sql.data);
+  if (status == STATUS_OK) status = add_rows(upsert, sql, error);
+  if (status == STATUS_OK) status = text_add(sql, " WHERE ", error);
   if (status == STATUS_OK) status = add_match(upsert, sql, error);
-  if (status == STATUS_OK) status = session_run(upsert->session, sql->data, error);
+  if (status == STATUS_OK) status = text_add(sql, ")", error);
+  if (status == STATUS_OK) status = run_over_rows(upsert, sql->data, error);
   text_clear(sql);
   if (status == STATUS_OK)
     status = text_add_format(sql, error, "INSERT INTO %s (", upsert->table_sql.data);
   if (status == STATUS_OK) status = insert_columns(upsert->insert, sql, error);
   if (status == STATUS_OK) status = text_add(sql, ") SELECT ", error);
   if (status == STATUS_OK) status = add_stage_columns(upsert, sql, error);
-  if (status == STATUS_OK) status = text_add(sql, " FROM " STAGE_SQL " AS s", error);
+  if (status == STATUS_OK) status = text_add(sql, " FROM ", error);
+  if (status == STATUS_OK) status = add_rows(upsert, sql, error);
   if (status == STATUS_OK && upsert->operation >= 0) {
     status = text_add(sql, " WHERE NOT ", error);
     if (status == STATUS_OK) status = add_deletes(upsert, sql, error);
   }
-  if (status == STATUS_OK) status = session_run(upsert->session, sql->data, error);
+  if (status == STATUS_OK) status = run_over_rows(upsert, sql->data, error);
   return status;
 }
 

@@ -401,7 +401,7 @@ static enum status try_apply(struct duckdb_load *load, struct error *error) {
 /* Puts the rows that were collected by key into their table, and commits. Making the table is a
  * matter for one alone; whether it has to be made shows when it is done. */
 static enum status commit_by_key(struct duckdb_load *load, struct error *error) {
-  enum status status = engine_upsert_ready(load->upsert, error);
+  enum status status = engine_upsert_ready(load->upsert, load->slices, load->slice_count, error);
   int wait_ms = CONFLICT_WAIT_MS;
   for (int i = 0; i < CONFLICT_TRIES && status == STATUS_OK; i++) {
     struct engine_table table = {0};
@@ -424,8 +424,8 @@ static enum status commit_by_key(struct duckdb_load *load, struct error *error) 
 }
 
 static enum status commit_rows(struct duckdb_load *load, struct error *error) {
+  if (load->upsert != NULL) return commit_by_key(load, error);
   enum status status = insert_waiting(load, load->waiting_rows, error);
-  if (status == STATUS_OK && load->upsert != NULL) return commit_by_key(load, error);
   if (status == STATUS_OK) status = add_token(load, error);
   if (status == STATUS_OK) status = engine_commit(load->session, error);
   return status;
