@@ -103,16 +103,6 @@ void desk_give(struct duckdb_sink *sink, struct desk *desk, bool broken) {
   if (gone != NULL) desk_free(gone);
 }
 
-struct engine_session *desk_turn_in(struct duckdb_sink *sink, struct desk *desk) {
-  struct engine_session *session = desk->session;
-  drop_inserts(desk);
-  token_writer_close(desk->writer);
-  desk->writer = NULL;
-  desk->session = NULL;
-  desk_give(sink, desk, true);
-  return session;
-}
-
 void desk_close_all(struct duckdb_sink *sink) {
   for (int i = 0; i < DESKS_MAX; i++)
     if (sink->desks[i] != NULL) desk_free(sink->desks[i]);

@@ -22,6 +22,9 @@
 #include "base/log.h"
 #include "sink/duckdb_private.h"
 
+/* More than it takes to find one among thousands that does not fit. */
+enum { IO_FAILURES_MAX = 16 };
+
 struct item {
   struct parcel *parcel;
   int64_t first_slice, slice_count;
@@ -44,7 +47,9 @@ struct group {
   struct engine_slice *slices; /* of all items */
   struct engine_slice *chosen; /* of one statement */
   struct token_record *records;
-  struct text *changes; /* by kind, of the try that runs */
+  struct text *changes;           /* by kind, of the try that runs */
+  struct engine_insert **inserts; /* likewise; NULL: none of that kind takes part */
+  int io_failures;                /* since something landed last */
 };
 
 /* ---- outcomes ----------------------------------------------------------------------------------- */
@@ -184,37 +189,48 @@ static enum status open_insert(struct group *group, struct try *try,
   return desk_insert_keep(desk, schema, *insert, error);
 }
 
-/* The rows of all parcels of one schema, in one statement. */
-static enum status insert_kind(struct group *group, struct try *try, int kind,
-                               struct error *error) {
+/* The table for the parcels of one schema, made or changed if need be, and the insert into it. What
+ * changes a table must be the first thing that a transaction does to it: so this is done for every
+ * schema before any row is inserted. */
+static enum status place_kind(struct group *group, struct try *try, int kind, struct error *error) {
   const struct ArrowSchema *schema = NULL;
-  int64_t slices = 0, rows = 0, parcels = 0, inserted = 0;
+  int64_t parcels = 0;
   for (int64_t i = try->from; i < try->to; i++) {
     const struct item *item = &group->items[group->order[i]];
     if (item->kind != kind) continue;
     schema = item->parcel->schema;
+    parcels++;
+  }
+  group->inserts[kind] = NULL;
+  text_clear(&group->changes[kind]);
+  if (schema == NULL) return STATUS_OK;
+  enum status status =
+      open_insert(group, try, schema, &group->changes[kind], &group->inserts[kind], error);
+  bool schema_is_wrong = status == STATUS_SCHEMA || status == STATUS_UNSUPPORTED ||
+                         status == STATUS_NOT_FOUND || status == STATUS_INVALID;
+  if (schema_is_wrong) {
+    group->inserts[kind] = NULL;
+    refuse_kind(group, try, kind, error);
+    return STATUS_OK;
+  }
+  try->landed += parcels;
+  return status;
+}
+
+/* The rows of all parcels of one schema, in one statement. */
+static enum status insert_kind(struct group *group, const struct try *try, int kind,
+                               struct error *error) {
+  int64_t slices = 0, rows = 0, inserted = 0;
+  for (int64_t i = try->from; i < try->to; i++) {
+    const struct item *item = &group->items[group->order[i]];
+    if (item->kind != kind) continue;
     memcpy(&group->chosen[slices], &group->slices[item->first_slice],
            (size_t)item->slice_count * sizeof group->chosen[0]);
     slices += item->slice_count;
     rows += item->rows;
-    parcels++;
   }
-  if (schema == NULL) return STATUS_OK;
-  struct engine_insert *insert;
-  text_clear(&group->changes[kind]);
-  enum status status = open_insert(group, try, schema, &group->changes[kind], &insert, error);
-  bool schema_is_wrong = status == STATUS_SCHEMA || status == STATUS_UNSUPPORTED ||
-                         status == STATUS_NOT_FOUND || status == STATUS_INVALID;
-  if (schema_is_wrong) {
-    refuse_kind(group, try, kind, error);
-    return STATUS_OK;
-  }
-  if (status != STATUS_OK || try->needs_alone) return status;
-  try->landed += parcels;
-  if (group->spec->mode == SINK_OVERWRITE)
-    status = engine_empty_table(group->desk->session, &group->spec->table, error);
-  if (status == STATUS_OK)
-    status = engine_insert_rows(insert, group->chosen, slices, &inserted, error);
+  enum status status =
+      engine_insert_rows(group->inserts[kind], group->chosen, slices, &inserted, error);
   if (status == STATUS_OK && inserted != rows)
     status = error_set(error, STATUS_INTERNAL, "DuckDB inserted %lld of %lld rows",
                        (long long)inserted, (long long)rows);
@@ -229,7 +245,12 @@ static enum status try_together(struct group *group, struct try *try, struct err
   enum status status = engine_begin(session, error);
   if (status != STATUS_OK) return status;
   for (int kind = 0; kind < group->kind_count && status == STATUS_OK && !try->needs_alone; kind++)
-    status = insert_kind(group, try, kind, error);
+    status = place_kind(group, try, kind, error);
+  if (status == STATUS_OK && !try->needs_alone && try->landed > 0 &&
+      group->spec->mode == SINK_OVERWRITE)
+    status = engine_empty_table(session, &group->spec->table, error);
+  for (int kind = 0; kind < group->kind_count && status == STATUS_OK && !try->needs_alone; kind++)
+    if (group->inserts[kind] != NULL) status = insert_kind(group, try, kind, error);
   if (status == STATUS_OK && !try->needs_alone && try->landed > 0)
     status = record_tokens(group, try->from, try->to, error);
   if (status == STATUS_OK && !try->needs_alone && try->landed > 0)
@@ -274,6 +295,7 @@ static void land_range(struct group *group, int64_t from, int64_t to) {
   if (from == to) return;
   enum status status = land_together(group, from, to, &error);
   if (status == STATUS_OK) {
+    group->io_failures = 0;
     for (int64_t i = from; i < to; i++) {
       struct item *item = &group->items[group->order[i]];
       item->parcel->schema_refused = item->refused && item->parcel->status == STATUS_SCHEMA;
@@ -284,8 +306,11 @@ static void land_range(struct group *group, int64_t from, int64_t to) {
     }
     return;
   }
-  /* Halving helps when one of them is to blame, and when less fits where all do not. */
-  bool hopeless = status == STATUS_UNAVAILABLE || status == STATUS_UNKNOWN;
+  /* Halving helps when one of them is to blame, and when less fits where all do not: not when
+   * nothing fits, and not when somebody else is in the way. */
+  if (status == STATUS_IO) group->io_failures++;
+  bool hopeless = status == STATUS_UNAVAILABLE || status == STATUS_UNKNOWN ||
+                  status == STATUS_CONFLICT || group->io_failures > IO_FAILURES_MAX;
   if (to - from == 1 || hopeless) {
     fail_range(group, from, to, status, &error);
     return;
@@ -303,10 +328,12 @@ static enum status allocate(struct group *group, int64_t slices, struct error *e
   group->order = calloc(items, sizeof *group->order);
   group->records = calloc(items, sizeof *group->records);
   group->changes = calloc(items, sizeof *group->changes);
+  group->inserts = calloc(items, sizeof *group->inserts);
   group->slices = calloc((size_t)slices + 1, sizeof *group->slices);
   group->chosen = calloc((size_t)slices + 1, sizeof *group->chosen);
   if (group->items != NULL && group->order != NULL && group->records != NULL &&
-      group->changes != NULL && group->slices != NULL && group->chosen != NULL)
+      group->changes != NULL && group->inserts != NULL && group->slices != NULL &&
+      group->chosen != NULL)
     return STATUS_OK;
   return error_set(error, STATUS_NOMEM, "no memory for %lld loads", (long long)group->item_count);
 }
@@ -350,6 +377,7 @@ static void group_release(struct group *group, int64_t slices) {
   free(group->order);
   free(group->records);
   free(group->changes);
+  free(group->inserts);
   free(group->slices);
   free(group->chosen);
 }

@@ -59,8 +59,6 @@ enum status desk_take(struct duckdb_sink *sink, const struct table_name *table, 
                       struct error *error) WARN_UNUSED;
 /* Back, in no transaction. `broken`: its session is not to be used again. NULL is allowed. */
 void desk_give(struct duckdb_sink *sink, struct desk *desk, bool broken);
-/* The desk's session now belongs to the caller, and the desk is gone. */
-struct engine_session *desk_turn_in(struct duckdb_sink *sink, struct desk *desk);
 void desk_close_all(struct duckdb_sink *sink);
 /* Those that nobody has: their engine is to be opened anew (engine_on_loss). `context`: the sink. */
 void desk_close_idle(void *context);
