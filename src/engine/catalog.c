@@ -38,9 +38,8 @@ static bool cell_is_valid(const struct duckdb_api *duckdb, duckdb_vector vector,
   return bits == NULL || ((bits[row >> 6] >> (row & 63)) & 1);
 }
 
-/* A copy of a text cell; NULL without memory. */
-static char *cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t column,
-                       idx_t row) {
+char *catalog_cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t column,
+                        idx_t row) {
   duckdb_vector vector = duckdb->data_chunk_get_vector(chunk, column);
   const duckdb_string_t *string = (duckdb_string_t *)duckdb->vector_get_data(vector) + row;
   uint32_t bytes = string->value.inlined.length;
@@ -51,9 +50,9 @@ static char *cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk,
 /* One row of DESCRIBE: column_name, column_type, null, key, default, extra. */
 static enum status read_column(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t row,
                                struct engine_column *column, struct error *error) {
-  column->name = cell_text(duckdb, chunk, 0, row);
-  column->type = cell_text(duckdb, chunk, 1, row);
-  char *null = cell_text(duckdb, chunk, 2, row);
+  column->name = catalog_cell_text(duckdb, chunk, 0, row);
+  column->type = catalog_cell_text(duckdb, chunk, 1, row);
+  char *null = catalog_cell_text(duckdb, chunk, 2, row);
   column->nullable = null != NULL && strcmp(null, "YES") == 0;
   free(null);
   if (column->name == NULL || column->type == NULL || null == NULL)
@@ -169,7 +168,7 @@ static void read_generated(const struct duckdb_api *duckdb, duckdb_result result
   duckdb_data_chunk chunk;
   while ((chunk = duckdb->fetch_chunk(result)) != NULL) {
     for (idx_t row = 0; row < duckdb->data_chunk_get_size(chunk); row++) {
-      char *name = cell_text(duckdb, chunk, 0, row);
+      char *name = catalog_cell_text(duckdb, chunk, 0, row);
       for (int64_t i = 0; name != NULL && i < table->column_count; i++)
         if (strcmp(name, table->columns[i].name) == 0 && !table->columns[i].has_default)
           table->columns[i].generated = true;

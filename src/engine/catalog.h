@@ -1,4 +1,4 @@
-/* What insert.c needs of catalog.c. */
+/* What the other files of the engine need of catalog.c. */
 #ifndef ARROWPORT_ENGINE_CATALOG_H
 #define ARROWPORT_ENGINE_CATALOG_H
 
@@ -21,6 +21,10 @@ enum status catalog_columns_sql(struct engine_session *session, const char *tabl
 
 /* STATUS_UNSUPPORTED names a field whose values a lake does not hold. */
 enum status catalog_check_lake(const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+
+/* A copy of a text cell that is not NULL; NULL without memory. The caller frees it. */
+char *catalog_cell_text(const struct duckdb_api *duckdb, duckdb_data_chunk chunk, idx_t column,
+                        idx_t row);
 
 /* Puts the table's name, as people write it, before the error's text. */
 void catalog_error_at(struct error *error, const struct table_name *name);

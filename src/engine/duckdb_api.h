@@ -241,6 +241,7 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(duckdb_logical_type, create_decimal_type, (uint8_t, uint8_t))                                  \
   X(void, destroy_logical_type, (duckdb_logical_type *))                                           \
   X(duckdb_type, get_type_id, (duckdb_logical_type))                                               \
+  X(char *, logical_type_get_alias, (duckdb_logical_type))                                         \
   X(uint8_t, decimal_width, (duckdb_logical_type))                                                 \
   X(uint8_t, decimal_scale, (duckdb_logical_type))                                                 \
   X(duckdb_type, decimal_internal_type, (duckdb_logical_type))                                     \

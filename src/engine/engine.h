@@ -177,25 +177,30 @@ enum status engine_empty_table(struct engine_session *session, const struct tabl
 struct engine_evolution {
   struct text sql;     /* the statements; empty: it does already */
   struct text changes; /* for people, a line each: `added column "gate" VARCHAR` */
+  struct text proof;   /* what apply asks to see that no value changed; empty: no type did */
 };
 /* Plans it: columns that the table lacks are added (they may be NULL), those whose type is too
  * narrow are widened where every value stays the same. `operation`: a field that is no column; NULL:
- * none. STATUS_SCHEMA names the field that cannot be brought in, and why; STATUS_NOT_FOUND when there
- * is no such table, STATUS_UNSUPPORTED for a type that has no place in DuckDB. Changes nothing. */
+ * none. STATUS_SCHEMA names the field that cannot be brought in, and why, or what about the table
+ * forbids to change it (a view, a computed column, a CHECK); STATUS_NOT_FOUND when there is no such
+ * table, STATUS_UNSUPPORTED for a type that has no place in DuckDB. Changes nothing. */
 enum status engine_evolution_plan(struct engine_session *session, const struct table_name *name,
                                   const struct ArrowSchema *schema, const char *operation,
                                   struct engine_evolution *evolution,
                                   struct error *error) WARN_UNUSED;
-/* Does it, in the transaction of the session, in which it was planned. STATUS_CONFLICT when somebody
- * else changes the table; STATUS_SCHEMA when the table does not let itself be changed (an index, a
- * view's or a constraint's column), in DuckDB's words. */
+/* Does it, in the transaction of the session, in which it was planned and which has not changed the
+ * table before (afterwards it may; docs/internals/schema-evolution.md says what happens otherwise).
+ * STATUS_CONFLICT when somebody else changes the table: roll back, plan again. STATUS_SCHEMA when
+ * the table does not let itself be changed (an index, a key's column), in DuckDB's words. After a
+ * failure the transaction is of no use. Loads of others into the table that are under way fail. */
 enum status engine_evolution_apply(struct engine_session *session,
                                    const struct engine_evolution *evolution,
                                    struct error *error) WARN_UNUSED;
 void engine_evolution_release(struct engine_evolution *evolution);
 
 /* STATUS_SCHEMA names the first difference between the table's columns and the fields: their number,
- * their order, their names, a type that is not the one that the field would have got. */
+ * their order, their names, a type that is not the one that the field would have got. Whether a
+ * column may be NULL is not compared. */
 enum status engine_check_same(struct engine_session *session, const struct table_name *name,
                               const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
 

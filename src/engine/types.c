@@ -426,8 +426,7 @@ duckdb_logical_type landing_logical(const struct landing *landing) {
 
 /* ---- landing in a column that exists --------------------------------------------- */
 
-/* Decimal digits that every value of an integer type fits in; 0: not an integer. */
-static int integer_digits(duckdb_type type) {
+int types_integer_digits(duckdb_type type) {
   switch (type) {
   case DUCKDB_TYPE_TINYINT:
   case DUCKDB_TYPE_UTINYINT: return 3;
@@ -441,8 +440,7 @@ static int integer_digits(duckdb_type type) {
   }
 }
 
-/* Bits of an integer type's magnitude, and its sign. */
-static int integer_bits(duckdb_type type, bool *is_signed) {
+int types_integer_bits(duckdb_type type, bool *is_signed) {
   *is_signed = true;
   switch (type) {
   case DUCKDB_TYPE_TINYINT: return 7;
@@ -468,10 +466,12 @@ static bool widens(const struct landing *landing, duckdb_type to, duckdb_logical
   const struct duckdb_api *duckdb = landing->duckdb;
   duckdb_type from = landing->duck;
   bool from_signed, to_signed;
-  int from_bits = integer_bits(from, &from_signed), to_bits = integer_bits(to, &to_signed);
+  int from_bits = types_integer_bits(from, &from_signed),
+      to_bits = types_integer_bits(to, &to_signed);
   if (from_bits > 0 && to_bits > 0) return to_bits >= from_bits && (to_signed || !from_signed);
   if (from_bits > 0 && to == DUCKDB_TYPE_DECIMAL)
-    return duckdb->decimal_width(column) - duckdb->decimal_scale(column) >= integer_digits(from);
+    return duckdb->decimal_width(column) - duckdb->decimal_scale(column) >=
+           types_integer_digits(from);
   if (from_bits > 0 && to == DUCKDB_TYPE_DOUBLE) return from_bits <= 53;
   if (from_bits > 0 && to == DUCKDB_TYPE_FLOAT) return from_bits <= 24;
   if (from == DUCKDB_TYPE_DECIMAL && to == DUCKDB_TYPE_DECIMAL) {
