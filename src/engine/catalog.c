@@ -59,7 +59,7 @@ static enum status read_column(const struct duckdb_api *duckdb, duckdb_data_chun
     return error_set(error, STATUS_NOMEM, "no memory for a table's columns");
   /* A lake says NULL where a column has no default: it is what becomes of it, either way. */
   char *value = cell_is_valid(duckdb, duckdb->data_chunk_get_vector(chunk, 4), row)
-                    ? cell_text(duckdb, chunk, 4, row)
+                    ? catalog_cell_text(duckdb, chunk, 4, row)
                     : NULL;
   column->has_default = value != NULL && strcmp(value, "NULL") != 0;
   free(value);
