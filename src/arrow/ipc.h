@@ -70,6 +70,11 @@ void ipc_framer_free(struct ipc_framer *framer); /* NULL is allowed */
 enum status ipc_framer_window(struct ipc_framer *framer, uint8_t **data, int64_t *bytes,
                               struct error *error) WARN_UNUSED;
 
+/* What the next window would take from the budget; 0: there is room, or a few bytes suffice. */
+int64_t ipc_framer_wants(const struct ipc_framer *framer);
+/* Memory of the message that is arriving, charged to the budget. */
+int64_t ipc_framer_held(const struct ipc_framer *framer);
+
 /* `bytes` (at least 1, at most the window) have been written there.
  * STATUS_INVALID, STATUS_TOO_LARGE or STATUS_UNSUPPORTED say what is wrong and at
  * which byte; the framer is of no use then. */

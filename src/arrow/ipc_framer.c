@@ -57,12 +57,32 @@ void ipc_framer_free(struct ipc_framer *framer) {
   free(framer);
 }
 
+/* The capacity that a full buffer gets next. */
+static int64_t next_capacity(const struct buffer *buffer, int64_t total_bytes) {
+  int64_t wanted = buffer->size_bytes == 0 ? FIRST_ROOM_BYTES : 2 * buffer->size_bytes;
+  return wanted > total_bytes ? total_bytes : wanted;
+}
+
+static int64_t wants(const struct buffer *buffer, int64_t total_bytes) {
+  return buffer->size_bytes == buffer->capacity_bytes ? next_capacity(buffer, total_bytes) : 0;
+}
+
+int64_t ipc_framer_wants(const struct ipc_framer *framer) {
+  const struct ipc_message *message = &framer->message;
+  if (framer->state == AT_METADATA) return wants(&message->metadata, framer->metadata_bytes);
+  if (framer->state == AT_BODY) return wants(&message->body, framer->body_bytes);
+  return 0;
+}
+
+int64_t ipc_framer_held(const struct ipc_framer *framer) {
+  return framer->message.metadata.capacity_bytes + framer->message.body.capacity_bytes;
+}
+
 /* Room behind what has arrived of `buffer`, which will have `total_bytes`. */
 static enum status room(struct ipc_framer *framer, struct buffer *buffer, int64_t total_bytes,
                         uint8_t **data, int64_t *bytes, struct error *error) {
   if (buffer->size_bytes == buffer->capacity_bytes) {
-    int64_t wanted = buffer->size_bytes == 0 ? FIRST_ROOM_BYTES : 2 * buffer->size_bytes;
-    if (wanted > total_bytes) wanted = total_bytes;
+    int64_t wanted = next_capacity(buffer, total_bytes);
     enum status status = buffer_reserve(buffer, framer->budget, wanted, error);
     if (status != STATUS_OK) return status;
   }

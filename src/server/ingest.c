@@ -5,8 +5,7 @@
  * (pipeline/pipeline.h); decoding and landing happen on workers.
  *
  * Reading stops while the intake is full, and while the budget has no memory for
- * what comes next; then every ingest is asked to hand on what it has collected, and
- * when nothing came free for STARVED_MS the request is refused with 429.
+ * what comes next (starving.c).
  *
  * A small append is held by its intake until it is whole, and shares a commit with others then.
  *
@@ -23,11 +22,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/starving.h"
 
 enum {
   QUEUE_BYTES_MAX = 32 << 20, /* about one insert statement of typical rows ahead */
-  STARVED_RETRY_MS = 20,
-  STARVED_MS = 10000,
   GIVEN_UP_RETRY_MS = 1000,
   HELD_MS = 50, /* a request that is not whole by then lands by itself, as it comes */
   MEMBERS_BYTES = 256,
@@ -38,8 +36,9 @@ static void ingest_free(struct ingest *ingest) {
     *ingest->previous = ingest->next;
     if (ingest->next != NULL) ingest->next->previous = ingest->previous;
   }
+  starving_leave(ingest);
   ingest->door->release(ingest);
-  net_timer_free(ingest->timer);
+  net_timer_free(ingest->held_timer);
   ipc_framer_free(ingest->framer);
   intake_free(ingest->intake);
   free(ingest->stream);
@@ -108,7 +107,8 @@ void ingest_respond(struct ingest *ingest, const struct load_result *result,
 }
 
 void ingest_refuse(struct ingest *ingest, enum status status, struct error *error) {
-  net_timer_stop(ingest->timer);
+  net_timer_stop(ingest->held_timer);
+  starving_leave(ingest);
   if (ingest->intake != NULL) intake_cancel(ingest->intake);
   if (!ingest->answered) answer_error(ingest, status, error);
 }
@@ -129,17 +129,18 @@ static void intake_is_done(void *context, bool more) {
     net_loop_post(loop, &ingest->done_post);
 }
 
-static void on_space(void *context) {
-  struct ingest *ingest = context;
+void ingest_resume(struct ingest *ingest) {
   if (ingest->request.exchange != NULL && !ingest->answered) ingest->door->resume(ingest);
 }
 
-/* It starved, or was held for long enough. */
-static void on_timer(void *context) {
+static void on_space(void *context) {
+  struct ingest *ingest = context;
+  if (!ingest->in_line) ingest_resume(ingest);
+}
+
+static void on_held(void *context) {
   struct ingest *ingest = context;
   if (ingest->held && ingest->intake != NULL) intake_start(ingest->intake);
-  if (ingest->held && ingest->starved_since_ms == 0) return;
-  on_space(ingest);
 }
 
 /* What it came to, also when nobody is left to be told. */
@@ -227,33 +228,19 @@ void ingest_look(const struct server *server, int64_t *count, int64_t *queued_by
   }
 }
 
-/* No memory now: wait a little, as others give back, but not for ever. */
-static enum status starve(struct ingest *ingest, struct error *error) {
-  int64_t now_ms = clock_now_ms();
-  if (ingest->starved_since_ms == 0) {
-    ingest->starved_since_ms = now_ms;
-    ingest_relieve_all(ingest->request.server);
-  }
-  if (now_ms - ingest->starved_since_ms > STARVED_MS) {
-    metrics_refused(ingest->request.server->metrics, METRICS_MEMORY);
-    ingest_refuse(ingest, STATUS_BUDGET, error);
-    return STATUS_CANCELLED;
-  }
-  http_body_pause(ingest->request.exchange);
-  net_timer_start(ingest->timer, STARVED_RETRY_MS);
-  return STATUS_BUDGET;
-}
-
 enum status ingest_window(struct ingest *ingest, uint8_t **data, int64_t *bytes) {
   if (ingest->answered) return STATUS_CANCELLED;
   if (ingest->intake != NULL && intake_full(ingest->intake)) {
+    ingest->starved_since_ms = 0;
     http_body_pause(ingest->request.exchange);
     return STATUS_BUDGET;
   }
   struct error error = {.status = STATUS_OK};
+  int64_t wanted_bytes = ipc_framer_wants(ingest->framer);
+  if (wanted_bytes > 0 && starving_before(ingest)) return starving_wait(ingest);
   enum status status = ipc_framer_window(ingest->framer, data, bytes, &error);
-  if (status == STATUS_BUDGET) return starve(ingest, &error);
-  ingest->starved_since_ms = 0;
+  if (status == STATUS_BUDGET) return starving_wait(ingest);
+  if (wanted_bytes > 0) ingest->starved_since_ms = 0;
   if (status != STATUS_OK) ingest_refuse(ingest, status, &error);
   return status;
 }
@@ -274,7 +261,7 @@ void ingest_end(struct ingest *ingest, bool eos_optional) {
     return;
   }
   ingest->body_over = true;
-  net_timer_stop(ingest->timer);
+  net_timer_stop(ingest->held_timer);
   intake_end(ingest->intake);
 }
 
@@ -282,7 +269,7 @@ void ingest_push(struct ingest *ingest, struct ipc_message *message) {
   intake_push(ingest->intake, message);
   if (ingest->held) return;
   ingest->held = true;
-  net_timer_start(ingest->timer, HELD_MS);
+  net_timer_start(ingest->held_timer, HELD_MS);
 }
 
 void ingest_gone(void *context, const struct error *why) {
@@ -296,7 +283,8 @@ void ingest_gone(void *context, const struct error *why) {
  * and has nobody to tell. */
 static void ingest_finished(struct request *request) {
   struct ingest *ingest = (struct ingest *)request;
-  net_timer_stop(ingest->timer);
+  net_timer_stop(ingest->held_timer);
+  starving_leave(ingest);
   if (ingest->intake != NULL && !ingest->body_over) intake_cancel(ingest->intake);
   if (ingest->intake == NULL || ingest->done) ingest_free(ingest);
 }
@@ -370,7 +358,7 @@ static enum status prepare(struct ingest *ingest, struct server *server, const c
   ingest->limits = limits_of(server);
   enum status status = ipc_framer_new(&ingest->limits, &server->budget, &ingest->framer, error);
   if (status == STATUS_OK)
-    status = net_timer_new(server->loop, on_timer, ingest, &ingest->timer, error);
+    status = net_timer_new(server->loop, on_held, ingest, &ingest->held_timer, error);
   return status;
 }
 
@@ -407,6 +395,7 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
   ingest->previous = &server->ingests;
   if (ingest->next != NULL) ingest->next->previous = &ingest->next;
   server->ingests = ingest;
+  ingest->number = ++server->ingest_count;
   return ingest;
 }
 

@@ -47,8 +47,11 @@ struct ingest {
   struct intake *intake; /* NULL until ingest_open */
   struct net_post space_post;
   struct net_post done_post;
-  struct net_timer *timer;  /* of starving, and of being held */
-  int64_t starved_since_ms; /* 0: not starved */
+  struct net_timer *held_timer;
+  int64_t number;           /* in the order in which they came */
+  int64_t starved_since_ms; /* 0: not starved (server/starving.c) */
+  bool in_line;             /* of those that wait for memory: oldest first */
+  struct ingest *line_next, *line_previous;
 
   bool body_over; /* the stream is whole: the intake was told to commit */
   bool answered;
@@ -86,6 +89,8 @@ void ingest_push(struct ingest *ingest, struct ipc_message *message);
 enum status ingest_filled(struct ingest *ingest, int64_t bytes, enum ipc_frame *frame);
 /* The Arrow stream is whole: commit, unless it is not whole after all. */
 void ingest_end(struct ingest *ingest, bool eos_optional);
+/* Tries again what stopped for want of room or memory. */
+void ingest_resume(struct ingest *ingest);
 /* Refuses the request: nothing of it will remain. */
 void ingest_refuse(struct ingest *ingest, enum status status, struct error *error);
 /* What an answer of 200 says besides its door's own, as JSON members with a comma before each. */

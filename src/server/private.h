@@ -33,7 +33,9 @@ struct server {
   struct net_timer *watchdog;
   int listen_fd;             /* that the service manager has opened; -1: none */
   struct budget budget;      /* for what is on its way between network and storage */
-  struct ingest *ingests;    /* those in flight */
+  struct ingest *ingests;    /* those in flight, the newest first */
+  int64_t ingest_count;      /* since the start */
+  struct starving *starving; /* those that wait for memory (starving.c) */
   struct query *query_list;  /* likewise */
   struct net_post held_post; /* sessions keep a dead database from being opened anew */
   struct groups *groups;     /* small ones that share commits */

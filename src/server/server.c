@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "server/private.h"
+#include "server/starving.h"
 
 enum {
   WORKERS_MIN = 8, /* some wait for storage while others compute */
@@ -215,6 +216,7 @@ static enum status server_open(struct server *server, const struct server_hooks 
   if (status == STATUS_OK) status = net_loop_new(&server->loop, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
+  if (status == STATUS_OK) status = starving_new(server, &server->starving, error);
   if (status == STATUS_OK) status = readiness_new(server, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_watchdog, server, &server->watchdog, error);
@@ -233,6 +235,7 @@ static void server_close(struct server *server) {
   groups_free(server->groups);
   readiness_free(server);
   reload_close(server->reload);
+  starving_free(server->starving);
   net_timer_free(server->drain_timer);
   net_timer_free(server->watchdog);
   free_loop(server->loop);
