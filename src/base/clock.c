@@ -11,6 +11,12 @@ int64_t clock_now_us(void) {
 
 int64_t clock_now_ms(void) { return clock_now_us() / 1000; }
 
+int64_t clock_wall_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 void clock_sleep_ms(int ms) {
   struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
   nanosleep(&wait, NULL);

@@ -8,6 +8,9 @@
 int64_t clock_now_us(void); /* monotonic */
 int64_t clock_now_ms(void); /* monotonic */
 
+/* The wall clock, in microseconds since 1970 UTC: it may jump, either way. */
+int64_t clock_wall_us(void);
+
 /* Blocks the thread: for workers, never for the event loop. */
 void clock_sleep_ms(int ms);
 

@@ -1,6 +1,6 @@
 /* The tokens of a database: which loads have landed, so that none lands twice.
  *
- * A token is recorded in the transaction that lands its rows, in the table arrowport.tokens of the
+ * A token is recorded in the transaction that lands its rows, in the table _arrowport.tokens of the
  * same database; what is in that table has landed and nothing else has. A DuckDB file has one
  * writing process, so one look into this struct tells whether a token is there: it holds a hash of
  * every one, by age, and asks the table only when a hash is known. Room of the sinks on DuckDB.
@@ -19,11 +19,17 @@
 struct tokens;       /* of one database */
 struct token_writer; /* of one session, used by one thread at a time */
 
+/* A record batch that commits by itself has the token of its request with a number behind it. */
+enum { TOKEN_BYTES_MAX = SINK_TOKEN_BYTES_MAX + 32 };
+
 struct tokens_options {
   const char *catalog; /* that the table is in, as DuckDB names it; NULL: the database itself */
   int64_t retention_s; /* at least so long is a token remembered */
   int64_t count_max;   /* so many at most, the oldest are forgotten first */
   bool read_only;      /* nothing is made or upgraded */
+  /* For tests; NULL: those of base/clock.h. */
+  int64_t (*wall_us)(void);
+  int64_t (*monotonic_us)(void);
 };
 
 /* Reads what is there; makes nothing until the first token comes. STATUS_UNSUPPORTED names the
