@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "sink/duckdb.h"
@@ -59,7 +58,7 @@ static enum status ask(struct engine_session *session, const struct engine_query
 
 static enum status run(struct engine_session *session, const struct text *sql,
                        struct error *error) {
-  return ask(session, &(struct engine_query){.sql = text_get(sql)}, NULL, NULL, error);
+  return ask(session, &(struct engine_query){.sql = text_get(sql), .own = true}, NULL, NULL, error);
 }
 
 static int64_t integer_at(const struct ArrowArray *batch, int64_t column, int64_t row) {
@@ -89,30 +88,23 @@ static enum status take_name(void *context, const struct ArrowArray *batch, stru
   return text_add_bytes(name, text, bytes, error);
 }
 
-enum status token_table_init(struct token_table *table, struct engine *engine,
-                             struct engine_session *session, const char *catalog,
-                             struct error *error) {
+enum status token_table_init(struct token_table *table, struct engine_session *session,
+                             const char *catalog, struct error *error) {
   struct text own = TEXT_EMPTY;
-  struct engine_query query = {.sql = "SELECT current_database()", .read_only = true};
-  *table = (struct token_table){.engine = engine,
-                                .name = {.schema = SINK_DUCKDB_SCHEMA, .table = "tokens"}};
+  struct engine_query query = {.sql = "SELECT current_database()", .own = true, .read_only = true};
+  *table = (struct token_table){.name = {.schema = SINK_DUCKDB_SCHEMA, .table = "tokens"}};
   enum status status = ask(session, &query, take_name, &own, error);
   if (status != STATUS_OK) goto done;
-  /* A database of the schema's name: without its own one, names would be ambiguous. Otherwise they
-   * go without, because no statement may hold the name of the database's file. */
-  if (catalog == NULL && strcasecmp(text_get(&own), SINK_DUCKDB_SCHEMA) == 0)
-    catalog = text_get(&own);
-  if (catalog == NULL) {
-    status = text_add(&table->database_sql, "current_database()", error);
-  } else if (strlen(catalog) >= sizeof table->name.catalog) {
+  /* In full: a database may have the schema's name, and names would be ambiguous. */
+  if (catalog == NULL) catalog = text_get(&own);
+  if (strlen(catalog) >= sizeof table->name.catalog) {
     status = error_set(error, STATUS_INVALID, "the catalog's name is too long");
-  } else {
-    memcpy(table->name.catalog, catalog, strlen(catalog) + 1);
-    status = text_add_literal(&table->database_sql, catalog, error);
-    if (status == STATUS_OK) status = text_add_identifier(&table->schema_sql, catalog, error);
-    if (status == STATUS_OK) status = text_add(&table->schema_sql, ".", error);
+    goto done;
   }
-  if (status == STATUS_OK) status = text_add(&table->schema_sql, SINK_DUCKDB_SCHEMA, error);
+  memcpy(table->name.catalog, catalog, strlen(catalog) + 1);
+  status = text_add_literal(&table->database_sql, catalog, error);
+  if (status == STATUS_OK) status = text_add_identifier(&table->schema_sql, catalog, error);
+  if (status == STATUS_OK) status = text_add(&table->schema_sql, "." SINK_DUCKDB_SCHEMA, error);
 
 done:
   if (status != STATUS_OK) token_table_release(table);
@@ -174,7 +166,7 @@ static enum status find_format(const struct token_table *table, struct engine_se
                       " ', ' ORDER BY column_index) FROM system.main.duckdb_columns() WHERE"
                       " database_name = %s AND lower(schema_name) = '%s' GROUP BY 1",
                       text_get(&table->database_sql), SINK_DUCKDB_SCHEMA);
-  struct engine_query query = {.sql = text_get(&sql), .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql), .own = true, .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_layouts, found, error);
   if (status != STATUS_OK || !found->format_is_ours) goto done;
   text_clear(&sql);
@@ -317,7 +309,7 @@ enum status token_table_extent(const struct token_table *table, struct engine_se
                       "SELECT count(*), epoch_us(min(landed)), epoch_us(max(landed)) FROM %s.tokens"
                       " WHERE " SOUND,
                       text_get(&table->schema_sql));
-  struct engine_query query = {.sql = text_get(&sql), .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql), .own = true, .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_extent, extent, error);
   text_release(&sql);
   return status;
@@ -377,7 +369,7 @@ static enum status count_slots(const struct token_table *table, struct engine_se
                       " AND landed >= make_timestamp(%" PRId64
                       ") AND landed <= make_timestamp(%" PRId64 ") GROUP BY 1 ORDER BY 1",
                       slots->slot_us, text_get(&table->schema_sql), span->from_us, span->to_us);
-  struct engine_query query = {.sql = text_get(&sql), .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql), .own = true, .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_slots, slots, error);
   for (int64_t i = 0; i < slots->slot_count; i++) *count += slots->count[i];
   text_release(&sql);
@@ -402,7 +394,7 @@ static enum status find_newest(const struct token_table *table, struct engine_se
       " AND landed >= make_timestamp(%" PRId64 ") AND landed <= make_timestamp(%" PRId64 ")",
       (double)(count - span->count_max) / (double)count, text_get(&table->schema_sql),
       span->from_us, span->to_us);
-  struct engine_query query = {.sql = text_get(&sql), .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql), .own = true, .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_integer, from_us, error);
   text_release(&sql);
   return status;
@@ -428,7 +420,7 @@ enum status token_table_load(const struct token_table *table, struct engine_sess
                            " AND landed >= make_timestamp(%" PRId64
                            ") AND landed <= make_timestamp(%" PRId64 ")",
                            text_get(&table->schema_sql), span.from_us, span.to_us);
-  struct engine_query query = {.sql = text_get(&sql), .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql), .own = true, .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_hashes, index, error);
 
 done:
@@ -476,8 +468,11 @@ enum status token_table_find(const struct token_table *table, struct engine_sess
       ") AND landed <= make_timestamp(%" PRId64
       ") AND table_name = ? AND token = ? ORDER BY landed DESC LIMIT 1",
       text_get(&table->schema_sql), key->hash, from_us, to_us);
-  struct engine_query query = {
-      .sql = text_get(&sql), .parameters = texts, .parameter_count = 2, .read_only = true};
+  struct engine_query query = {.sql = text_get(&sql),
+                               .parameters = texts,
+                               .parameter_count = 2,
+                               .own = true,
+                               .read_only = true};
   if (status == STATUS_OK) status = ask(session, &query, take_row, &row, error);
   text_release(&sql);
   if (status != STATUS_OK) load_result_release(result);

@@ -21,16 +21,14 @@ enum token_table_state {
 };
 
 struct token_table {
-  struct engine *engine;
   struct table_name name;   /* of the table of tokens */
-  struct text schema_sql;   /* quoted */
-  struct text database_sql; /* what the catalog's functions call the database: an expression */
+  struct text schema_sql;   /* in full */
+  struct text database_sql; /* the catalog's name, a literal */
 };
 
-/* Fills in all of it. */
-enum status token_table_init(struct token_table *table, struct engine *engine,
-                             struct engine_session *session, const char *catalog,
-                             struct error *error) WARN_UNUSED;
+/* `catalog`: that the tables are in; NULL: the database itself. */
+enum status token_table_init(struct token_table *table, struct engine_session *session,
+                             const char *catalog, struct error *error) WARN_UNUSED;
 void token_table_release(struct token_table *table);
 
 /* Looks at what is there. An earlier format is upgraded, where `upgrade` is true; otherwise, and for

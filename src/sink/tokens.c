@@ -26,8 +26,11 @@
  *    is set while the program runs changes nothing; one that was set back between two runs makes
  *    tokens live longer; one that is set forward makes the next start forget early.
  *
- * Locks: `session_lock` before `lock`; none is held while DuckDB works but `session_lock` and
- * `sweep_lock`. */
+ * 6. When DuckDB has put the database out of use and the engine has opened it anew, everything is read
+ *    again before the next claim: a commit that ended without saying how may have landed.
+ *
+ * Locks: `table_lock` before `lock`; none is held while DuckDB works but `table_lock` and
+ * `sweep_lock`. Sessions are not kept: they would keep a dead database open. */
 #include "sink/tokens.h"
 
 #include <assert.h>
@@ -46,26 +49,32 @@
 #include "sink/token_map.h"
 #include "sink/token_table.h"
 
-enum { RETRY_MS = 1000, COLUMNS = 8, PUT_BYTES_MAX = 1 << 30 };
+enum { RETRY_MS = 1000, COLUMNS = 8, PUT_BYTES_MAX = 1 << 30, SWEEP_AGAIN_US = 10000000 };
 
 struct tokens {
+  struct engine *engine;
   struct token_table table;
   bool read_only;
   int64_t (*monotonic_us)(void);
-  int64_t base_us, start_us; /* it is base_us + monotonic - start_us: invariant 5 */
-  pthread_mutex_t session_lock;
-  struct engine_session *session; /* for looks and for making the tables */
+  int64_t start_us;
+  pthread_mutex_t table_lock; /* one look at a time, and nobody else makes the tables */
   pthread_mutex_t sweep_lock;
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t settled;
-  int64_t waiting; /* threads that wait for it */
+  int64_t waiting;    /* threads that wait for it */
+  int64_t generation; /* of the engine: what is here was read from that one */
+  int64_t base_us;    /* it is base_us + monotonic - start_us: invariant 5 */
   enum token_table_state state;
-  bool has_older; /* the table holds tokens that were too old to be read */
+  bool has_older;       /* the table holds tokens that were too old to be read */
+  int64_t forgotten_us; /* what landed before is forgotten */
+  int64_t sweep_us;     /* after a failure: not again before */
   struct token_index *index;
   struct token_map *map;
-  int64_t retention_us;
+  int64_t held_count;
+  int64_t retention_us, count_max;
 };
 
+/* `lock` is held. */
 static int64_t now_us(const struct tokens *tokens) {
   return tokens->base_us + tokens->monotonic_us() - tokens->start_us;
 }
@@ -124,39 +133,88 @@ static enum status key_of(const struct table_name *table, const char *token,
 
 /* ---- opening ---------------------------------------------------------------------------------------- */
 
+/* What is read of the table, before it takes its place. */
+struct reading {
+  int64_t generation;
+  enum token_table_state state;
+  struct token_index *index;
+  int64_t now_us;
+  bool has_older;
+};
+
 /* Reads what landed and is not too old. */
-static enum status read_landed(struct tokens *tokens, int64_t wall_us, int64_t count_max,
+static enum status read_landed(const struct tokens *tokens, struct engine_session *session,
+                               int64_t retention_us, int64_t count_max, struct reading *reading,
                                struct error *error) {
   struct token_table_extent extent;
-  enum status status = token_table_extent(&tokens->table, tokens->session, &extent, error);
-  tokens->base_us = extent.last_us > wall_us ? extent.last_us : wall_us;
+  enum status status = token_table_extent(&tokens->table, session, &extent, error);
   if (status != STATUS_OK || extent.count == 0) return status;
-  int64_t from_us = tokens->base_us - tokens->retention_us;
-  tokens->has_older = extent.first_us < from_us;
+  if (extent.last_us > reading->now_us) reading->now_us = extent.last_us;
+  int64_t from_us = reading->now_us - retention_us;
+  reading->has_older = extent.first_us < from_us;
   if (extent.last_us < from_us) return STATUS_OK;
   const struct token_table_span span = {
       .from_us = from_us > extent.first_us ? from_us : extent.first_us,
       .to_us = extent.last_us,
-      .part_us = tokens->retention_us / TOKEN_INDEX_PARTS,
+      .part_us = retention_us / TOKEN_INDEX_PARTS,
       .count_max = count_max,
   };
-  return token_table_load(&tokens->table, tokens->session, &span, tokens->index, error);
+  return token_table_load(&tokens->table, session, &span, reading->index, error);
 }
 
-static enum status prepare(struct tokens *tokens, struct engine *engine,
-                           const struct tokens_options *options, struct error *error) {
+/* Takes the place of what was there; `lock` is held. */
+static enum status take_over(struct tokens *tokens, struct reading *reading, struct error *error) {
+  enum status status = STATUS_OK;
+  for (int64_t i = 0; i < tokens->held_count && status == STATUS_OK; i++)
+    status = token_index_reserve(reading->index, error);
+  if (status != STATUS_OK) return status;
+  struct token_index *before = tokens->index;
+  tokens->index = reading->index;
+  reading->index = before;
+  tokens->generation = reading->generation;
+  tokens->state = reading->state;
+  tokens->has_older = reading->has_older;
+  int64_t ahead_us = reading->now_us - now_us(tokens);
+  if (ahead_us > 0) tokens->base_us += ahead_us;
+  token_index_limit(tokens->index, tokens->retention_us, tokens->count_max);
+  token_map_forget(tokens->map, INT64_MAX);
+  return STATUS_OK;
+}
+
+/* Reads everything, if that of the engine's present generation is not read yet. */
+static enum status read_all(struct tokens *tokens, const char *catalog, struct error *error) {
+  struct reading reading = {.generation = engine_generation(tokens->engine)};
+  struct engine_session *session = NULL;
   uint64_t seed;
+  pthread_mutex_lock(&tokens->table_lock);
+  pthread_mutex_lock(&tokens->lock);
+  bool is_read = tokens->generation == reading.generation;
+  int64_t retention_us = tokens->retention_us, count_max = tokens->count_max;
+  reading.now_us = now_us(tokens);
+  pthread_mutex_unlock(&tokens->lock);
+  enum status status = STATUS_OK;
+  if (is_read) goto done;
   if (RAND_bytes((uint8_t *)&seed, sizeof seed) != 1)
-    return error_set(error, STATUS_INTERNAL, "the system gives no random numbers");
-  enum status status =
-      token_index_new(tokens->retention_us, options->count_max, seed, &tokens->index, error);
-  if (status == STATUS_OK) status = token_map_new(&tokens->map, error);
-  if (status == STATUS_OK) status = engine_session_open(engine, &tokens->session, error);
+    status = error_set(error, STATUS_INTERNAL, "the system gives no random numbers");
+  if (status == STATUS_OK) status = engine_session_open(tokens->engine, &session, error);
+  if (status == STATUS_OK && tokens->table.schema_sql.size_bytes == 0)
+    status = token_table_init(&tokens->table, session, catalog, error);
   if (status == STATUS_OK)
-    status = token_table_init(&tokens->table, engine, tokens->session, options->catalog, error);
+    status =
+        token_table_inspect(&tokens->table, session, !tokens->read_only, &reading.state, error);
   if (status == STATUS_OK)
-    status = token_table_inspect(&tokens->table, tokens->session, !tokens->read_only,
-                                 &tokens->state, error);
+    status = token_index_new(retention_us, count_max, seed, &reading.index, error);
+  if (status == STATUS_OK && reading.state == TOKEN_TABLE_READY)
+    status = read_landed(tokens, session, retention_us, count_max, &reading, error);
+  if (status != STATUS_OK) goto done;
+  pthread_mutex_lock(&tokens->lock);
+  status = take_over(tokens, &reading, error);
+  pthread_mutex_unlock(&tokens->lock);
+
+done:
+  pthread_mutex_unlock(&tokens->table_lock);
+  token_index_free(reading.index);
+  engine_session_close(session);
   return status;
 }
 
@@ -171,16 +229,17 @@ enum status tokens_open(struct engine *engine, const struct tokens_options *opti
   pthread_cond_init(&tokens->settled, &attributes);
   pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&tokens->lock, NULL);
-  pthread_mutex_init(&tokens->session_lock, NULL);
+  pthread_mutex_init(&tokens->table_lock, NULL);
   pthread_mutex_init(&tokens->sweep_lock, NULL);
+  tokens->engine = engine;
   tokens->read_only = options->read_only;
   tokens->retention_us = options->retention_s * 1000000;
+  tokens->count_max = options->count_max;
   tokens->monotonic_us = options->monotonic_us != NULL ? options->monotonic_us : clock_now_us;
   tokens->start_us = tokens->monotonic_us();
   tokens->base_us = options->wall_us != NULL ? options->wall_us() : clock_wall_us();
-  enum status status = prepare(tokens, engine, options, error);
-  if (status == STATUS_OK && tokens->state == TOKEN_TABLE_READY)
-    status = read_landed(tokens, tokens->base_us, options->count_max, error);
+  enum status status = token_map_new(&tokens->map, error);
+  if (status == STATUS_OK) status = read_all(tokens, options->catalog, error);
   if (status != STATUS_OK) {
     tokens_close(tokens);
     return status;
@@ -191,12 +250,11 @@ enum status tokens_open(struct engine *engine, const struct tokens_options *opti
 
 void tokens_close(struct tokens *tokens) {
   if (tokens == NULL) return;
-  engine_session_close(tokens->session);
   token_map_free(tokens->map);
   token_index_free(tokens->index);
   token_table_release(&tokens->table);
   pthread_mutex_destroy(&tokens->sweep_lock);
-  pthread_mutex_destroy(&tokens->session_lock);
+  pthread_mutex_destroy(&tokens->table_lock);
   pthread_mutex_destroy(&tokens->lock);
   pthread_cond_destroy(&tokens->settled);
   free(tokens);
@@ -205,6 +263,7 @@ void tokens_close(struct tokens *tokens) {
 void tokens_limit(struct tokens *tokens, int64_t retention_s, int64_t count_max) {
   pthread_mutex_lock(&tokens->lock);
   tokens->retention_us = retention_s * 1000000;
+  tokens->count_max = count_max;
   token_index_limit(tokens->index, tokens->retention_us, count_max);
   pthread_mutex_unlock(&tokens->lock);
 }
@@ -225,11 +284,11 @@ static enum token_table_state state_now(struct tokens *tokens) {
   return state;
 }
 
-/* Looks again at what is there; `session_lock` is held. */
-static enum status look_again(struct tokens *tokens, enum token_table_state *state,
-                              struct error *error) {
+/* Looks again at what is there; `table_lock` is held. */
+static enum status look_again(struct tokens *tokens, struct engine_session *session,
+                              enum token_table_state *state, struct error *error) {
   enum status status =
-      token_table_inspect(&tokens->table, tokens->session, !tokens->read_only, state, error);
+      token_table_inspect(&tokens->table, session, !tokens->read_only, state, error);
   if (status != STATUS_OK) return status;
   pthread_mutex_lock(&tokens->lock);
   tokens->state = *state;
@@ -243,16 +302,20 @@ static enum status make_table(struct tokens *tokens, bool *made, struct error *e
   *made = false;
   if (tokens->read_only)
     return error_set(error, STATUS_UNAVAILABLE, "the database is open for reading only");
-  pthread_mutex_lock(&tokens->session_lock);
-  enum status status = look_again(tokens, &state, error);
+  struct engine_session *session;
+  enum status status = engine_session_open(tokens->engine, &session, error);
+  if (status != STATUS_OK) return status;
+  pthread_mutex_lock(&tokens->table_lock);
+  status = look_again(tokens, session, &state, error);
   if (status == STATUS_OK && state == TOKEN_TABLE_FOREIGN)
     status = token_table_foreign(&tokens->table, error);
   if (status == STATUS_OK && state == TOKEN_TABLE_NONE) {
-    status = token_table_make(&tokens->table, tokens->session, error);
+    status = token_table_make(&tokens->table, session, error);
     *made = status == STATUS_OK;
-    if (status == STATUS_OK) status = look_again(tokens, &state, error);
+    if (status == STATUS_OK) status = look_again(tokens, session, &state, error);
   }
-  pthread_mutex_unlock(&tokens->session_lock);
+  pthread_mutex_unlock(&tokens->table_lock);
+  engine_session_close(session);
   return status;
 }
 
@@ -266,6 +329,7 @@ static void wake(struct tokens *tokens) {
 static void give_up(struct tokens *tokens, struct token_entry *entry) {
   token_map_drop(tokens->map, entry);
   token_index_unreserve(tokens->index);
+  tokens->held_count--;
   wake(tokens);
 }
 
@@ -297,14 +361,20 @@ static enum status ask_table(struct tokens *tokens, const struct token_key *key,
                              int64_t to_us, bool *found, int64_t *landed_us,
                              struct load_result *result, struct error *error) {
   enum token_table_state state;
-  pthread_mutex_lock(&tokens->session_lock);
-  enum status status = token_table_find(&tokens->table, tokens->session, key, from_us, to_us, found,
-                                        landed_us, result, error);
+  struct engine_session *session;
+  pthread_mutex_lock(&tokens->table_lock);
+  enum status status = engine_session_open(tokens->engine, &session, error);
+  if (status != STATUS_OK) goto done;
+  status = token_table_find(&tokens->table, session, key, from_us, to_us, found, landed_us, result,
+                            error);
   /* Somebody may have dropped or changed it by SQL. */
-  if (status == STATUS_INVALID && look_again(tokens, &state, error) == STATUS_OK &&
+  if (status == STATUS_INVALID && look_again(tokens, session, &state, error) == STATUS_OK &&
       state == TOKEN_TABLE_NONE)
     status = STATUS_OK;
-  pthread_mutex_unlock(&tokens->session_lock);
+  engine_session_close(session);
+
+done:
+  pthread_mutex_unlock(&tokens->table_lock);
   return status;
 }
 
@@ -327,8 +397,13 @@ static enum status look_up(struct tokens *tokens, struct token_entry *entry, int
   *state = TOKEN_LANDED;
   result->repeated = true;
   entry->landed_us = landed_us;
+  if (landed_us < tokens->forgotten_us) { /* while we looked */
+    give_up(tokens, entry);
+    return STATUS_OK;
+  }
   token_map_keep(tokens->map, entry, result);
   token_index_unreserve(tokens->index);
+  tokens->held_count--;
   wake(tokens);
   return STATUS_OK;
 }
@@ -352,13 +427,18 @@ static enum status hold(struct tokens *tokens, const struct token_key *key,
   enum status status = token_index_reserve(tokens->index, error);
   if (status != STATUS_OK) return status;
   status = token_map_hold(tokens->map, key, entry, error);
-  if (status != STATUS_OK) token_index_unreserve(tokens->index);
+  if (status != STATUS_OK)
+    token_index_unreserve(tokens->index);
+  else
+    tokens->held_count++;
   return status;
 }
 
-/* `lock` is held. */
+/* `lock` is held. `*is_outdated`: nothing was done, what is known is not of the present database. */
 static enum status claim(struct tokens *tokens, const struct token_key *key, int wait_ms,
-                         enum token_state *state, struct load_result *result, struct error *error) {
+                         enum token_state *state, struct load_result *result, bool *is_outdated,
+                         struct error *error) {
+  *is_outdated = false;
   if (tokens->state == TOKEN_TABLE_FOREIGN) return token_table_foreign(&tokens->table, error);
   struct token_entry *entry = await(tokens, key, wait_ms);
   if (entry != NULL && !entry->is_held) {
@@ -376,6 +456,10 @@ static enum status claim(struct tokens *tokens, const struct token_key *key, int
     if (error != NULL) error->retry_after_ms = RETRY_MS;
     return status;
   }
+  /* Asked now, after whoever held it before has let it go: his commit may be what the database died
+   * of. */
+  *is_outdated = engine_generation(tokens->engine) != tokens->generation;
+  if (*is_outdated) return STATUS_OK;
   int64_t from_us, to_us;
   enum status status = hold(tokens, key, &entry, error);
   if (status == STATUS_OK && token_index_find(tokens->index, key->hash, &from_us, &to_us))
@@ -391,10 +475,14 @@ enum status tokens_claim(struct tokens *tokens, const struct table_name *table, 
   *state = TOKEN_NEW;
   *result = (struct load_result){.version = -1};
   enum status status = key_of(table, token, &space, &key, error);
-  if (status != STATUS_OK) return status;
-  pthread_mutex_lock(&tokens->lock);
-  status = claim(tokens, &key, wait_ms, state, result, error);
-  pthread_mutex_unlock(&tokens->lock);
+  bool is_outdated = false;
+  do {
+    if (is_outdated) status = read_all(tokens, NULL, error);
+    if (status != STATUS_OK) return status;
+    pthread_mutex_lock(&tokens->lock);
+    status = claim(tokens, &key, wait_ms, state, result, &is_outdated, error);
+    pthread_mutex_unlock(&tokens->lock);
+  } while (status == STATUS_OK && is_outdated);
   return status;
 }
 
@@ -414,6 +502,7 @@ void tokens_settle(struct tokens *tokens, const struct table_name *table, const 
     if (entry->landed_us == 0) entry->landed_us = now;
     token_index_add(tokens->index, key.hash, entry->landed_us, now);
     token_map_keep(tokens->map, entry, result);
+    tokens->held_count--;
     wake(tokens);
   }
   pthread_mutex_unlock(&tokens->lock);
@@ -515,13 +604,16 @@ static enum status build_rows(struct token_writer *writer, const struct token_re
                               int64_t count, struct ArrowArray *batch, struct error *error) {
   struct key_space space;
   struct token_key key;
-  int64_t landed_us = now_us(writer->tokens);
+  struct tokens *tokens = writer->tokens;
+  pthread_mutex_lock(&tokens->lock);
+  int64_t landed_us = now_us(tokens);
+  pthread_mutex_unlock(&tokens->lock);
   enum status status = STATUS_OK;
   if (writer->build == NULL)
     status = build_new(&writer->schema, &writer->budget, &writer->build, error);
   for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
     status = key_of(records[i].table, records[i].token, &space, &key, error);
-    if (status == STATUS_OK) status = note_landed(writer->tokens, &key, landed_us, error);
+    if (status == STATUS_OK) status = note_landed(tokens, &key, landed_us, error);
     if (status == STATUS_OK) status = add_row(writer->build, &records[i], &key, landed_us, error);
   }
   if (status == STATUS_OK) status = build_finish(writer->build, batch, error);
@@ -579,7 +671,7 @@ enum status token_writer_put(struct token_writer *writer, const struct token_rec
 static enum status forget_rows(struct tokens *tokens, int64_t before_us, struct error *error) {
   struct engine_session *session = NULL;
   enum token_table_state state = TOKEN_TABLE_READY;
-  enum status status = engine_session_open(tokens->table.engine, &session, error);
+  enum status status = engine_session_open(tokens->engine, &session, error);
   if (status != STATUS_OK) return status;
   status = token_table_forget(&tokens->table, session, before_us, error);
   /* Somebody may have dropped it by SQL: then they are forgotten. */
@@ -596,20 +688,26 @@ static enum status sweep(struct tokens *tokens, int64_t *forgotten, struct error
   struct token_index_plan plan;
   pthread_mutex_lock(&tokens->lock);
   token_index_plan(tokens->index, now_us(tokens), &plan);
-  bool is_due = plan.generations > 0 || tokens->has_older;
+  int64_t now = now_us(tokens);
+  bool is_due = now >= tokens->sweep_us && (plan.generations > 0 || tokens->has_older);
+  int64_t generation = tokens->generation;
   bool has_rows = tokens->state == TOKEN_TABLE_READY && !tokens->read_only;
   int64_t before_us = token_map_first_held_us(tokens->map, plan.before_us);
   pthread_mutex_unlock(&tokens->lock);
   if (!is_due) return STATUS_OK;
   enum status status = has_rows ? forget_rows(tokens, before_us, error) : STATUS_OK;
-  if (status != STATUS_OK) return status;
   pthread_mutex_lock(&tokens->lock);
-  token_index_forget(tokens->index, &plan);
-  token_map_forget(tokens->map, before_us);
-  tokens->has_older = false;
-  *forgotten = plan.early;
+  if (status != STATUS_OK) {
+    tokens->sweep_us = now + SWEEP_AGAIN_US;
+  } else if (tokens->generation == generation) { /* not read anew meanwhile */
+    token_index_forget(tokens->index, &plan);
+    token_map_forget(tokens->map, before_us);
+    tokens->forgotten_us = before_us;
+    tokens->has_older = false;
+    *forgotten = plan.early;
+  }
   pthread_mutex_unlock(&tokens->lock);
-  return STATUS_OK;
+  return status;
 }
 
 enum status tokens_sweep(struct tokens *tokens, int64_t *forgotten, struct error *error) {
