@@ -743,5 +743,5 @@ int suite_run(const struct suite_target *with) {
       EACH(tables_are_listed_and_described),
   };
   int failed = cmocka_run_group_tests_name(with->name, tests, NULL, NULL);
-  return failed + suite_run_modes(with);
+  return failed + suite_run_modes(with) + suite_run_land(with);
 }

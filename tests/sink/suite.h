@@ -26,6 +26,9 @@ int suite_run(const struct suite_target *target);
 /* The part of them about loads by key (suite_modes.c); suite_run runs it. */
 int suite_run_modes(const struct suite_target *target);
 
+/* The part about parcels, tokens and schema policies (suite_land.c); suite_run runs it. */
+int suite_run_land(const struct suite_target *target);
+
 /* For a target's `read`: appends a batch as NDJSON. */
 enum status suite_ndjson(const struct ArrowSchema *schema, const struct ArrowArray *batch,
                          struct text *out, struct error *error);

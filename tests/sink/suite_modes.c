@@ -11,25 +11,20 @@
 
 #include <cmocka.h>
 
-#include "arrow/build.h"
+#include "rows.h"
 #include "suite.h"
 
 static const struct suite_target *target;
 static struct sink *sink;
-static struct budget budget = {.limit_bytes = (int64_t)1 << 31};
-
-static void ok(enum status status, const struct error *error) {
-  if (status != STATUS_OK) fail_msg("%s: %s", status_name(status), error->text);
-}
 
 static int setup(void **state) {
   (void)state;
   struct config *config;
   struct error error = {0};
-  budget.used_bytes = 0;
-  ok(config_new(sink_find(target->sink)->config, &config, &error), &error);
+  rows_budget.used_bytes = 0;
+  rows_ok(config_new(sink_find(target->sink)->config, &config, &error), &error);
   target->configure(config);
-  ok(sink_open(target->sink, config, &sink, &error), &error);
+  rows_ok(sink_open(target->sink, config, &sink, &error), &error);
   config_free(config);
   return 0;
 }
@@ -38,68 +33,12 @@ static int teardown(void **state) {
   (void)state;
   sink_close(sink);
   target->clean();
-  return budget.used_bytes == 0 ? 0 : 1;
+  return rows_budget.used_bytes == 0 ? 0 : 1;
 }
 
 static bool takes(enum sink_mode mode) { return (sink->type->modes & (unsigned)mode) != 0; }
 
 /* ---- data ------------------------------------------------------------------------------------ */
-
-/* A row of n (the key), a (text), b (a number) and _op; a column is sent when its letter is in
- * `columns`: "nab", "nb", "na_". NULL texts, and NUL for a number, are NULL. */
-struct row {
-  int64_t n;
-  const char *a;
-  int64_t b;
-  const char *op;
-};
-enum { NUL = INT64_MIN };
-
-static void schema_of(const char *columns, struct ArrowSchema *schema) {
-  struct error error = {0};
-  ok(arrow_schema_init(schema, "+s", "", false, (int64_t)strlen(columns), &error), &error);
-  for (size_t i = 0; columns[i] != '\0'; i++) {
-    bool number = columns[i] == 'n' || columns[i] == 'b';
-    char name[4] = {columns[i], '\0'};
-    if (columns[i] == '_') memcpy(name, SINK_OPERATION, sizeof SINK_OPERATION);
-    ok(arrow_schema_init(schema->children[i], number ? "l" : "u", name, true, 0, &error), &error);
-  }
-}
-
-static void put_text(struct build *build, const char *text) {
-  struct error error = {0};
-  ok(text == NULL ? build_null(build, &error)
-                  : build_bytes(build, text, (int64_t)strlen(text), &error),
-     &error);
-}
-
-static void put_number(struct build *build, int64_t number) {
-  struct error error = {0};
-  ok(number == NUL ? build_null(build, &error) : build_integer(build, number, &error), &error);
-}
-
-static struct ArrowArray batch_of(const struct ArrowSchema *schema, const char *columns,
-                                  const struct row *rows, size_t count) {
-  struct build *build;
-  struct ArrowArray batch;
-  struct error error = {0};
-  ok(build_new(schema, &budget, &build, &error), &error);
-  for (size_t r = 0; r < count; r++) {
-    for (size_t i = 0; columns[i] != '\0'; i++) {
-      struct build *column = build_child(build, (int64_t)i);
-      switch (columns[i]) {
-      case 'n': put_number(column, rows[r].n); break;
-      case 'a': put_text(column, rows[r].a); break;
-      case 'b': put_number(column, rows[r].b); break;
-      default: put_text(column, rows[r].op); break;
-      }
-    }
-    ok(build_slot(build, &error), &error);
-  }
-  ok(build_finish(build, &batch, &error), &error);
-  build_free(build);
-  return batch;
-}
 
 struct keyed {
   enum sink_mode mode;
@@ -114,7 +53,7 @@ static enum status land(const struct keyed *how, const struct row *rows, size_t 
   struct ArrowSchema schema;
   struct load *load = NULL;
   struct load_result result;
-  schema_of(how->columns, &schema);
+  rows_schema(how->columns, &schema);
   struct load_spec spec = {.schema = &schema,
                            .mode = how->mode,
                            .create_table = true,
@@ -125,7 +64,7 @@ static enum status land(const struct keyed *how, const struct row *rows, size_t 
   enum status status = load_begin(sink, &spec, &load, error);
   size_t step = apart ? 1 : count;
   for (size_t i = 0; i < count && status == STATUS_OK; i += step) {
-    struct ArrowArray batch = batch_of(&schema, how->columns, rows + i, step);
+    struct ArrowArray batch = rows_batch(&schema, how->columns, rows + i, step);
     status = load_append(load, &batch, error);
     if (status != STATUS_OK) arrow_array_release(&batch);
   }
@@ -143,7 +82,7 @@ static void expect(const char *want) {
   struct text got = TEXT_EMPTY;
   struct error error = {0};
   struct table_name name = {.table = "t"};
-  ok(target->read(sink, &name, &got, &error), &error);
+  rows_ok(target->read(sink, &name, &got, &error), &error);
   if (strcmp(text_get(&got), want) != 0) fail_msg("it holds\n%s\nnot\n%s", text_get(&got), want);
   text_release(&got);
 }
@@ -152,8 +91,8 @@ static void expect(const char *want) {
   do {                                                                                             \
     struct error land_error = {0};                                                                 \
     const struct row land_rows[] = {__VA_ARGS__};                                                  \
-    ok(land(&(how), land_rows, sizeof land_rows / sizeof land_rows[0], false, &land_error),        \
-       &land_error);                                                                               \
+    rows_ok(land(&(how), land_rows, sizeof land_rows / sizeof land_rows[0], false, &land_error),   \
+            &land_error);                                                                          \
   } while (0)
 
 static const struct keyed append = {SINK_APPEND, "nab", {NULL}, false};
@@ -186,7 +125,7 @@ static void of_two_rows_of_one_key_the_last_one_wins(void **state) {
       const struct keyed *how = i == 0 ? &upsert : &merge;
       struct error error = {0};
       if (!takes(how->mode)) continue;
-      ok(land(how, rows, 4, apart != 0, &error), &error);
+      rows_ok(land(how, rows, 4, apart != 0, &error), &error);
       expect("{\"n\":1,\"a\":\"last\",\"b\":4}\n{\"n\":2,\"a\":\"only\",\"b\":2}\n");
     }
 }
@@ -201,7 +140,7 @@ static void two_rows_of_one_key_are_refused_when_asked(void **state) {
     if (!takes(how.mode)) continue;
     assert_int_equal(land(&how, rows, 3, false, &error), STATUS_SCHEMA);
     assert_non_null(strstr(error.text, "row 2"));
-    ok(land(&how, rows, 2, false, &error), &error);
+    rows_ok(land(&how, rows, 2, false, &error), &error);
     expect("{\"n\":1,\"a\":\"a\",\"b\":1}\n{\"n\":2,\"a\":\"b\",\"b\":2}\n");
   }
 }
@@ -216,7 +155,7 @@ static void a_key_may_have_several_columns(void **state) {
     struct text got = TEXT_EMPTY;
     struct error error = {0};
     struct table_name name = {.table = "t"};
-    ok(target->read(sink, &name, &got, &error), &error);
+    rows_ok(target->read(sink, &name, &got, &error), &error);
     assert_non_null(strstr(text_get(&got), "{\"n\":1,\"a\":\"x\",\"b\":1}"));
     assert_non_null(strstr(text_get(&got), "{\"n\":1,\"a\":\"y\",\"b\":20}"));
     assert_non_null(strstr(text_get(&got), "{\"n\":2,\"a\":\"x\",\"b\":30}"));
@@ -324,7 +263,7 @@ static void *upsert_often(void *context) {
     for (int64_t n = 0; n < LOAD_ROWS; n++)
       rows[n] = (struct row){n, "x", loader * LOADS + i, NULL};
     struct error error = {0};
-    ok(land(i % 2 == 0 ? &upsert : &merge, rows, LOAD_ROWS, false, &error), &error);
+    rows_ok(land(i % 2 == 0 ? &upsert : &merge, rows, LOAD_ROWS, false, &error), &error);
   }
   return NULL;
 }
@@ -340,7 +279,7 @@ static void loads_of_the_same_keys_at_once_all_land(void **state) {
   struct text got = TEXT_EMPTY;
   struct error error = {0};
   struct table_name name = {.table = "t"};
-  ok(target->read(sink, &name, &got, &error), &error);
+  rows_ok(target->read(sink, &name, &got, &error), &error);
   int64_t lines = 0, b = -1;
   for (const char *at = text_get(&got); *at != '\0'; at = strchr(at, '\n') + 1, lines++) {
     int64_t found = strtoll(strstr(at, "\"b\":") + 4, NULL, 10);
@@ -358,17 +297,17 @@ static void an_abandoned_upsert_leaves_nothing(void **state) {
   struct ArrowSchema schema;
   struct load *load;
   struct error error = {0};
-  schema_of("nab", &schema);
+  rows_schema("nab", &schema);
   const char *keys[] = {"n"};
   struct load_spec spec = {
       .schema = &schema, .mode = SINK_UPSERT, .create_table = true, .keys = keys, .key_count = 1};
   memcpy(spec.table.table, "t", 2);
-  ok(load_begin(sink, &spec, &load, &error), &error);
+  rows_ok(load_begin(sink, &spec, &load, &error), &error);
   const struct row row = {1, "other", 2, NULL};
-  struct ArrowArray batch = batch_of(&schema, "nab", &row, 1);
-  ok(load_append(load, &batch, &error), &error);
-  ok(load_flush(load, &error), &error);
-  assert_int_equal(budget.used_bytes, 0);
+  struct ArrowArray batch = rows_batch(&schema, "nab", &row, 1);
+  rows_ok(load_append(load, &batch, &error), &error);
+  rows_ok(load_flush(load, &error), &error);
+  assert_int_equal(rows_budget.used_bytes, 0);
   load_abort(load);
   expect("{\"n\":1,\"a\":\"one\",\"b\":1}\n");
   arrow_schema_release(&schema);
