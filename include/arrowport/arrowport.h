@@ -65,13 +65,22 @@ struct arrowport_load_options {
   const char *table;                        /* `table`, `schema.table` or `catalog.schema.table` */
   const struct arrowport_setting *settings; /* the sink's: {"path", "warehouse.duckdb"} */
   size_t setting_count;
-  bool must_exist; /* refuse with NOT_FOUND rather than create the table */
+  bool must_exist;         /* refuse with NOT_FOUND rather than create the table */
+  const char *mode;        /* "append" (also when NULL), "overwrite", "upsert", "merge" */
+  const char *const *keys; /* of upsert and merge: the columns that say which row is meant */
+  size_t key_count;
+  bool refuse_duplicates;    /* two rows of one key fail the load; false: the last one wins */
+  const char *schema_policy; /* "skip" (also when NULL), "strict", "merge" */
+  /* A load with the key of one that has landed in the table adds nothing and answers as that one
+   * did; NULL: none. docs/guarantees.md says for how long, and which sinks do. */
+  const char *idempotency_key;
 };
 
 struct arrowport_load_result {
   int64_t rows;
   int64_t batches;
   int64_t version; /* of the table, where the sink counts them; -1 otherwise */
+  bool repeated;   /* the idempotency key had landed before: nothing was added */
 };
 
 /* Appends all rows of `stream` to a table, all or nothing; blocks until they are

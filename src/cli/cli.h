@@ -165,6 +165,7 @@ struct remote_request {
   const char *path; /* "/ingest/flights", percent-encoded */
   const char *content_type;
   const char *accept;
+  const char *idempotency_key; /* NULL: none */
   const void *body;
   size_t body_bytes;
   enum status (*read_body)(void *context, void *room, size_t room_bytes, size_t *bytes,

@@ -20,6 +20,7 @@ static const struct cli_option OPTIONS[] = {
     {"format", 'f', INPUT_FORMATS, NULL, "what the files are (default: found out)"},
     {"mode", 'm', "append|overwrite|upsert|merge", NULL, "what happens to rows that are there"},
     {"key", 'k', "A,B,...", NULL, "upsert and merge: the columns that say which row is meant"},
+    {"idempotency-key", 0, "KEY", NULL, "lands once, however often it is sent with this key"},
     {"delimiter", 0, "TEXT", NULL, "CSV: what separates columns (default: found out)"},
     {"all-text", 0, NULL, NULL, "CSV: every column is text; otherwise types are found by looking"},
     {"compression", 0, "CODEC", "compression", "of what is sent: zstd[:LEVEL], lz4 or none"},
@@ -42,6 +43,7 @@ static const char TEXT[] =
     "  arrowport ingest flights january.arrow february.parquet march.csv.gz\n"
     "  some-program | arrowport ingest events - --format ndjson\n"
     "  arrowport ingest customers changes.parquet --mode upsert --key id\n"
+    "  arrowport ingest sales 2026-03-01.parquet --idempotency-key sales-2026-03-01\n"
     "  arrowport ingest flights flights.arrow --local --db warehouse.duckdb\n";
 
 /* ---- what is asked for ---------------------------------------------------------------- */
@@ -53,7 +55,8 @@ struct asked {
   enum sink_mode mode;
   const char *keys[KEYS_MAX];
   size_t key_count;
-  char *key_text; /* what they lie in */
+  char *key_text;    /* what they lie in */
+  const char *token; /* NULL: none */
 };
 
 static enum status find_mode(struct asked *asked, struct error *error) {
@@ -98,6 +101,10 @@ static enum status find_keys(const struct cli *cli, struct asked *asked, struct 
 
 static enum status find_asked(const struct cli *cli, struct asked *asked, struct error *error) {
   *asked = (struct asked){.format = cli_value(cli, "format"), .mode_name = cli_value(cli, "mode")};
+  asked->token = cli_value(cli, "idempotency-key");
+  if (asked->token != NULL && cli->argument_count > 2)
+    return error_set(error, STATUS_INVALID,
+                     "--idempotency-key goes with one file: each file is a request of its own");
   enum status status = find_mode(asked, error);
   return status == STATUS_OK ? find_keys(cli, asked, error) : status;
 }
@@ -138,6 +145,7 @@ struct landed {
   int64_t rows;
   int64_t batches;
   double seconds;
+  bool repeated;
 };
 
 static enum status report(const struct progress *progress, const struct landed *landed,
@@ -145,11 +153,11 @@ static enum status report(const struct progress *progress, const struct landed *
   char rows[CLI_NUMBER_BYTES];
   char batches[CLI_NUMBER_BYTES];
   struct text line = TEXT_EMPTY;
-  enum status status =
-      text_add_format(&line, error, "%s: %s row%s in %s batch%s landed in table %s (%.2f s)\n",
-                      progress->name, cli_number(landed->rows, rows), landed->rows == 1 ? "" : "s",
-                      cli_number(landed->batches, batches), landed->batches == 1 ? "" : "es",
-                      landed->table, landed->seconds);
+  enum status status = text_add_format(
+      &line, error, "%s: %s row%s in %s batch%s landed in table %s%s (%.2f s)\n", progress->name,
+      cli_number(landed->rows, rows), landed->rows == 1 ? "" : "s",
+      cli_number(landed->batches, batches), landed->batches == 1 ? "" : "es", landed->table,
+      landed->repeated ? " before: nothing was added" : "", landed->seconds);
   if (status == STATUS_OK) status = cli_print(&line, error);
   text_release(&line);
   return status;
@@ -207,6 +215,7 @@ static enum status send_file(const struct cli *cli, struct remote *remote, const
       .path = text_get(&path),
       .content_type = "application/vnd.apache.arrow.stream",
       .accept = "application/json",
+      .idempotency_key = asked->token,
       .read_body = on_read,
       .context = &sending,
   };
@@ -263,8 +272,10 @@ static enum status report_local(const struct cli *cli, const struct progress *pr
                                 const struct load_result *result, struct error *error) {
   struct text table = TEXT_EMPTY;
   struct text line = TEXT_EMPTY;
-  struct landed landed = {
-      .rows = result->rows, .batches = result->batches, .seconds = progress_seconds(progress)};
+  struct landed landed = {.rows = result->rows,
+                          .batches = result->batches,
+                          .seconds = progress_seconds(progress),
+                          .repeated = result->repeated};
   enum status status = table_name_print(&target->table, &table, error);
   landed.table = text_get(&table);
   if (status != STATUS_OK || cli_has(cli, "quiet")) {
@@ -300,7 +311,9 @@ static enum status load_file(const struct cli *cli, const char *file, const stru
   input_close(&input);
   progress_end(&loading.progress);
   if (status != STATUS_OK) return status;
-  return report_local(cli, &loading.progress, target, &result, error);
+  status = report_local(cli, &loading.progress, target, &result, error);
+  load_result_release(&result);
+  return status;
 }
 
 static enum status ingest_local(const struct cli *cli, const struct server_config *config,
@@ -310,12 +323,14 @@ static enum status ingest_local(const struct cli *cli, const struct server_confi
   struct storage *storage = NULL;
   const char *name = cli->arguments[0];
   const struct stream_config *stream = server_config_stream(config, name);
-  struct pipeline_target target = {.mode = asked->mode,
-                                   .keys = asked->keys,
-                                   .key_count = asked->key_count,
-                                   .create_table = true,
-                                   .chunk_rows =
-                                       stream != NULL ? stream->chunk_rows : config->chunk_rows};
+  struct pipeline_target target = {
+      .mode = asked->mode,
+      .keys = asked->keys,
+      .key_count = asked->key_count,
+      .create_table = true,
+      .policy = stream != NULL ? stream->landing.policy : config->landing.policy,
+      .token = asked->token,
+      .chunk_rows = stream != NULL ? stream->chunk_rows : config->chunk_rows};
   enum status status = STATUS_OK;
   if (stream != NULL)
     target.table = stream->table;

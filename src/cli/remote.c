@@ -105,11 +105,13 @@ enum status remote_send(struct remote *remote, const struct remote_request *requ
                         struct text *answer, struct error *error) {
   struct exchange exchange = {.request = request, .answer = answer};
   struct text url = TEXT_EMPTY;
-  struct http_header headers[2];
+  struct http_header headers[3];
   size_t header_count = 0;
   int code = 0;
   if (request->content_type != NULL)
     headers[header_count++] = (struct http_header){"content-type", request->content_type};
+  if (request->idempotency_key != NULL)
+    headers[header_count++] = (struct http_header){"idempotency-key", request->idempotency_key};
   if (request->accept != NULL)
     headers[header_count++] = (struct http_header){"accept", request->accept};
   size_t base_bytes = strlen(remote->url);

@@ -30,6 +30,30 @@ static enum status open_sink(const struct arrowport_load_options *options, struc
   return status;
 }
 
+static enum status read_mode(const char *name, enum sink_mode *mode, struct error *error) {
+  static const enum sink_mode modes[] = {SINK_APPEND, SINK_OVERWRITE, SINK_UPSERT, SINK_MERGE};
+  *mode = SINK_APPEND;
+  if (name == NULL) return STATUS_OK;
+  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    *mode = modes[i];
+    if (strcmp(sink_mode_name(*mode), name) == 0) return STATUS_OK;
+  }
+  return error_set(error, STATUS_INVALID,
+                   "the mode is \"%.40s\"; it must be append, overwrite, upsert or merge", name);
+}
+
+static enum status read_policy(const char *name, enum schema_policy *policy, struct error *error) {
+  static const enum schema_policy policies[] = {SCHEMA_SKIP, SCHEMA_STRICT, SCHEMA_MERGE};
+  *policy = SCHEMA_SKIP;
+  if (name == NULL) return STATUS_OK;
+  for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+    *policy = policies[i];
+    if (strcmp(schema_policy_name(*policy), name) == 0) return STATUS_OK;
+  }
+  return error_set(error, STATUS_INVALID,
+                   "the schema policy is \"%.40s\"; it must be skip, strict or merge", name);
+}
+
 static enum status load(struct ArrowArrayStream *stream,
                         const struct arrowport_load_options *options, struct load_result *result,
                         struct error *error) {
@@ -39,11 +63,20 @@ static enum status load(struct ArrowArrayStream *stream,
     if (options->settings == NULL || options->settings[i].name == NULL ||
         options->settings[i].value == NULL)
       return error_set(error, STATUS_INVALID, "setting %zu lacks its name or value", i);
+  for (size_t i = 0; i < options->key_count; i++)
+    if (options->keys == NULL || options->keys[i] == NULL)
+      return error_set(error, STATUS_INVALID, "key %zu has no name", i);
   struct source *source = NULL;
   struct sink *sink = NULL;
-  struct pipeline_target target = {.mode = SINK_APPEND, .create_table = !options->must_exist};
+  struct pipeline_target target = {.create_table = !options->must_exist,
+                                   .keys = options->keys,
+                                   .key_count = options->key_count,
+                                   .refuse_duplicates = options->refuse_duplicates,
+                                   .token = options->idempotency_key};
   enum status status =
       table_name_parse(options->table, strlen(options->table), &target.table, error);
+  if (status == STATUS_OK) status = read_mode(options->mode, &target.mode, error);
+  if (status == STATUS_OK) status = read_policy(options->schema_policy, &target.policy, error);
   if (status == STATUS_OK) status = open_sink(options, &sink, error);
   target.sink = sink;
   if (status == STATUS_OK) status = source_open_c_stream(stream, &source, error);
@@ -66,6 +99,8 @@ enum arrowport_status arrowport_load(struct ArrowArrayStream *stream,
   if (status == STATUS_OK) status = load(stream, &own, &loaded, &why);
   if (stream != NULL && stream->release != NULL) stream->release(stream);
   if (status == STATUS_OK && result != NULL)
-    *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version};
+    *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version,
+                                             loaded.repeated};
+  load_result_release(&loaded);
   return public_status(status, &why, error);
 }

@@ -107,6 +107,12 @@ class CLoadOptions(ctypes.Structure):
         ("settings", ctypes.c_void_p),
         ("setting_count", ctypes.c_size_t),
         ("must_exist", ctypes.c_bool),
+        ("mode", ctypes.c_char_p),
+        ("keys", ctypes.c_void_p),
+        ("key_count", ctypes.c_size_t),
+        ("refuse_duplicates", ctypes.c_bool),
+        ("schema_policy", ctypes.c_char_p),
+        ("idempotency_key", ctypes.c_char_p),
     ]
 
 
@@ -115,6 +121,7 @@ class CLoadResult(ctypes.Structure):
         ("rows", ctypes.c_int64),
         ("batches", ctypes.c_int64),
         ("version", ctypes.c_int64),
+        ("repeated", ctypes.c_bool),
     ]
 
 
