@@ -10,8 +10,10 @@
  *
  * 1. A checkpoint is not begun on a disk that has no room for it: one that fails puts the database
  *    out of use (reopen.c).
- * 2. What fails is tried again later, at longer and longer intervals; loads go on meanwhile.
- * 3. The thread's session is open only while a checkpoint runs. */
+ * 2. It goes beside transactions that read, insert and delete; one that has updated rows, or made or
+ *    altered a table, is waited for, without stopping anybody.
+ * 3. What fails is tried again later, at longer and longer intervals; loads go on meanwhile.
+ * 4. The thread's session is open only while a checkpoint runs. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@
 #include "engine/private.h"
 
 enum {
+  BUSY_MS = 250, /* after it met a transaction that it cannot go beside */
   RETRY_MS = 1000,
   RETRY_MS_MAX = 60000,
   ROOM_BYTES = 4 << 20, /* besides twice the log */
@@ -67,13 +70,17 @@ static void run(struct engine *engine) {
     status = error_set(&error, STATUS_IO, "there is too little room on the disk");
   int64_t took_us = clock_now_us() - began_us;
   pthread_mutex_lock(&keeper->lock);
-  keeper->since_ms = 0;
   if (status == STATUS_OK) {
+    keeper->since_ms = 0;
     keeper->checkpoints++;
     keeper->took_us += took_us;
     keeper->retry_at_ms = keeper->retry_wait_ms = 0;
     log_debug("engine", "checkpoint: %lld bytes of log in %lld ms", (long long)before_bytes,
               (long long)(took_us / 1000));
+    return;
+  }
+  if (status == STATUS_CONFLICT) { /* somebody changes a table, or updates rows */
+    keeper->retry_at_ms = clock_now_ms() + BUSY_MS;
     return;
   }
   keeper->failed++;

@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/lake.h"
 #include "engine/private.h"
 
 enum {
@@ -145,6 +146,18 @@ void engine_on_held(struct engine *engine, void (*urge)(void *context), void *co
 
 /* ---- opening anew --------------------------------------------------------------------------- */
 
+/* The catalog of a lake is a DuckDB file, which the extension has attached under a name of its own. */
+static enum status fold_lake(struct engine *engine, const struct lake *lake, struct error *error) {
+  struct text sql = TEXT_EMPTY, catalog = TEXT_EMPTY;
+  enum status status = text_add_format(&catalog, error, "__ducklake_metadata_%s", lake->name);
+  if (status == STATUS_OK) status = text_add(&sql, "CHECKPOINT ", error);
+  if (status == STATUS_OK) status = text_add_identifier(&sql, text_get(&catalog), error);
+  if (status == STATUS_OK) status = control_run(engine, text_get(&sql), error);
+  text_release(&catalog);
+  text_release(&sql);
+  return status;
+}
+
 /* Nothing but this thread knows the database meanwhile. */
 static enum status open_anew(struct engine *engine, struct error *error) {
   database_close(engine);
@@ -155,6 +168,8 @@ static enum status open_anew(struct engine *engine, struct error *error) {
   /* After a sync that failed, the log's pages in memory say nothing about the disk: what was
    * replayed is written elsewhere, and so made to last. */
   status = control_run(engine, "CHECKPOINT", error);
+  for (size_t i = 0; i < engine->lake_count && status == STATUS_OK; i++)
+    status = fold_lake(engine, &engine->lakes[i], error);
   if (status != STATUS_OK) database_close(engine);
   return status;
 }

@@ -167,6 +167,31 @@ static void a_transaction_that_is_open_meanwhile_goes_on(void **state) {
   expect_integer("SELECT count(*) FROM t", 100001);
 }
 
+/* One beside which DuckDB makes none: the checkpoint comes once it has ended. */
+static void a_transaction_that_alters_a_table_is_waited_for(void **state) {
+  (void)state;
+  struct error error = {0};
+  struct engine_session *writer;
+  open_with(LONG_BYTES, 0);
+  run("CREATE TABLE t (a BIGINT, b VARCHAR)");
+  assert_int_equal(engine_session_open(fixture_engine, &writer, &error), STATUS_OK);
+  struct engine_session *other = fixture_session;
+  fixture_session = writer;
+  assert_int_equal(engine_begin(writer, &error), STATUS_OK);
+  run("CREATE TABLE another (a BIGINT)");
+  fixture_session = other;
+  insert(100000);
+  clock_sleep_ms(400);
+  assert_int_equal(figures().checkpoints, 0);
+  assert_int_equal(figures().checkpoints_failed, 0);
+  insert(10); /* nobody is stopped */
+  assert_int_equal(engine_commit(writer, &error), STATUS_OK);
+  engine_session_close(writer);
+  wait_for_checkpoints(1);
+  assert_int_equal(wal_bytes(), 0);
+  expect_integer("SELECT count(*) FROM t", 100010);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_long_log_is_folded_in_and_a_short_one_stays, setup,
@@ -175,6 +200,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(limits_change_while_it_runs, setup, teardown),
       cmocka_unit_test_setup_teardown(a_log_that_was_left_behind_is_folded_in, setup, teardown),
       cmocka_unit_test_setup_teardown(a_transaction_that_is_open_meanwhile_goes_on, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(a_transaction_that_alters_a_table_is_waited_for, setup,
                                       teardown),
   };
   return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

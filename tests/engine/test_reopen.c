@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "ducklake.h"
 #include "engine/private.h"
 #include "fixture.h"
 
@@ -166,6 +167,41 @@ static void a_commit_that_ends_the_database_is_of_unknown_outcome(void **state) 
   expect_integer("SELECT count(*) FROM t", 3001); /* here it was kept */
 }
 
+static void lakes_are_attached_again(void **state) {
+  (void)state;
+  const char *extension = ducklake_extension();
+  if (extension == NULL) skip();
+  struct error error = {0};
+  engine_session_close(fixture_session);
+  engine_close(fixture_engine);
+  fixture_session = NULL;
+  fixture_engine = NULL;
+  char lake[96];
+  snprintf(lake, sizeof lake, "%s/lake.ducklake", folder);
+  const char *const lakes[] = {lake};
+  const struct engine_options options = {.path = path,
+                                         .threads = 2,
+                                         .extensions = &extension,
+                                         .extension_count = 1,
+                                         .lakes = lakes,
+                                         .lake_count = 1,
+                                         .local_files = true};
+  if (engine_open(&options, &fixture_engine, &error) != STATUS_OK ||
+      engine_session_open(fixture_engine, &fixture_session, &error) != STATUS_OK)
+    fail_msg("%s", error.text);
+  run("CREATE TABLE lake.t AS SELECT 7 AS a");
+  run("INSERT INTO t VALUES (1001)");
+  break_database();
+  engine_session_close(fixture_session);
+  fixture_session = NULL;
+  if (engine_session_open(fixture_engine, &fixture_session, &error) != STATUS_OK)
+    fail_msg("%s", error.text);
+  expect_integer("SELECT sum(a)::BIGINT FROM lake.t", 7);
+  expect_integer("SELECT count(*) FROM t", 1002);
+  run("INSERT INTO lake.t VALUES (8)");
+  expect_integer("SELECT sum(a)::BIGINT FROM lake.t", 15);
+}
+
 int main(void) {
   static bool is_late = true, is_early = false;
   const struct CMUnitTest tests[] = {
@@ -179,6 +215,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_session_that_is_not_let_go_of_is_not_waited_for_for_ever,
                                       setup, teardown),
       cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_not_made_anew, setup, teardown),
+      cmocka_unit_test_setup_teardown(lakes_are_attached_again, setup, teardown),
       cmocka_unit_test_setup_teardown(a_commit_that_ends_the_database_is_of_unknown_outcome, setup,
                                       teardown),
   };
