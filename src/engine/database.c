@@ -20,6 +20,7 @@
 #include "engine/insert.h"
 #include "engine/lake.h"
 #include "engine/private.h"
+#include "engine/replay.h"
 
 enum {
   WAL_BACKSTOP = 4
@@ -120,11 +121,31 @@ static enum status configure(const struct duckdb_api *duckdb, const struct engin
   return status;
 }
 
+/* Twice, where DuckDB cannot read the log in opening and replay.c can. */
+static enum status open_file(struct engine *engine, const struct engine_options *options,
+                             duckdb_config config, struct error *error) {
+  const struct duckdb_api *duckdb = engine->duckdb;
+  enum status status = STATUS_OK;
+  for (int tries = 0; tries < 2; tries++) {
+    char *message = NULL;
+    if (duckdb->open_ext(options->path, &engine->database, config, &message) == DuckDBSuccess)
+      return STATUS_OK;
+    engine->database = NULL;
+    bool again =
+        tries == 0 && options->path != NULL && !options->read_only && replay_failed(message);
+    status = failure_set(NULL, error, message);
+    duckdb->free(message);
+    if (!again) break;
+    status = replay_elsewhere(duckdb, config, options, error);
+    if (status != STATUS_OK) break;
+  }
+  return status;
+}
+
 static enum status open_database(struct engine *engine, const struct engine_options *options,
                                  struct error *error) {
   const struct duckdb_api *duckdb = engine->duckdb;
   duckdb_config config = NULL;
-  char *message = NULL;
   struct stat file;
   enum status status = STATUS_OK;
   pthread_mutex_lock(&open_lock);
@@ -138,16 +159,12 @@ static enum status open_database(struct engine *engine, const struct engine_opti
   }
   status = configure(duckdb, options, config, error);
   if (status != STATUS_OK) goto done;
-  if (duckdb->open_ext(options->path, &engine->database, config, &message) != DuckDBSuccess) {
-    status = failure_set(NULL, error, message);
-    engine->database = NULL;
-    goto done;
-  }
+  status = open_file(engine, options, config, error);
+  if (status != STATUS_OK) goto done;
   if (options->path != NULL) remember_open(engine, options->path);
 
 done:
   pthread_mutex_unlock(&open_lock);
-  if (message != NULL) duckdb->free(message);
   if (config != NULL) duckdb->destroy_config(&config);
   if (status != STATUS_OK && options->path != NULL) error_at(error, "%s", options->path);
   return status;

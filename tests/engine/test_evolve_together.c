@@ -208,7 +208,7 @@ static void eight_sessions_bring_in_their_columns_at_once(void **state) {
 
 /* ---- after a crash ------------------------------------------------------------------------- */
 
-static char crash_folder[] = "/tmp/arrowport-evolve-XXXXXX";
+static char crash_folder[32];
 static char crash_path[64];
 
 static void open_file(void) {
@@ -242,7 +242,9 @@ static const struct {
 enum { CRASH_COUNT = sizeof crashes / sizeof crashes[0] };
 
 /* The child's part: what is there when the plug is pulled, with and without a checkpoint before. */
-static void change_and_die(size_t number, bool checkpoint) {
+static void change_and_die(size_t at) {
+  size_t number = at / 2;
+  bool checkpoint = at % 2 == 1;
   char sql[512];
   struct error error = {0};
   struct engine_evolution evolution = {0};
@@ -260,34 +262,83 @@ static void change_and_die(size_t number, bool checkpoint) {
   _exit(0);
 }
 
-static void a_change_and_its_rows_survive_a_crash(void **state) {
-  (void)state;
+/* Runs `part` in a child: this process gets no threads of DuckDB's, which a fork would not copy. */
+static void in_child(void (*part)(size_t), size_t number, const char *what) {
+  int code = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    part(number);
+    _exit(0);
+  }
+  assert_int_equal(waitpid(child, &code, 0), child);
+  if (code != 0) fail_msg("%s: %d", what, code);
+}
+
+static void expect_crash_survived(size_t number) {
+  open_file();
+  expect_text("SELECT string_agg(concat_ws(' ', v, coalesce(n::VARCHAR, '~')), ', ' "
+              "ORDER BY v) FROM t",
+              crashes[number / 2].want);
+  fixture_teardown(NULL);
+}
+
+static void with_crash_folder(void (*before)(size_t), void (*after)(size_t), size_t count) {
+  char wal[80];
+  snprintf(crash_folder, sizeof crash_folder, "/tmp/arrowport-evolve-XXXXXX");
   assert_non_null(mkdtemp(crash_folder));
   snprintf(crash_path, sizeof crash_path, "%s/d.duckdb", crash_folder);
-  char wal[80];
   snprintf(wal, sizeof wal, "%s.wal", crash_path);
-  for (size_t i = 0; i < (size_t)CRASH_COUNT * 2; i++) {
-    pid_t child = fork();
-    if (child == 0) change_and_die(i / 2, i % 2 == 1);
-    int code = 0;
-    assert_int_equal(waitpid(child, &code, 0), child);
-    if (code != 0) fail_msg("%s: %d", crashes[i / 2].select, code);
+  for (size_t i = 0; i < count; i++) {
+    in_child(before, i, "before the crash");
     assert_int_equal(access(wal, F_OK), 0);
-    child = fork(); /* this process gets no threads of DuckDB's before the last fork */
-    if (child == 0) {
-      open_file();
-      expect_text("SELECT string_agg(concat_ws(' ', v, coalesce(n::VARCHAR, '~')), ', ' "
-                  "ORDER BY v) FROM t",
-                  crashes[i / 2].want);
-      fixture_teardown(NULL);
-      _exit(0);
-    }
-    assert_int_equal(waitpid(child, &code, 0), child);
-    if (code != 0) fail_msg("%s: not read again: %d", crashes[i / 2].select, code);
+    in_child(after, i, "after the crash");
     unlink(wal);
     assert_int_equal(unlink(crash_path), 0);
   }
   rmdir(crash_folder);
+}
+
+static void a_change_and_its_rows_survive_a_crash(void **state) {
+  (void)state;
+  with_crash_folder(change_and_die, expect_crash_survived, (size_t)CRASH_COUNT * 2);
+}
+
+/* What SQL can do to a table, and DuckDB alone could not open again. */
+static const struct {
+  const char *create, *alter, *want;
+} unreadable[] = {
+    {"SEQUENCE q START 5; CREATE TABLE t (k INTEGER, v INTEGER DEFAULT nextval('q'))",
+     "ALTER TABLE t ADD COLUMN n INTEGER", "1 5, 2 6, 3 7"},
+    {"TABLE t (k INTEGER CHECK (k % 10 <> 5), v VARCHAR DEFAULT lower('A'), x INTEGER)",
+     "ALTER TABLE t ALTER x SET DATA TYPE BIGINT", "1 a, 2 a, 3 a"},
+    {"TABLE t (k INTEGER, v STRUCT(a INTEGER))", "ALTER TABLE t ADD COLUMN v.b INTEGER", "1, 2, 3"},
+};
+
+static void alter_by_sql_and_die(size_t number) {
+  char sql[512];
+  open_file();
+  snprintf(sql, sizeof sql, "CREATE %s", unreadable[number].create);
+  run(sql);
+  run("INSERT INTO t (k) VALUES (1)");
+  run(unreadable[number].alter);
+  run("INSERT INTO t (k) VALUES (2)");
+  _exit(0);
+}
+
+static void expect_read_all_the_same(size_t number) {
+  open_file(); /* the healing; its engine is the one that is used */
+  run("INSERT INTO t (k) VALUES (3)");
+  fixture_teardown(NULL);
+  open_file();
+  expect_text("SELECT string_agg(concat_ws(' ', k, v), ', ' ORDER BY k) FROM t",
+              unreadable[number].want);
+  fixture_teardown(NULL);
+}
+
+static void a_log_that_duckdb_cannot_read_is_read_all_the_same(void **state) {
+  (void)state;
+  with_crash_folder(alter_by_sql_and_die, expect_read_all_the_same,
+                    sizeof unreadable / sizeof unreadable[0]);
 }
 
 int main(void) {
@@ -295,6 +346,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       /* before DuckDB has threads in this process, which a fork would not copy */
       cmocka_unit_test(a_change_and_its_rows_survive_a_crash),
+      cmocka_unit_test(a_log_that_duckdb_cannot_read_is_read_all_the_same),
       ON_ENGINE(a_plan_that_is_outdated_conflicts),
       ON_ENGINE(updates_of_others_are_neither_taken_up_nor_lost),
       ON_ENGINE(eight_sessions_bring_in_their_columns_at_once),
