@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,7 +204,15 @@ static double ms_at(const struct bench *bench, double percent) {
   return (double)bench->commit_us[at < bench->commits ? at : bench->commits - 1] / 1e3;
 }
 
+static double cpu_seconds(void) {
+  struct rusage used;
+  getrusage(RUSAGE_SELF, &used);
+  return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+         (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
 static enum status run(struct bench *bench, struct error *error) {
+  double cpu = cpu_seconds();
   int64_t start_us = clock_now_us(), now_us = start_us;
   enum status status = STATUS_OK;
   while (status == STATUS_OK && (double)(now_us - start_us) < bench->seconds * 1e6) {
@@ -218,10 +227,11 @@ static enum status run(struct bench *bench, struct error *error) {
   uint64_t requests = bench->commits * (uint64_t)bench->group;
   printf("{\"seconds\": %.3f, \"requests\": %llu, \"requests_per_s\": %.0f, \"rows\": %llu, "
          "\"commits\": %llu, \"commit_p50_ms\": %.3f, \"commit_p99_ms\": %.3f, "
-         "\"commit_max_ms\": %.3f}\n",
+         "\"commit_max_ms\": %.3f, \"cpu_seconds\": %.3f}\n",
          seconds, (unsigned long long)requests, (double)requests / seconds,
          (unsigned long long)(requests * (uint64_t)bench->batch_rows),
-         (unsigned long long)bench->commits, ms_at(bench, 50), ms_at(bench, 99), ms_at(bench, 100));
+         (unsigned long long)bench->commits, ms_at(bench, 50), ms_at(bench, 99), ms_at(bench, 100),
+         cpu_seconds() - cpu);
   return STATUS_OK;
 }
 
