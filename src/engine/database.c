@@ -9,11 +9,13 @@
  * Extensions that the configuration names are loaded before the lock; what they add
  * (file systems on the network) is behind the same lock. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -432,12 +434,49 @@ void session_leave(struct engine_session *session) {
   atomic_store(&session->interrupt, STATUS_OK);
 }
 
+/* The `idle`th time in a row that there was nothing to do: a little longer each time. */
+static void wait_for_tasks(int idle) {
+  enum { WAIT_NS_MIN = 10000, DOUBLINGS = 5 };
+  if (idle <= 1) {
+    sched_yield();
+    return;
+  }
+  int doublings = idle - 2 < DOUBLINGS ? idle - 2 : DOUBLINGS;
+  struct timespec wait = {.tv_nsec = WAIT_NS_MIN << doublings};
+  nanosleep(&wait, NULL);
+}
+
+enum status session_finish(const struct engine_session *session, duckdb_pending_result pending,
+                           duckdb_result *result, struct engine_session *interrupted,
+                           struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  int idle = 0;
+  duckdb_pending_state state;
+  while ((state = duckdb->pending_execute_task(pending)) != DUCKDB_PENDING_RESULT_READY) {
+    if (state == DUCKDB_PENDING_ERROR)
+      return failure_set(interrupted, error, duckdb->pending_error(pending));
+    idle = state == DUCKDB_PENDING_NO_TASKS_AVAILABLE ? idle + 1 : 0;
+    if (idle > 0) wait_for_tasks(idle);
+  }
+  if (duckdb->execute_pending(pending, result) == DuckDBSuccess) return STATUS_OK;
+  return failure_set(interrupted, error, duckdb->result_error(result));
+}
+
 enum status session_run(struct engine_session *session, const char *sql, struct error *error) {
-  duckdb_result result;
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_prepared_statement statement = NULL;
+  duckdb_pending_result pending = NULL;
+  duckdb_result result = {0};
   enum status status = STATUS_OK;
-  if (session->duckdb->query(session->connection, sql, &result) != DuckDBSuccess)
-    status = failure_set(NULL, error, session->duckdb->result_error(&result));
-  session->duckdb->destroy_result(&result);
+  if (duckdb->prepare(session->connection, sql, &statement) != DuckDBSuccess)
+    status = failure_set(NULL, error, duckdb->prepare_error(statement));
+  else if (duckdb->pending_prepared(statement, &pending) != DuckDBSuccess)
+    status = failure_set(NULL, error, duckdb->pending_error(pending));
+  else
+    status = session_finish(session, pending, &result, NULL, error);
+  duckdb->destroy_result(&result);
+  duckdb->destroy_pending(&pending);
+  duckdb->destroy_prepare(&statement);
   return status;
 }
 
@@ -473,8 +512,8 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
   /* DuckDB forgets an interrupt that came before this point; ours is remembered. */
   else if (atomic_load(&session->interrupt) != STATUS_OK)
     status = failure_set(session, error, NULL);
-  else if (duckdb->execute_pending(pending, result) != DuckDBSuccess)
-    status = failure_set(session, error, duckdb->result_error(result));
+  else
+    status = session_finish(session, pending, result, session, error);
   duckdb->destroy_pending(&pending);
   return status;
 }

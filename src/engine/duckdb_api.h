@@ -90,6 +90,13 @@ typedef enum DUCKDB_TYPE {
   DUCKDB_TYPE_VARIANT = 41,
 } duckdb_type;
 
+typedef enum duckdb_pending_state {
+  DUCKDB_PENDING_RESULT_READY = 0,
+  DUCKDB_PENDING_RESULT_NOT_READY = 1,
+  DUCKDB_PENDING_ERROR = 2,
+  DUCKDB_PENDING_NO_TASKS_AVAILABLE = 3,
+} duckdb_pending_state;
+
 typedef enum duckdb_statement_type {
   DUCKDB_STATEMENT_TYPE_INVALID = 0,
   DUCKDB_STATEMENT_TYPE_SELECT = 1,
@@ -217,6 +224,7 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(duckdb_state, pending_prepared_streaming,                                                      \
     (duckdb_prepared_statement, duckdb_pending_result *))                                          \
   X(const char *, pending_error, (duckdb_pending_result))                                          \
+  X(duckdb_pending_state, pending_execute_task, (duckdb_pending_result))                           \
   X(duckdb_state, execute_pending, (duckdb_pending_result, duckdb_result *))                       \
   X(void, destroy_pending, (duckdb_pending_result *))                                              \
   X(idx_t, data_chunk_get_size, (duckdb_data_chunk))                                               \

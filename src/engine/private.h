@@ -119,6 +119,12 @@ enum status session_numbers(struct engine_session *session, const char *sql, int
                             size_t count, struct error *error) WARN_UNUSED;
 /* Ends the transaction; it is rolled back when it cannot be committed. */
 enum status session_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
+/* Does what duckdb_execute_pending does, which spins while DuckDB's own threads have the statement's
+ * tasks: through a commit's sync, a checkpoint, the end of a large insert. This waits. A failure is
+ * told as failure_set tells it of `interrupted`, which may be NULL. */
+enum status session_finish(const struct engine_session *session, duckdb_pending_result pending,
+                           duckdb_result *result, struct engine_session *interrupted,
+                           struct error *error) WARN_UNUSED;
 /* Executes a prepared statement whose result fits in memory. */
 enum status session_execute(struct engine_session *session, duckdb_prepared_statement statement,
                             duckdb_result *result, struct error *error) WARN_UNUSED;

@@ -206,8 +206,8 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
     status = failure_set(session, error, duckdb->pending_error(pending));
   else if (atomic_load(&session->interrupt) != STATUS_OK)
     status = failure_set(session, error, NULL);
-  else if (duckdb->execute_pending(pending, &result->duck) != DuckDBSuccess)
-    status = failure_set(session, error, duckdb->result_error(&result->duck));
+  else
+    status = session_finish(session, pending, &result->duck, session, error);
   duckdb->destroy_pending(&pending);
   return status;
 }
