@@ -15,7 +15,7 @@ import requests
 from io_fail import CHANGES, FOREVER, KINDS, IoFail
 from wire import Connection, chunk, ingest_head
 
-from server import ipc, problem, wait_until
+from server import ARROW, ipc, problem, wait_until
 
 NO_TRUNCATE = CHANGES & ~KINDS["truncate"]  # a log that cannot be cut off ends the process
 # how it fails: the error, how often from there on, whether half of a write fits
@@ -235,6 +235,35 @@ def test_requests_that_wait_for_their_clients_do_not_keep_a_dead_database(start,
         assert reopened(server) == 1
     ledger.check(server)
     server.stop()
+
+
+@pytest.mark.parametrize("rows", [10, 130_000])
+def test_with_a_key_an_outcome_is_always_known_and_a_retry_lands_once(start, fail, rows):
+    """The server looks its own token up when a commit ends in the middle of nowhere."""
+    server = start(env=fail.environment)
+    headers = {"Content-Type": ARROW, "Idempotency-Key": "warm"}
+    body = ipc(rows_of(0, 1))
+    assert server.post("/ingest/ledger", data=body, headers=headers).status_code == 200
+    sizes = {0: 1}
+    for request, (error, kind) in enumerate(
+        [(errno.EIO, "sync"), (errno.ENOSPC, "sync"), (errno.EIO, "write")], 1
+    ):
+        sizes[request] = rows
+        body = ipc(rows_of(request, rows))
+        headers["Idempotency-Key"] = f"load-{request}"
+        fail.arm(1, error=error, kinds=KINDS[kind])
+        first = server.post("/ingest/ledger", data=body, headers=headers)
+        assert fail.disarm() > 0
+        assert first.status_code in (200, 503, 507), first.text
+        again = server.post("/ingest/ledger", data=body, headers=headers)
+        assert again.status_code == 200, again.text
+        third = server.post("/ingest/ledger", data=body, headers=headers)
+        assert third.headers["Idempotent-Replayed"] == "true"
+        assert third.json()["rows"] == rows
+    server.kill()
+    server = start()
+    counts = server.rows("SELECT request, count(*) AS n FROM ledger GROUP BY ALL")
+    assert {row["request"]: row["n"] for row in counts} == sizes
 
 
 def test_many_clients_while_the_disk_comes_and_goes(start, fail):
