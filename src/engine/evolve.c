@@ -22,6 +22,7 @@
 #include <strings.h>
 
 #include "engine/catalog.h"
+#include "engine/lake.h"
 #include "engine/types.h"
 
 enum { DECIMAL_DIGITS_MAX = 38 };
@@ -343,6 +344,7 @@ done:
 struct planner {
   struct engine_session *session;
   struct engine_table table;
+  bool in_lake;
   struct text table_sql;
   duckdb_prepared_statement columns; /* SELECT * FROM the table: the types as handles */
   struct engine_evolution *evolution;
@@ -372,6 +374,7 @@ static enum status plan_added(struct planner *planner, const struct landing *lan
   struct error *error = planner->error;
   struct text *sql = &planner->evolution->sql, what = TEXT_EMPTY;
   enum status status = types_check_column(landing, field, error);
+  if (status == STATUS_OK && planner->in_lake) status = lake_check(landing, NULL, error);
   if (status == STATUS_OK) status = text_add_identifier(&what, landing->name, error);
   if (status == STATUS_OK) status = text_add(&what, " ", error);
   if (status == STATUS_OK) status = landing_sql(landing, &what, error);
@@ -455,6 +458,7 @@ static enum status read_table(struct planner *planner, const struct table_name *
   struct engine_session *session = planner->session;
   const struct duckdb_api *duckdb = session->duckdb;
   struct text sql = TEXT_EMPTY;
+  planner->in_lake = lake_find(session->engine, name->catalog) != NULL;
   enum status status =
       catalog_table_sql(session->engine, name, &planner->table_sql, planner->error);
   if (status == STATUS_OK)

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "ducklake.h"
 #include "evolving.h"
 
 /* ---- several at once ------------------------------------------------------------------------ */
@@ -341,6 +342,59 @@ static void a_log_that_duckdb_cannot_read_is_read_all_the_same(void **state) {
                     sizeof unreadable / sizeof unreadable[0]);
 }
 
+/* ---- in a lake ------------------------------------------------------------------------------ */
+
+static char lake_folder[32];
+
+static int lake_setup(void **state) {
+  (void)state;
+  struct error error = {0};
+  char path[64];
+  snprintf(lake_folder, sizeof lake_folder, "/tmp/arrowport-evolve-XXXXXX");
+  if (mkdtemp(lake_folder) == NULL) return 1;
+  snprintf(path, sizeof path, "%s/lake.ducklake", lake_folder);
+  const char *extension = ducklake_extension(), *lake = path;
+  struct engine_options options = {.threads = 2,
+                                   .extensions = &extension,
+                                   .extension_count = 1,
+                                   .lakes = &lake,
+                                   .lake_count = 1};
+  ok(engine_open(&options, &fixture_engine, &error), &error);
+  ok(engine_session_open(fixture_engine, &fixture_session, &error), &error);
+  return 0;
+}
+
+static int lake_teardown(void **state) {
+  char command[64];
+  int failed = fixture_teardown(state);
+  snprintf(command, sizeof command, "rm -rf '%s'", lake_folder);
+  return system(command) != 0 || failed;
+}
+
+static void a_lakes_table_follows_too(void **state) {
+  (void)state;
+  struct error error = {0};
+  struct engine_evolution evolution = {0};
+  struct table_name name = table_named("t");
+  snprintf(name.catalog, sizeof name.catalog, "lake");
+  run("CREATE TABLE lake.main.t AS SELECT range::INTEGER AS v, 0.5::FLOAT AS f FROM range(3)");
+  struct ArrowSchema schema = schema_by_sql("SELECT 1::BIGINT AS v, 1::DOUBLE AS f, 'a' AS n");
+  ok(engine_begin(fixture_session, &error), &error);
+  ok(engine_evolution_plan(fixture_session, &name, &schema, NULL, &evolution, &error), &error);
+  ok(engine_evolution_apply(fixture_session, &evolution, &error), &error);
+  run("INSERT INTO lake.main.t VALUES (9000000000, 1e300, 'x')");
+  ok(engine_commit(fixture_session, &error), &error);
+  engine_evolution_release(&evolution);
+  arrow_schema_release(&schema);
+  expect_text("SELECT string_agg(concat_ws(' ', v, f, n), ', ' ORDER BY v) FROM lake.main.t",
+              "0 0.5, 1 0.5, 2 0.5, 9000000000 1e+300 x");
+  /* What would put the whole database out of use. */
+  schema = schema_of((struct field[]){{"t", "ttn"}}, 1);
+  assert_int_equal(engine_evolution_plan(fixture_session, &name, &schema, NULL, &evolution, &error),
+                   STATUS_UNSUPPORTED);
+  arrow_schema_release(&schema);
+}
+
 int main(void) {
 #define ON_ENGINE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
@@ -350,6 +404,7 @@ int main(void) {
       ON_ENGINE(a_plan_that_is_outdated_conflicts),
       ON_ENGINE(updates_of_others_are_neither_taken_up_nor_lost),
       ON_ENGINE(eight_sessions_bring_in_their_columns_at_once),
+      cmocka_unit_test_setup_teardown(a_lakes_table_follows_too, lake_setup, lake_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
