@@ -290,10 +290,11 @@ struct engine_query {
   const char *sql;
   const struct engine_value *parameters; /* positional: ?, $1 */
   size_t parameter_count;
-  bool read_only;     /* statements that write are refused (STATUS_DENIED) */
-  bool data_only;     /* those that make, change or drop tables are, too: CREATE, ALTER, DROP,
+  bool read_only;      /* statements that write are refused (STATUS_DENIED) */
+  bool data_only;      /* those that make, change or drop tables are, too: CREATE, ALTER, DROP,
                           * VACUUM, CALL; INSERT, UPDATE, DELETE and MERGE run */
-  int64_t batch_rows; /* results are coalesced to at least so many rows (or 64 MB); 0: 122880 */
+  int64_t batch_rows;  /* results are coalesced to at least so many rows; 0: 122880 */
+  int64_t batch_bytes; /* or to so many bytes, whichever comes first; 0: 64 MB */
   /* Changes that answer with rows (INSERT ... RETURNING) are committed once the answer was drawn
    * to its end, so that one that is given up leaves nothing. */
   bool revocable;

@@ -17,7 +17,7 @@
 #include "engine/private.h"
 #include "engine/tables.h"
 
-enum { BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS, BATCH_BYTES_MAX = 64 << 20 };
+enum { BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS, BATCH_BYTES_DEFAULT = 64 << 20 };
 
 struct engine_result {
   struct engine_session *session;
@@ -30,7 +30,7 @@ struct engine_result {
   bool drained;         /* the last chunk was drawn */
   bool ended;           /* and what it did is committed */
   struct collector *collector;
-  int64_t batch_rows;
+  int64_t batch_rows, batch_bytes;
   int64_t changed_rows;
   duckdb_data_chunk chunk; /* drawn, and gathered up to `chunk_row` */
   int64_t chunk_row;
@@ -271,6 +271,7 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   if (result == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
   result->session = session;
   result->batch_rows = query->batch_rows > 0 ? query->batch_rows : BATCH_ROWS_DEFAULT;
+  result->batch_bytes = query->batch_bytes > 0 ? query->batch_bytes : BATCH_BYTES_DEFAULT;
   session->open = result;
   session_enter(session);
   enum status status = run_all(result, query, error);
@@ -352,7 +353,7 @@ static enum status next(struct engine_result *result, struct ArrowArray *batch,
     if (status == STATUS_OK && more) status = gather(result, &full, error);
     if (status != STATUS_OK) return status;
     if (collector_rows(result->collector) >= result->batch_rows ||
-        collector_bytes(result->collector) >= BATCH_BYTES_MAX)
+        collector_bytes(result->collector) >= result->batch_bytes)
       full = true;
   }
   if (collector_rows(result->collector) > 0)

@@ -106,8 +106,8 @@ struct server_config_options {
  * Blocks for the files. The config is freed by server_config_free. */
 enum status server_config_load(const struct server_config_options *options,
                                struct server_config **config, struct error *error) WARN_UNUSED;
-/* What the process takes at most beside memory_limit: the program and its libraries (DuckDB's are
- * the most), the stacks of threads, what the C library keeps (docs/internals/memory.md). */
+/* What the process usually takes beside memory_limit: the program and its libraries (DuckDB's are
+ * the most), the stacks of threads, what its allocators keep (docs/internals/memory.md). */
 #define SERVER_MEMORY_BESIDE_BYTES ((int64_t)192 << 20)
 /* Where nobody has set memory_limit, it becomes half of what the process may have if that is less
  * than the default. Fills in memory_why and memory_warning. server_config_load does so. */

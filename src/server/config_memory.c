@@ -49,6 +49,6 @@ enum status server_config_bound(struct server_config *config, const struct memor
     snprintf(config->memory_why, sizeof config->memory_why, "default: %s %s",
              little ? "the least, more than half of" : "half of", there);
   }
-  warn(config, bound);
+  if (config_origin(values, FIELD) != CONFIG_DEFAULT) warn(config, bound);
   return status;
 }

@@ -4,8 +4,9 @@
 
 static struct metrics_now look(const struct server *server) {
   struct metrics_now now = {
-      .budget_used_bytes = atomic_load(&server->budget.used_bytes),
-      .budget_limit_bytes = server->budget.limit_bytes,
+      .budget_used_bytes =
+          atomic_load(&server->budget.used_bytes) + atomic_load(&server->answers.used_bytes),
+      .budget_limit_bytes = server->budget.limit_bytes + server->answers.limit_bytes,
       .queries_running = server->queries.running,
       .requests = server->active_requests,
       .tasks_waiting = workers_waiting(server->workers),

@@ -2,6 +2,7 @@
 #ifndef ARROWPORT_SERVER_PRIVATE_H
 #define ARROWPORT_SERVER_PRIVATE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,9 @@ struct server {
   struct notify notify;        /* the service manager */
   struct net_timer *watchdog;
   int listen_fd;             /* that the service manager has opened; -1: none */
-  struct budget budget;      /* for what is on its way between network and storage */
+  struct budget budget;      /* for what comes in, until it is stored */
+  struct budget answers;     /* for results on their way out */
+  atomic_bool parquet_busy;  /* one Parquet answer is written at a time */
   struct ingest *ingests;    /* those in flight, the newest first */
   int64_t ingest_count;      /* since the start */
   struct starving *starving; /* those that wait for memory (starving.c) */

@@ -35,6 +35,8 @@ enum {
   WHOLE_ANSWER_BYTES_MAX = 64 << 10,
   BATCH_ROWS = 122880,
   PARQUET_MEMORY_BYTES_MIN = 64 << 20,
+  BATCH_BYTES_MIN = 256 << 10,
+  BATCH_BYTES_MAX = 16 << 20,
 };
 
 struct query {
@@ -84,6 +86,22 @@ static bool may_write(void *context, const struct table_name *table) {
   return auth_allow_table(context, AUTH_WRITE, table, NULL) == STATUS_OK;
 }
 
+/* How many statements run at a time. */
+static int64_t running_max(const struct query *query) {
+  int64_t asked = query->request.config->query.concurrent_max;
+  int64_t half = query->request.server->worker_count / 2;
+  return asked > 0 ? asked : half < 1 ? 1 : half;
+}
+
+/* One batch is drawn while its encoded form and those before it are queued: all statements
+ * together stay within the answers' share, also if their clients hardly read. */
+static int64_t batch_bytes(const struct query *query) {
+  int64_t bytes =
+      query->request.server->answers.limit_bytes / (running_max(query) * (QUEUE_BUFFERS_MAX + 2));
+  if (bytes < BATCH_BYTES_MIN) return BATCH_BYTES_MIN;
+  return bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes;
+}
+
 static struct engine_query what_to_run(struct query *query) {
   const struct identity *who = query->request.who;
   const struct query_options *options = &query->answer.options;
@@ -99,7 +117,8 @@ static struct engine_query what_to_run(struct query *query) {
       /* One row too many shows in the first batch, before anything was sent. */
       .batch_rows = options->rows_max > 0 && options->rows_max < BATCH_ROWS ? options->rows_max + 1
                                                                             : BATCH_ROWS,
-      .budget = &query->request.server->budget,
+      .batch_bytes = batch_bytes(query),
+      .budget = &query->request.server->answers,
       .may_read = restricted ? may_read : NULL,
       .may_write = restricted ? may_write : NULL,
       .may_context = (void *)(uintptr_t)who,
@@ -350,13 +369,6 @@ static void on_queued(void *context) {
   if (!query->answered) timeout_follow(query);
 }
 
-/* How many statements run at a time. */
-static int64_t running_max(const struct query *query) {
-  int64_t asked = query->request.config->query.concurrent_max;
-  int64_t half = query->request.server->worker_count / 2;
-  return asked > 0 ? asked : half < 1 ? 1 : half;
-}
-
 static void on_done(void *context) {
   struct query *query = context;
   query->retired = true;
@@ -426,10 +438,11 @@ static enum status body_window(void *context, uint8_t **data, int64_t *bytes) {
   struct buffer *body = &query->body;
   if (body->size_bytes == body->capacity_bytes) {
     int64_t wanted = body->capacity_bytes == 0 ? 4096 : body->capacity_bytes * 2;
-    enum status status = wanted > SQL_BYTES_MAX
-                             ? error_set(&error, STATUS_TOO_LARGE,
-                                         "the statement is longer than %d bytes", SQL_BYTES_MAX)
-                             : buffer_reserve(body, &query->request.server->budget, wanted, &error);
+    enum status status =
+        wanted > SQL_BYTES_MAX
+            ? error_set(&error, STATUS_TOO_LARGE, "the statement is longer than %d bytes",
+                        SQL_BYTES_MAX)
+            : buffer_reserve(body, &query->request.server->answers, wanted, &error);
     if (status != STATUS_OK) {
       refuse(query, status, &error);
       return STATUS_CANCELLED;
@@ -482,7 +495,7 @@ static void answer_init(struct query *query, enum query_output output,
                         const struct query_options *options) {
   struct server *server = query->request.server;
   const struct server_config *config = query->request.config;
-  int64_t memory_bytes = config->memory_limit_bytes / 8;
+  int64_t memory_bytes = config->memory_limit_bytes / 16;
   query->folder = folder_of(config->db_path);
   query->answer = (struct query_answer){
       .output = output,
@@ -491,7 +504,8 @@ static void answer_init(struct query *query, enum query_output output,
       .folder = query->folder,
       .parquet_memory_bytes =
           memory_bytes < PARQUET_MEMORY_BYTES_MIN ? PARQUET_MEMORY_BYTES_MIN : memory_bytes,
-      .budget = &server->budget,
+      .parquet_busy = &server->parquet_busy,
+      .budget = &server->answers,
       .stopped = stopped,
       .context = query,
   };

@@ -111,6 +111,16 @@ static enum status draw_for_file(void *context, struct ArrowArray *batch, struct
   return status;
 }
 
+/* Each file is written by an engine with memory of its own: there is one at a time. */
+static enum status wait_turn(const struct query_answer *answer, struct error *error) {
+  while (atomic_exchange(answer->parquet_busy, true)) {
+    if (answer->stopped(answer->context))
+      return error_set(error, STATUS_TIMEOUT, "other Parquet answers took all the time allowed");
+    clock_sleep_ms(STARVED_RETRY_MS);
+  }
+  return STATUS_OK;
+}
+
 static enum status write_file(struct query_answer *answer, struct error *error) {
   /* What CREATE and the like answer with: a file has columns, and this one no rows. */
   struct ArrowSchema count = {.format = "l", .name = "Count", .flags = ARROW_FLAG_NULLABLE};
@@ -127,7 +137,10 @@ static enum status write_file(struct query_answer *answer, struct error *error) 
       .level = answer->options.compression.level,
       .memory_limit_bytes = answer->parquet_memory_bytes,
   };
-  if (status == STATUS_OK) status = engine_parquet_write(&parquet, answer->file, error);
+  if (status == STATUS_OK) status = wait_turn(answer, error);
+  if (status != STATUS_OK) return status;
+  status = engine_parquet_write(&parquet, answer->file, error);
+  atomic_store(answer->parquet_busy, false);
   if (status != STATUS_OK) return status;
   answer->rows = answer->drawn_rows;
   answer->file_bytes = file_size(answer->file);

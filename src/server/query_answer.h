@@ -20,6 +20,7 @@ struct query_answer {
   const char *folder; /* where a Parquet file may lie until it is sent; NULL: TMPDIR */
   int64_t parquet_memory_bytes;
   struct budget *budget;
+  atomic_bool *parquet_busy;      /* one Parquet file is written at a time */
   bool (*stopped)(void *context); /* waiting for memory is of no use any more */
   void *context;
   /* its own */

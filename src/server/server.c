@@ -21,7 +21,8 @@
 
 enum {
   WORKERS_MIN = 8, /* some wait for storage while others compute */
-  NETWORK_BUDGET_BYTES_MIN = 64 << 20,
+  BUDGET_BYTES_MIN = 64 << 20,
+  ANSWERS_BYTES_MIN = 32 << 20,
   FREED_BYTES_MAX = 128 << 20,
   OTHER_FILES = 128, /* open besides connections: database, log, answers on their way */
 };
@@ -248,6 +249,19 @@ static void server_close(struct server *server) {
   log_stop();
 }
 
+/* A quarter for what comes in, an eighth for what goes out; half is the engine's (storage.c), a
+ * sixteenth a Parquet answer's (query.c). What is left is for what none of them counts, and for
+ * freed memory that is kept. docs/internals/memory.md has the whole table. */
+static void share_memory(struct server *server, int64_t limit_bytes) {
+  int64_t kept_bytes = limit_bytes / 16;
+  server->budget.limit_bytes = limit_bytes / 4;
+  if (server->budget.limit_bytes < BUDGET_BYTES_MIN) server->budget.limit_bytes = BUDGET_BYTES_MIN;
+  server->answers.limit_bytes = limit_bytes / 8;
+  if (server->answers.limit_bytes < ANSWERS_BYTES_MIN)
+    server->answers.limit_bytes = ANSWERS_BYTES_MIN;
+  buffer_keep_freed(kept_bytes < FREED_BYTES_MAX ? kept_bytes : FREED_BYTES_MAX);
+}
+
 static void say_memory(const struct server_config *config) {
   char limit[MEMORY_TEXT_BYTES];
   memory_print(config->memory_limit_bytes, limit);
@@ -261,14 +275,7 @@ enum status server_run(struct server_config *config, const struct server_hooks *
                        struct error *error) {
   struct server server = {
       .config = server_config_share(config), .notify = NOTIFY_NONE, .listen_fd = -1};
-  /* A quarter is for what is on its way, the rest is the engine's (storage.c) and slack
-   * for what neither counts. */
-  server.budget.limit_bytes = config->memory_limit_bytes / 4;
-  if (server.budget.limit_bytes < NETWORK_BUDGET_BYTES_MIN)
-    server.budget.limit_bytes = NETWORK_BUDGET_BYTES_MIN;
-  /* An eighth: the share that neither the budget nor the engine has. */
-  int64_t kept_bytes = config->memory_limit_bytes / 8;
-  buffer_keep_freed(kept_bytes < FREED_BYTES_MAX ? kept_bytes : FREED_BYTES_MAX);
+  share_memory(&server, config->memory_limit_bytes);
   const struct http_service service = {
       .context = &server, .request = on_request, .finished = on_finished};
 
