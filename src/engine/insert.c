@@ -143,13 +143,24 @@ static void rows_init(duckdb_init_info info) {
   duckdb->init_set_max_threads(info, (idx_t)useful_threads(insert));
 }
 
+static void fail(struct engine_insert *insert, const struct error *error) {
+  pthread_mutex_lock(&insert->lock);
+  if (!insert->failed) insert->failure = *error;
+  insert->failed = true;
+  pthread_mutex_unlock(&insert->lock);
+}
+
 static void rows_local_init(duckdb_init_info info) {
   const struct duckdb_api *duckdb = callback_api();
   struct claim *claim = calloc(1, sizeof *claim);
-  if (claim == NULL)
-    duckdb->init_set_error(info, "no memory for a thread of an insert");
-  else
+  if (claim != NULL) {
     duckdb->init_set_init_data(info, claim, free);
+    return;
+  }
+  struct error error;
+  (void)error_set(&error, STATUS_NOMEM, "no memory for a thread of an insert");
+  fail(duckdb->init_get_bind_data(info), &error);
+  duckdb->init_set_error(info, error.text);
 }
 
 /* The slice that holds `row`. */
@@ -217,13 +228,6 @@ static void put_numbers(const struct engine_insert *insert, int64_t from, int64_
     int64_t *numbers = (int64_t *)duckdb->vector_get_data(vector) + at;
     for (int64_t i = 0; i < rows; i++) numbers[i] = insert->rows_before + from + i;
   }
-}
-
-static void fail(struct engine_insert *insert, const struct error *error) {
-  pthread_mutex_lock(&insert->lock);
-  if (!insert->failed) insert->failure = *error;
-  insert->failed = true;
-  pthread_mutex_unlock(&insert->lock);
 }
 
 /* Fills one chunk of DuckDB's; no rows: the thread is done. */
