@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "engine/private.h" /* session_run: to break a database */
 #include "sink/tokens.h"
 
 enum { HOUR = 3600, START_S = 1800000000 };
@@ -870,6 +871,43 @@ static void a_database_that_is_only_read_answers_and_records_nothing(void **stat
   assert_int_equal(ask("SELECT count(*) FROM _arrowport.tokens"), 1);
 }
 
+/* A commit that ended without saying how, and of which the database died: opened anew, it knows. */
+static void what_landed_unheard_is_known_when_the_database_is_opened_anew(void **state) {
+  (void)state;
+  enum token_state found;
+  struct load_result result;
+  struct error error = {0};
+  close_all();
+  ok(engine_open(&(struct engine_options){.path = path, .threads = 2, .local_files = true}, &engine,
+                 &error),
+     &error);
+  ok(engine_session_open(engine, &session, &error), &error);
+  open_tokens();
+  land("a");
+  ok(claim_in(&FLIGHTS, "unheard", &found, &result, &error), &error);
+  ok(try_put(&FLIGHTS, "unheard", &result, &error), &error);
+  tokens_settle(tokens, &FLIGHTS, "unheard", NULL);
+  ok(claim_in(&FLIGHTS, "held", &found, &result, &error), &error); /* across it */
+  ok(session_run(session, "SET debug_checkpoint_abort = 'before_header'", &error), &error);
+  assert_int_not_equal(sql_status(session, "CHECKPOINT", &error), STATUS_OK);
+  assert_int_equal(engine_generation(engine), 2);
+  token_writer_close(writer);
+  writer = NULL;
+  engine_session_close(session);
+  session = NULL;
+  assert_int_equal(state_of("unheard"), TOKEN_LANDED);
+  assert_int_equal(state_of("a"), TOKEN_LANDED);
+  assert_int_equal(remembered(), 2);
+  ok(engine_session_open(engine, &session, &error), &error);
+  open_writer();
+  assert_int_equal(state_of("held"), TOKEN_BUSY);
+  ok(try_put(&FLIGHTS, "held", &result, &error), &error);
+  tokens_settle(tokens, &FLIGHTS, "held", &result);
+  land("b");
+  assert_int_equal(remembered(), 4);
+  assert_int_equal(ask("SELECT count(*) FROM _arrowport.tokens"), 4);
+}
+
 /* The default name of a database, and the one of the schema. */
 static void a_database_may_have_any_name(void **state) {
   (void)state;
@@ -961,6 +999,7 @@ int main(void) {
       EACH(a_table_that_was_dropped_is_made_again),
       EACH(a_table_that_was_replaced_is_refused_and_left_alone),
       EACH(a_database_that_is_only_read_answers_and_records_nothing),
+      EACH(what_landed_unheard_is_known_when_the_database_is_opened_anew),
       EACH(a_database_may_have_any_name),
       EACH(writers_may_come_at_once),
       EACH(tables_that_somebody_else_makes_are_waited_for),
