@@ -43,6 +43,7 @@ static void ingest_free(struct ingest *ingest) {
   intake_free(ingest->intake);
   free(ingest->stream);
   free(ingest->token);
+  free(ingest->refusal);
   request_end(&ingest->request);
   free(ingest);
 }
@@ -110,7 +111,16 @@ void ingest_refuse(struct ingest *ingest, enum status status, struct error *erro
   net_timer_stop(ingest->held_timer);
   starving_leave(ingest);
   if (ingest->intake != NULL) intake_cancel(ingest->intake);
-  if (!ingest->answered) answer_error(ingest, status, error);
+  if (ingest->answered) return;
+  bool later = ingest->intake != NULL && !ingest->done && ingest->target.landing.each_batch;
+  if (later) ingest->refusal = malloc(sizeof *ingest->refusal);
+  if (ingest->refusal != NULL) {
+    *ingest->refusal = *error;
+    ingest->refusal->status = status;
+    ingest->answered = true; /* as good as */
+    return;
+  }
+  answer_error(ingest, status, error);
 }
 
 /* ---- what the intake says: from a worker, then on the loop ----------------------- */
@@ -181,6 +191,7 @@ static void on_done(void *context) {
     ingest_free(ingest);
     return;
   }
+  if (ingest->refusal != NULL) answer_error(ingest, ingest->refusal->status, ingest->refusal);
   if (ingest->answered) return;
   if (status != STATUS_OK) {
     answer_error(ingest, status, &error);

@@ -53,6 +53,9 @@ struct ingest {
   bool in_line;             /* of those that wait for memory: oldest first */
   struct ingest *line_next, *line_previous;
 
+  struct error
+      *refusal;   /* of a request whose batches are committed one by one: told when it is known
+                          * how many were */
   bool body_over; /* the stream is whole: the intake was told to commit */
   bool answered;
   bool done;          /* the intake is */

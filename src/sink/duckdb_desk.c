@@ -5,20 +5,26 @@
  * table is looked at again in each transaction (engine_insert_renew), and what was prepared on an
  * engine that was opened anew since is dropped. */
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "sink/duckdb_private.h"
 
-static void drop_inserts(struct desk *desk) {
-  for (int i = 0; i < desk->insert_count; i++) {
+/* Until so many are left, the oldest first. */
+static void drop_inserts(struct desk *desk, int left) {
+  int gone = desk->insert_count - left;
+  if (gone <= 0) return;
+  for (int i = 0; i < gone; i++) {
     engine_insert_close(desk->inserts[i].insert);
     arrow_schema_release(&desk->inserts[i].schema);
   }
-  desk->insert_count = 0;
+  desk->insert_count = left;
+  memmove(desk->inserts, desk->inserts + gone, (size_t)left * sizeof *desk->inserts);
 }
 
 static void desk_free(struct desk *desk) {
-  drop_inserts(desk);
+  drop_inserts(desk, 0);
+  free(desk->inserts);
   token_writer_close(desk->writer);
   engine_session_close(desk->session);
   free(desk);
@@ -88,6 +94,7 @@ static int place_of(const struct duckdb_sink *sink, const struct desk *desk) {
 void desk_give(struct duckdb_sink *sink, struct desk *desk, bool broken) {
   if (desk == NULL) return;
   struct desk *gone = desk;
+  drop_inserts(desk, DESK_INSERTS_MAX);
   broken |= desk->generation != engine_generation(sink->engine);
   pthread_mutex_lock(&sink->desk_lock);
   int at = place_of(sink, desk);
@@ -148,7 +155,17 @@ enum status desk_insert_keep(struct desk *desk, const struct ArrowSchema *schema
     engine_insert_close(insert);
     return status;
   }
-  if (desk->insert_count == DESK_INSERTS_MAX) desk_insert_drop(desk, desk->inserts[0].insert);
+  if (desk->insert_count == desk->insert_capacity) {
+    int capacity = desk->insert_capacity == 0 ? DESK_INSERTS_MAX : desk->insert_capacity * 2;
+    struct desk_insert *grown = realloc(desk->inserts, (size_t)capacity * sizeof *grown);
+    if (grown == NULL) {
+      arrow_schema_release(&copy);
+      engine_insert_close(insert);
+      return error_set(error, STATUS_NOMEM, "no memory for a schema");
+    }
+    desk->inserts = grown;
+    desk->insert_capacity = capacity;
+  }
   desk->inserts[desk->insert_count++] = (struct desk_insert){.schema = copy, .insert = insert};
   return STATUS_OK;
 }

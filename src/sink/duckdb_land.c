@@ -428,6 +428,10 @@ static void sweep(struct duckdb_sink *sink) {
   struct error error;
   if (tokens_sweep(sink->tokens, &forgotten, &error) != STATUS_OK)
     log_warning("sink", "old tokens were not forgotten: %s", error.text);
+  else if (forgotten > 0)
+    log_warning("sink",
+                "%lld tokens were forgotten before their time: there are more than tokens_max",
+                (long long)forgotten);
 }
 
 void duckdb_land(struct sink *base, const struct load_spec *spec, struct parcel *parcels,

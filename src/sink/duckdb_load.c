@@ -141,7 +141,9 @@ static enum status try_enter(struct duckdb_load *load, const struct ArrowSchema 
   bool alone = load->turn.kind == TURN_ALONE;
   status = place_open(load->session, &load->spec, schema, alone, &load->insert, change,
                       &load->changes, error);
-  if (status == STATUS_OK && load->insert != NULL && load->spec.mode == SINK_OVERWRITE)
+  /* A transaction that has changed columns is committed before any row comes. */
+  if (status == STATUS_OK && load->insert != NULL && *change != PLACE_CHANGED &&
+      load->spec.mode == SINK_OVERWRITE)
     status = engine_empty_table(load->session, &load->spec.table, error);
   return status;
 }

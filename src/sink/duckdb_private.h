@@ -21,7 +21,7 @@ enum {
   CONFLICT_WAIT_MS = 10, /* between the first two; doubled each time */
   CONFLICT_WAIT_MS_MAX = 200,
   DESKS_MAX = 8,
-  DESK_INSERTS_MAX = 4
+  DESK_INSERTS_MAX = 4 /* that an idle desk keeps */
 };
 
 struct duckdb_sink {
@@ -48,8 +48,8 @@ struct desk {
   struct desk_insert {
     struct ArrowSchema schema;
     struct engine_insert *insert;
-  } inserts[DESK_INSERTS_MAX];
-  int insert_count;
+  } * inserts; /* the oldest first */
+  int insert_count, insert_capacity;
   bool busy;
   int64_t used; /* when, by desk_clock */
 };
@@ -65,8 +65,8 @@ void desk_close_idle(void *context);
 
 /* That of a schema which was kept; NULL: none is. */
 struct engine_insert *desk_insert_find(const struct desk *desk, const struct ArrowSchema *schema);
-/* Keeps it, in the place of the one of the same schema or of the oldest. Takes `insert` also after a
- * failure. */
+/* Keeps it as long as the desk is not given back; then only the youngest are. Takes `insert` also
+ * after a failure. */
 enum status desk_insert_keep(struct desk *desk, const struct ArrowSchema *schema,
                              struct engine_insert *insert, struct error *error) WARN_UNUSED;
 void desk_insert_drop(struct desk *desk, const struct engine_insert *insert);

@@ -140,6 +140,15 @@ static void parcels_land_together(void **state) {
          "{\"n\":5,\"a\":null,\"b\":null}\n");
 }
 
+static void parcels_of_many_schemas_land_together(void **state) {
+  (void)state;
+  static const char *const columns[] = {"nab", "nba", "abn", "ban", "na", "nb", "an", "bn", "n"};
+  struct sent sent[27];
+  for (int i = 0; i < 27; i++)
+    sent[i] = (struct sent){columns[i % 9], {i, "a", 1, NULL}, 1, NULL, STATUS_OK};
+  for (int i = 0; i < 3; i++) land_all(sent, 27, i == 0 ? SCHEMA_SKIP : SCHEMA_MERGE);
+}
+
 static void an_empty_parcel_makes_the_table(void **state) {
   (void)state;
   static const struct sent sent[] = {{"nab", {1, "one", 1, NULL}, 0, NULL, STATUS_OK}};
@@ -429,11 +438,35 @@ static void merging_schemas_adds_and_widens(void **state) {
          "{\"n\":3,\"b\":1099511627776,\"x\":\"three\"}\n");
 }
 
+/* Also when it has begun to insert before it fails. */
+static void an_overwrite_that_changes_columns_and_fails_keeps_the_rows(void **state) {
+  (void)state;
+  static const struct sent table = {"nab", {1, "one", 1, NULL}, 1, NULL, STATUS_OK};
+  static const struct sent more = {"nabx", {2, "two", 2, NULL}, 1, NULL, STATUS_OK};
+  if (target->read == NULL || (sink->type->modes & SINK_OVERWRITE) == 0) return;
+  struct ArrowSchema schema;
+  struct load_spec spec = spec_of(SCHEMA_MERGE);
+  struct load *load;
+  struct error error = {0};
+  land_all(&table, 1, SCHEMA_SKIP);
+  rows_schema(more.columns, &schema);
+  spec.schema = &schema;
+  spec.mode = SINK_OVERWRITE;
+  rows_ok(load_begin(sink, &spec, &load, &error), &error);
+  struct ArrowArray batch = grow(&schema, &more);
+  rows_ok(load_append(load, &batch, &error), &error);
+  rows_ok(load_flush(load, &error), &error);
+  load_abort(load);
+  arrow_schema_release(&schema);
+  expect("{\"n\":1,\"a\":\"one\",\"b\":1,\"x\":null}\n");
+}
+
 int suite_run_land(const struct suite_target *with) {
   target = with;
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
       EACH(parcels_land_together),
+      EACH(parcels_of_many_schemas_land_together),
       EACH(an_empty_parcel_makes_the_table),
       EACH(only_the_guilty_parcel_hears_of_it),
       EACH(parcels_of_several_threads_all_land),
@@ -446,6 +479,7 @@ int suite_run_land(const struct suite_target *with) {
       EACH(a_token_is_looked_up),
       EACH(what_does_not_fit_is_as_the_policy_says),
       EACH(merging_schemas_adds_and_widens),
+      EACH(an_overwrite_that_changes_columns_and_fails_keeps_the_rows),
   };
   return cmocka_run_group_tests_name(with->name, tests, NULL, NULL);
 }
