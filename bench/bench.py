@@ -19,6 +19,7 @@ import urllib.request
 
 import connections
 import dataset
+import small_posts
 from harness import ARROW, OUT, ROOT, Process, binary, free_port, python, serve, tool
 
 CREATE = "/ingest/t"
@@ -417,8 +418,9 @@ def verdict(ratio, target):
 
 
 def print_table(rates, sizes):
-    print("\n| case | rows | ours | held against | theirs | ratio | target | |")
-    print("|---|---|---|---|---|---|---|---|")
+    if rates:
+        print("\n| case | rows | ours | held against | theirs | ratio | target | |")
+        print("|---|---|---|---|---|---|---|---|")
     for case, rows, ours, against, theirs, ratio, target in rates:
         aim = "" if target is None else f"≥ {target}"
         if ours is None:
@@ -446,6 +448,7 @@ def main():
         type=lambda text: [int(part) for part in text.split(",")],
     )
     parser.add_argument("--reps", type=int, default=3, help="repetitions; the best counts")
+    parser.add_argument("--seconds", type=float, default=10, help="of small posts (10)")
     parser.add_argument("--only", default="", help="cases whose name, or peer's name, holds this")
     parser.add_argument(
         "--connections", type=int, default=10_000, help="idle ones (10000; ulimit -n allowing)"
@@ -475,7 +478,11 @@ def main():
             }
         )
         rates = measure_rates(args, results)
-        print_table(rates, measure_sizes(args, results))
+        rates += small_posts.measure_upserts(args, results)
+        posts, waits = small_posts.measure_posts(args, results, tfmv_body)
+        print_table(rates, measure_sizes(args, results) + waits)
+        if posts:
+            small_posts.print_posts(posts, verdict)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Processes that are measured: started fresh, watched, ended."""
 
+import functools
 import json
 import os
 import pathlib
@@ -27,14 +28,15 @@ def binary():
 class Process:
     """A server that says `listening on http://127.0.0.1:PORT`, in a folder of its own."""
 
-    def __init__(self, command, environment=None):
+    def __init__(self, command, environment=None, talks=False):
+        """`talks`: what it writes on its standard output is its log, more than a pipe holds."""
         self.directory = tempfile.mkdtemp(prefix="work-", dir=OUT)
         command = [str(part).replace("{dir}", self.directory) for part in command]
         self.log = open(os.path.join(self.directory, "log"), "w+")
         self.process = subprocess.Popen(
             command,
             cwd=self.directory,
-            stdout=subprocess.PIPE,
+            stdout=self.log if talks else subprocess.PIPE,
             stderr=self.log,
             text=True,
             env={**os.environ, **(environment or {})},
@@ -71,7 +73,8 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -107,6 +110,21 @@ def tool(name, *arguments):
     if done.returncode != 0:
         raise SystemExit(f"{name} {arguments[:2]}: {done.stderr}")
     return json.loads(done.stdout)
+
+
+@functools.cache
+def build_tool(name):
+    """One that is made of our own objects: built as a release is; its path."""
+    folder = OUT / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    for command in (
+        ["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"],
+        ["cmake", "--build", folder, "--target", f"bench_{name}"],
+    ):
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stdout + done.stderr)
+    return folder / "bench" / name
 
 
 def python(script, *arguments):

@@ -1,7 +1,7 @@
 """The peer of upserts: Python's duckdb in its own process, plain SQL over the same Arrow table.
 
     peer_upsert.py base DATABASE ROWS [key]      makes the table, checkpointed; `key`: a primary key
-    peer_upsert.py new STREAM ROWS NEW EXISTING  makes the new rows: EXISTING of NEW are in the table
+    peer_upsert.py new STREAM ROWS NEW EXISTING  makes new rows: EXISTING of NEW are in the table
     peer_upsert.py WAY DATABASE STREAM           upserts them, one of WAYS; COMMIT is timed too
     peer_upsert.py check DATABASE STREAM ROWS    that the table holds what it should afterwards
 

@@ -90,6 +90,9 @@ foreach(source IN LISTS tools)
   set_target_properties(bench_${name} PROPERTIES
     OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
 endforeach()
+if(tools)
+  duckdb_beside("${CMAKE_BINARY_DIR}/bench")
+endif()
 
 # Our declarations of DuckDB's interface against its own: passes when it compiles.
 if(DUCKDB_HEADER_DIR AND EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/tests/engine/check_duckdb_header.c")
