@@ -302,6 +302,10 @@ struct engine_query {
   /* The statement is the caller's own work, not a client's: its words are not looked through for
    * what clients must not say. */
   bool own;
+  /* Called before a statement that may alter a table is run, outside of any transaction; a failure
+   * refuses it. What it takes is to be kept until the result is closed. NULL: nobody is asked. */
+  enum status (*before_alter)(void *context, struct error *error);
+  void *alter_context;
   /* Asked about every table that the statement reads or changes, before it runs, by way of views
    * and macros, too, whose own names are not asked about; false refuses it (STATUS_DENIED, by
    * name). Names are as the catalog spells them; catalog and schema are "" for this database

@@ -222,6 +222,11 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   if (status == STATUS_OK && !query->own)
     status = lake_guard(session->engine, query, &result->changes_lake, error);
   if (status != STATUS_OK) return status;
+  /* The word may mean something else: then somebody waits for a moment, and nothing is lost. */
+  if (query->before_alter != NULL && !query->read_only && !query->data_only &&
+      strcasestr(query->sql, "alter") != NULL)
+    status = query->before_alter(query->alter_context, error);
+  if (status != STATUS_OK) return status;
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
     const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);

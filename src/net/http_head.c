@@ -51,17 +51,17 @@ static enum status invalid(int *code, struct error *error, const char *what) {
   return error_set(error, STATUS_INVALID, "%s", what);
 }
 
-const char *http_request_header(const struct http_request *request, const char *name) {
-  for (size_t i = 0; i < request->header_count; i++)
-    if (strcmp(request->headers[i].name, name) == 0) return request->headers[i].value;
-  return NULL;
-}
-
-static size_t count_fields(const struct http_request *request, const char *name) {
+size_t http_request_header_count(const struct http_request *request, const char *name) {
   size_t count = 0;
   for (size_t i = 0; i < request->header_count; i++)
     count += strcmp(request->headers[i].name, name) == 0;
   return count;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name) {
+  for (size_t i = 0; i < request->header_count; i++)
+    if (strcmp(request->headers[i].name, name) == 0) return request->headers[i].value;
+  return NULL;
 }
 
 /* Points `headers` at the names and values, which lie one after the other. */
@@ -104,9 +104,9 @@ static enum status read_framing(struct http_head *head, int *code, struct error 
   struct http_request *request = &head->request;
   const char *length = http_request_header(request, "content-length");
   const char *coding = http_request_header(request, "transfer-encoding");
-  if (count_fields(request, "content-length") > 1)
+  if (http_request_header_count(request, "content-length") > 1)
     return invalid(code, error, "there is more than one Content-Length");
-  if (count_fields(request, "transfer-encoding") > 1)
+  if (http_request_header_count(request, "transfer-encoding") > 1)
     return invalid(code, error, "there is more than one Transfer-Encoding");
   if (length != NULL && coding != NULL)
     return invalid(code, error, "there are both a Content-Length and a Transfer-Encoding");
@@ -138,7 +138,7 @@ static bool is_authority(const char *text, size_t bytes) {
 }
 
 static enum status check_host(struct http_head *head, int *code, struct error *error) {
-  size_t count = count_fields(&head->request, "host");
+  size_t count = http_request_header_count(&head->request, "host");
   if (count > 1) return invalid(code, error, "there is more than one Host");
   if (count == 0 && head->minor_version == 1)
     return invalid(code, error, "HTTP/1.1 requires a Host");

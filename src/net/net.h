@@ -219,6 +219,8 @@ void http_server_free(struct http_server *server);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* Value of the first header of that name (lower case), or NULL. */
 const char *http_request_header(const struct http_request *request, const char *name);
+/* How many headers have that name. */
+size_t http_request_header_count(const struct http_request *request, const char *name);
 
 const struct http_peer *http_exchange_peer(const struct http_exchange *exchange);
 const char *http_exchange_protocol(const struct http_exchange *exchange); /* "HTTP/1.1", "HTTP/2" */

@@ -29,6 +29,7 @@ enum {
   GIVEN_UP_RETRY_MS = 1000,
   HELD_MS = 50, /* a request that is not whole by then lands by itself, as it comes */
   MEMBERS_BYTES = 256,
+  KEY_BYTES_MAX = 255, /* of an Idempotency-Key: the number of a batch may follow in its token */
 };
 
 static void ingest_free(struct ingest *ingest) {
@@ -337,10 +338,10 @@ enum status ingest_set_token(struct ingest *ingest, const char *token, struct er
     token++;
     bytes -= 2;
   }
-  if (bytes == 0 || bytes > SINK_TOKEN_BYTES_MAX)
+  if (bytes == 0 || bytes > KEY_BYTES_MAX)
     return error_set(error, STATUS_INVALID,
                      "the idempotency key has %zu characters; 1 to %d may be", bytes,
-                     (int)SINK_TOKEN_BYTES_MAX);
+                     (int)KEY_BYTES_MAX);
   for (size_t i = 0; i < bytes; i++)
     if (token[i] <= 0x20 || token[i] >= 0x7f)
       return error_set(error, STATUS_INVALID,
@@ -363,6 +364,9 @@ static enum status prepare(struct ingest *ingest, struct server *server, const c
   ingest->stream = strdup(name);
   if (ingest->stream == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
   if (token != NULL) {
+    if (http_request_header_count(http_exchange_request(ingest->request.exchange),
+                                  "idempotency-key") > 1)
+      return error_set(error, STATUS_INVALID, "the header Idempotency-Key is given twice");
     enum status taken = ingest_set_token(ingest, token, error);
     if (taken != STATUS_OK) return taken;
   }

@@ -75,7 +75,7 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
 void ingest_fail(struct ingest *ingest, enum status status, const struct error *error);
 
 /* The token of the request, from its header or its body: STATUS_INVALID unless it is 1 to
- * SINK_TOKEN_BYTES_MAX visible characters, and the same where it is given twice. */
+ * 255 visible characters, and the same where it is given twice. */
 enum status ingest_set_token(struct ingest *ingest, const char *token,
                              struct error *error) WARN_UNUSED;
 

@@ -59,6 +59,7 @@ struct query {
 
   pthread_mutex_t lock;
   struct engine_session *session;
+  struct turn turn;                       /* of a statement that alters tables */
   enum status stop;                       /* why to stop; STATUS_OK: go on */
   struct buffer queue[QUEUE_BUFFERS_MAX]; /* a ring, oldest at queue_first */
   size_t queue_first, queue_count;
@@ -84,6 +85,13 @@ static bool may_read(void *context, const struct table_name *table) {
 
 static bool may_write(void *context, const struct table_name *table) {
   return auth_allow_table(context, AUTH_WRITE, table, NULL) == STATUS_OK;
+}
+
+/* No load is under way while a statement alters tables. */
+static enum status before_alter(void *context, struct error *error) {
+  struct query *query = context;
+  if (query->alone.at != NULL) return STATUS_OK;
+  return storage_alone(query->request.server->storage, &query->alone, error);
 }
 
 /* How many statements run at a time. */
@@ -119,6 +127,8 @@ static struct engine_query what_to_run(struct query *query) {
                                                                             : BATCH_ROWS,
       .batch_bytes = batch_bytes(query),
       .budget = &query->request.server->answers,
+      .before_alter = before_alter,
+      .alter_context = query,
       .may_read = restricted ? may_read : NULL,
       .may_write = restricted ? may_write : NULL,
       .may_context = (void *)(uintptr_t)who,
@@ -161,6 +171,7 @@ static void close_session(struct query *query) {
   query->session = NULL;
   pthread_mutex_unlock(&query->lock);
   engine_session_close(session);
+  turn_give(&query->alone);
 }
 
 /* Hands what was encoded to the loop; true when there is room for more. */

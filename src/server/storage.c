@@ -216,3 +216,10 @@ enum status storage_engine(struct storage *storage, struct engine **engine, stru
   *engine = status == STATUS_OK ? sink_duckdb_engine(sink) : NULL;
   return status;
 }
+
+enum status storage_alone(struct storage *storage, struct turn *turn, struct error *error) {
+  struct sink *sink = NULL;
+  *turn = TURN_NONE;
+  enum status status = storage_sink(storage, SINK_DUCKDB.name, &sink, error);
+  return status == STATUS_OK ? sink_duckdb_alone(sink, turn, error) : status;
+}

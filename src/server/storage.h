@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "server/config.h"
 #include "sink/sink.h"
+#include "sink/turns.h"
 
 struct storage;
 
@@ -24,10 +25,14 @@ enum status storage_sink(struct storage *storage, const char *backend, struct si
 /* Called when sessions keep a database that is out of use from being opened anew (engine_on_held),
  * on any thread; said before anything is opened. */
 void storage_on_held(struct storage *storage, void (*urge)(void *context), void *context);
-/* The configuration was read anew: `checkpoint_*` of it, from now on. */
+/* The configuration was read anew: `checkpoint_*` of it, and how long and how many tokens are
+ * remembered, from now on. */
 void storage_limit(struct storage *storage, const struct server_config *config);
 /* What the engine counts, all 0 before it is opened. Neither blocks nor opens it. */
 void storage_look(struct storage *storage, struct engine_figures *figures);
+/* Keeps loads of the embedded database away until the turn is given back (sink_duckdb_alone). */
+enum status storage_alone(struct storage *storage, struct turn *turn,
+                          struct error *error) WARN_UNUSED;
 /* The engine that answers SQL over every table that can be queried. As above. */
 enum status storage_engine(struct storage *storage, struct engine **engine,
                            struct error *error) WARN_UNUSED;

@@ -132,6 +132,20 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
   return STATUS_OK;
 }
 
+enum status sink_duckdb_alone(struct sink *sink, struct turn *turn, struct error *error) {
+  return turn_take_all(((struct duckdb_sink *)sink)->turns, TURN_WAIT_MS, turn, error);
+}
+
+void sink_duckdb_limit_tokens(struct sink *sink, int64_t retention_s, int64_t count_max) {
+  tokens_limit(((struct duckdb_sink *)sink)->tokens, retention_s, count_max);
+}
+
+int64_t sink_duckdb_token_count(struct sink *sink) {
+  int64_t count, bytes;
+  tokens_look(((struct duckdb_sink *)sink)->tokens, &count, &bytes);
+  return count;
+}
+
 struct engine *sink_duckdb_engine(struct sink *sink) {
   return ((struct duckdb_sink *)sink)->engine;
 }

@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "sink/sink.h"
+#include "sink/turns.h"
 
 extern const struct sink_type SINK_DUCKDB;
 
@@ -12,6 +13,15 @@ extern const struct sink_type SINK_DUCKDB;
  * goes there; SQL may read them. Not "arrowport": a database file of that name is a catalog of that
  * name, and with a schema of the same one DuckDB takes `arrowport.flights` for ambiguous. */
 #define SINK_DUCKDB_SCHEMA "_arrowport"
+
+/* Waits until no load is at any table of the sink, and keeps them away until the turn is given back
+ * (turn_give): for SQL that alters tables. STATUS_CONFLICT after some seconds. */
+enum status sink_duckdb_alone(struct sink *sink, struct turn *turn,
+                              struct error *error) WARN_UNUSED;
+
+/* How long and how many tokens are remembered from now on, and how many are. Cheap; from any thread. */
+void sink_duckdb_limit_tokens(struct sink *sink, int64_t retention_s, int64_t count_max);
+int64_t sink_duckdb_token_count(struct sink *sink);
 
 /* The engine of a sink of type SINK_DUCKDB; it lives as long as the sink. */
 struct engine *sink_duckdb_engine(struct sink *sink);

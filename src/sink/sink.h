@@ -44,7 +44,7 @@ enum schema_policy {
 };
 const char *schema_policy_name(enum schema_policy policy); /* "skip"; NULL: there is no such one */
 
-enum { SINK_TOKEN_BYTES_MAX = 255 };
+enum { SINK_TOKEN_BYTES_MAX = 287 }; /* 255 of a request, and the number of a batch of it */
 
 struct sink; /* begins, in every implementation, with `const struct sink_type *type` */
 struct load; /* likewise with `struct sink *sink` */

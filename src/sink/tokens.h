@@ -20,7 +20,7 @@ struct tokens;       /* of one database */
 struct token_writer; /* of one session, used by one thread at a time */
 
 /* A record batch that commits by itself has the token of its request with a number behind it. */
-enum { TOKEN_BYTES_MAX = SINK_TOKEN_BYTES_MAX + 32 };
+enum { TOKEN_BYTES_MAX = SINK_TOKEN_BYTES_MAX };
 
 struct tokens_options {
   const char *catalog; /* that the table is in, as DuckDB names it; NULL: the database itself */

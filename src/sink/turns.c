@@ -24,6 +24,8 @@ struct turns {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct turn_table *tables;
+  struct turn_table
+      all; /* whoever is at a table appends here; who is alone at all tables, is here */
 };
 
 enum status turns_new(struct turns **turns, struct error *error) {
@@ -103,52 +105,83 @@ static bool wait_until(struct turns *turns, const struct turn_table *table, enum
   return true;
 }
 
+/* Lets `kind` in at the table until that time; false: it does not come to its turn. Who wants to be
+ * alone presses from `press_ms` on. */
+static bool enter_until(struct turns *turns, struct turn_table *table, enum turn_kind kind,
+                        int64_t press_ms, int64_t until_ms) {
+  bool mine = wait_until(turns, table, kind, kind == TURN_ALONE ? press_ms : until_ms);
+  if (!mine && kind == TURN_ALONE) {
+    table->pressing++;
+    mine = wait_until(turns, table, kind, until_ms);
+    table->pressing--;
+  }
+  if (mine)
+    enter(table, kind);
+  else
+    pthread_cond_broadcast(&turns->changed); /* who waited behind the one that pressed */
+  return mine;
+}
+
+static void go(struct turn_table *table, enum turn_kind kind) {
+  if (kind == TURN_APPEND) table->appending--;
+  if (kind == TURN_BY_KEY) table->by_key = false;
+  if (kind == TURN_ALONE) table->alone = false;
+}
+
+static enum status conflict(enum turn_kind kind, struct error *error) {
+  enum status status = error_set(
+      error, STATUS_CONFLICT,
+      kind == TURN_ALONE ? "other loads into the table are under way and it must be changed first"
+                         : "the table is being changed by somebody else");
+  if (error != NULL) error->retry_after_ms = RETRY_AFTER_MS;
+  return status;
+}
+
 /* ---- turns ------------------------------------------------------------------------------------ */
 
 enum status turn_take(struct turns *turns, const struct table_name *name, enum turn_kind kind,
                       int wait_ms, struct turn *turn, struct error *error) {
   *turn = TURN_NONE;
-  int64_t now_ms = clock_now_ms();
+  int64_t until_ms = clock_now_ms() + wait_ms, press_ms = until_ms - wait_ms / 4;
   enum status status = STATUS_OK;
   pthread_mutex_lock(&turns->lock);
   struct turn_table *table = use(turns, name);
   if (table == NULL) {
     status = error_set(error, STATUS_NOMEM, "no memory for a turn at a table");
-    goto done;
-  }
-  int64_t polite_ms = kind == TURN_ALONE ? wait_ms - wait_ms / 4 : 0;
-  bool mine = wait_until(turns, table, kind, now_ms + polite_ms);
-  if (!mine && kind == TURN_ALONE) table->pressing++;
-  if (!mine) {
-    mine = wait_until(turns, table, kind, now_ms + wait_ms);
-    if (kind == TURN_ALONE) table->pressing--;
-  }
-  if (mine) {
-    enter(table, kind);
+  } else if (!enter_until(turns, &turns->all, TURN_APPEND, press_ms, until_ms)) {
+    leave(turns, table);
+    status = conflict(TURN_APPEND, error);
+  } else if (!enter_until(turns, table, kind, press_ms, until_ms)) {
+    go(&turns->all, TURN_APPEND);
+    leave(turns, table);
+    status = conflict(kind, error);
+  } else {
     *turn = (struct turn){.turns = turns, .at = table, .kind = kind};
-    goto done;
   }
-  pthread_cond_broadcast(&turns->changed); /* who waited behind the one that presses */
-  leave(turns, table);
-  status = error_set(error, STATUS_CONFLICT,
-                     kind == TURN_ALONE
-                         ? "other loads into the table are under way and it must be changed first"
-                         : "the table is being changed by another load");
-  if (error != NULL) error->retry_after_ms = RETRY_AFTER_MS;
-
-done:
   pthread_mutex_unlock(&turns->lock);
   return status;
+}
+
+enum status turn_take_all(struct turns *turns, int wait_ms, struct turn *turn,
+                          struct error *error) {
+  *turn = TURN_NONE;
+  int64_t until_ms = clock_now_ms() + wait_ms;
+  pthread_mutex_lock(&turns->lock);
+  bool mine = enter_until(turns, &turns->all, TURN_ALONE, until_ms - wait_ms / 4, until_ms);
+  if (mine) *turn = (struct turn){.turns = turns, .at = &turns->all, .kind = TURN_ALONE};
+  pthread_mutex_unlock(&turns->lock);
+  return mine ? STATUS_OK : conflict(TURN_ALONE, error);
 }
 
 void turn_give(struct turn *turn) {
   if (turn->at == NULL) return;
   struct turns *turns = turn->turns;
   pthread_mutex_lock(&turns->lock);
-  if (turn->kind == TURN_APPEND) turn->at->appending--;
-  if (turn->kind == TURN_BY_KEY) turn->at->by_key = false;
-  if (turn->kind == TURN_ALONE) turn->at->alone = false;
-  leave(turns, turn->at);
+  go(turn->at, turn->kind);
+  if (turn->at != &turns->all) {
+    go(&turns->all, TURN_APPEND);
+    leave(turns, turn->at);
+  }
   pthread_cond_broadcast(&turns->changed);
   pthread_mutex_unlock(&turns->lock);
   *turn = TURN_NONE;

@@ -9,6 +9,9 @@
  *   by key   |   yes  |   no   |   no
  *   alone    |   no   |   no   |   no
  *
+ * SQL from outside that alters a table is alone at every table: which one it means is not known before
+ * it runs, and of rows that others insert beside an ALTER ... TYPE DuckDB loses some.
+ *
  * Who wants to be alone lets others come and go for three quarters of its patience, so that a slow
  * load does not stop the others; then newcomers wait behind it, so that it comes to its turn. */
 #ifndef ARROWPORT_SINK_TURNS_H
@@ -36,6 +39,9 @@ void turns_free(struct turns *turns); /* every turn was given back; NULL is allo
  * upper and lower case. Nobody takes a second turn at one table while it has one. */
 enum status turn_take(struct turns *turns, const struct table_name *table, enum turn_kind kind,
                       int wait_ms, struct turn *turn, struct error *error) WARN_UNUSED;
+/* Alone at all tables. */
+enum status turn_take_all(struct turns *turns, int wait_ms, struct turn *turn,
+                          struct error *error) WARN_UNUSED;
 void turn_give(struct turn *turn); /* TURN_NONE is allowed, and is what it becomes */
 
 #endif
