@@ -59,7 +59,7 @@ struct query {
 
   pthread_mutex_t lock;
   struct engine_session *session;
-  struct turn turn;                       /* of a statement that alters tables */
+  struct turn alone;                      /* of a statement that alters tables */
   enum status stop;                       /* why to stop; STATUS_OK: go on */
   struct buffer queue[QUEUE_BUFFERS_MAX]; /* a ring, oldest at queue_first */
   size_t queue_first, queue_count;
