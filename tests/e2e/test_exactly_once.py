@@ -12,6 +12,7 @@ import httpx
 import pyarrow as pa
 import pytest
 import requests
+from crowd import Crowd, metric
 from wire import Connection, ingest_head
 
 from server import ARROW, ipc, problem, wait_until
@@ -24,11 +25,11 @@ def numbers(first, count):
     return pa.table({"id": pa.array(range(first, first + count), pa.int64())})
 
 
-def post(server, stream, data, key=None, session=None, **query):
+def post(server, stream, data, token=None, session=None, **query):
     body = ipc(data, max_chunksize=50_000) if isinstance(data, pa.Table) else data
     headers = {"Content-Type": ARROW}
-    if key is not None:
-        headers["Idempotency-Key"] = key
+    if token is not None:
+        headers["Idempotency-Key"] = token
     url = f"{server.url}/ingest/{stream}"
     client = session or server.session
     return client.post(url, data=body, params=query, headers=headers, timeout=60)
@@ -347,27 +348,17 @@ def test_a_kill_before_the_answer_and_a_retry(start):
 def test_the_oldest_keys_are_forgotten_when_there_are_too_many(start):
     server = start(config="tokens_max: 1000\n")
     body = ipc(numbers(0, 1))
-
-    def send(k, session):
-        for i in range(k, 1200, 8):
-            first(post(server, "t", body, f"{i:05}", session))
-
     first(post(server, "t", body, "first of all"))
-    at_once(8, send)
+    with Crowd(server, 60) as crowd:
+        for k in range(20):
+            keys = [f"Idempotency-Key: {k}/{i}" for i in range(60)]
+            answers = crowd.post([("/ingest/t", body, key) for key in keys])
+            assert {a.status_code for a in answers} == {200}
     assert count(server, "t") == 1201
-    wait_until(lambda: remembered(server) <= 1000, "the oldest are forgotten")
-    again(post(server, "t", body, "01199"))
+    wait_until(lambda: metric(server, "arrowport_tokens") <= 1000, "the oldest are forgotten")
+    again(post(server, "t", body, "19/59"))
     first(post(server, "t", body, "first of all"))
     assert any("forgotten" in line for line in server.stderr().splitlines())
-
-
-def remembered(server):
-    (line,) = (
-        line
-        for line in server.get("/metrics").text.splitlines()
-        if line.startswith("arrowport_tokens ")
-    )
-    return int(float(line.split()[1]))
 
 
 # ---- what SQL sees of it
