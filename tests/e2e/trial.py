@@ -1,8 +1,8 @@
 """Clients that go on while their server is killed again and again, and the books they keep.
 
-A trial has one database file and three tables. Its clients send requests of 1 to 200 rows, some
-of 20,000, over HTTP/1.1 and HTTP/2, from when a server stands until it is gone, and then to the
-next one on the same file:
+A trial has one database file and four tables; one of them grows columns as requests bring them.
+Its clients send requests of 1 to 200 rows, some of 20,000, over HTTP/1.1 and HTTP/2, from when a
+server stands until it is gone, and then to the next one on the same file:
 
 - those with a key send each request until it is acknowledged, whatever comes between: a lost
   connection, 409, 429, 5xx; and some of them once more afterwards;
@@ -27,7 +27,10 @@ from wire import Connection, ingest_head
 
 from server import ARROW, ipc
 
-TABLES = ("crash_a", "crash_b", "crash_c")
+TABLES = ("crash_a", "crash_b", "crash_c", "crash_merge")
+MERGE = TABLES[3]
+EXTRAS = 40  # columns that come to it
+WIDTHS = (pa.int8(), pa.int8(), pa.int16(), pa.int32(), pa.int64())
 BIG_ROWS = 20_000
 AGAIN = {409, 429, 500, 502, 503, 504, 507}
 LOST = (requests.RequestException, httpx.TransportError)
@@ -37,19 +40,43 @@ WALS = ("64KiB", "1GiB")
 
 
 def request_table(request_id, rows):
-    return pa.table(
-        {
-            "request": pa.array([request_id] * rows, pa.int64()),
-            "row": pa.array(range(rows), pa.int32()),
-            "word": [f"{request_id}.{i}" for i in range(rows)],
-        }
+    columns = {
+        "request": pa.array([request_id] * rows, pa.int64()),
+        "row": pa.array(range(rows), pa.int32()),
+        "word": [f"{request_id}.{i}" for i in range(rows)],
+    }
+    if table_of(request_id) == MERGE:
+        width = WIDTHS[request_id // 40 % len(WIDTHS)]
+        columns["wide"] = pa.array([request_id % 100] * rows, width)
+        columns[f"extra_{request_id // 16 % EXTRAS}"] = columns["request"]
+    return pa.table(columns)
+
+
+def table_of(request_id):
+    return TABLES[request_id % len(TABLES)]
+
+
+def right_rows(server, table):
+    """SQL for a row that is as it was sent, as far as it is not a number from 0 on."""
+    right = "word = request || '.' || row"
+    if table != MERGE:
+        return right
+    names = [c["name"] for c in server.get(f"/tables/{table}").json()["columns"]]
+    extras = [name for name in names if name.startswith("extra_")]
+    if not extras:
+        return right
+    own = " ".join(f"WHEN {name.removeprefix('extra_')} THEN {name}" for name in extras)
+    count = " + ".join(f"({name} IS NOT NULL)::INTEGER" for name in extras)
+    return (
+        f"{right} AND wide = request % 100 AND ({count}) = 1 "
+        f"AND (CASE request // 16 % {EXTRAS} {own} END) = request"
     )
 
 
 class Request:
     def __init__(self, number, rows, key):
         self.id, self.rows, self.key = number, rows, key
-        self.table = TABLES[number % len(TABLES)]
+        self.table = table_of(number)
         chunk = 50 if rows < BIG_ROWS else 3000
         self.body = ipc(request_table(number, rows), max_chunksize=chunk)
 
@@ -207,7 +234,10 @@ class Trial:
     def _start(self):
         wal = self.chance.choice(WALS)
         self.early = self.chance.random() < 0.25
-        self.server = self.begin(f"checkpoint_wal_bytes: {wal}\ncheckpoint_interval_s: 0\n")
+        self.server = self.begin(
+            f"checkpoint_wal_bytes: {wal}\ncheckpoint_interval_s: 0\n"
+            f"streams: {{{MERGE}: {{schema_policy: merge}}}}\n"
+        )
 
     def _open(self):
         with self.changed:
@@ -263,7 +293,7 @@ class Trial:
                 self.changed.notify_all()
 
     def _make_tables(self):
-        for table in TABLES:
+        for table in TABLES:  # of plain columns
             self.server.land(table, request_table(0, 1).slice(0, 0))
 
     def finish(self):
@@ -295,7 +325,8 @@ class Trial:
             found = self.server.arrow(
                 "SELECT request, count(*) AS rows, count(DISTINCT row) AS distinct_rows, "
                 "min(row) AS low, max(row) AS high, "
-                f"count(*) FILTER (word = request || '.' || row) AS right FROM {table} GROUP BY ALL"
+                f"count(*) FILTER ({right_rows(self.server, table)}) AS right "
+                f"FROM {table} GROUP BY ALL"
             )
             for row in found.to_pylist():
                 number = row.pop("request")
