@@ -35,6 +35,7 @@ BIG_ROWS = 20_000
 AGAIN = {409, 429, 500, 502, 503, 504, 507}
 LOST = (requests.RequestException, httpx.TransportError)
 WAIT_S = 120
+STUCK_S = 40
 # A write-ahead log that is folded into the file all the time, and one that is there to replay.
 WALS = ("64KiB", "1GiB")
 
@@ -143,7 +144,7 @@ class Trial:
         self.sent, self.acknowledged = {}, set()  # id -> rows and table; ids
         self.refused, self.keyed, self.landed = set(), [], {}
         self.failures, self.retries, self.replays = [], 0, 0
-        self.kills = 0
+        self.kills, self.last_refusal = 0, None
         self.threads = []
 
     # ---- clients
@@ -188,9 +189,12 @@ class Trial:
             self._acknowledge(request, answer)
         elif answer.status_code not in AGAIN:
             raise AssertionError(f"request {request.id}: {answer.status_code} {answer.text}")
-        elif request.key is None:
+        else:
             with self.lock:
-                self.refused.add(request.id)
+                self.last_refusal = f"{answer.status_code} {answer.text}"
+                if request.key is None:
+                    self.refused.add(request.id)
+            time.sleep(0.02)
         return answer.status_code
 
     def _client(self, kind, keyed, big, seed):
