@@ -57,7 +57,7 @@ def test_the_answer_tells_the_commits(batches, name, sizes):
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["rows"], told["batches"]) == (sum(sizes), len(sizes))
-    assert told["commits"] == len(sizes)
+    assert told["commits"] == max(1, len(sizes))
     assert found(batches, name) == sum(sizes)
 
 
@@ -78,10 +78,6 @@ def test_a_bad_batch_in_the_middle_keeps_those_before_it(batches, name, rows):
     assert found(batches, name) == 3 * rows
     body = problem(post(batches, name, stream_of([rows] * 3, null_in=0, first=10**7)), 422)
     assert (body["batches_committed"], body["rows_committed"]) == (0, 0)
-    truncated = stream_of([rows] * 3, first=10**8)[:-8]
-    body = problem(post(batches, name, truncated), 400)
-    assert body["batches_committed"] in (0, 3)  # whether its end was awaited
-    assert found(batches, name) == 3 * rows + body["rows_committed"]
 
 
 def test_the_other_door(batches, name):
@@ -137,18 +133,36 @@ def test_batches_of_several_requests_at_once(batches, name):
     assert found(batches, name) == 24 * 7 + 8 * 3
 
 
-@pytest.mark.parametrize("mode", ["overwrite", "upsert", "merge"])
-def test_other_modes_are_one_transaction(batches, name, mode):
-    """What replaces rows is not done by halves."""
-    query = {"mode": mode} | ({} if mode == "overwrite" else {"key": "id"})
+def test_a_broken_end_takes_nothing_back(batches, name):
+    batches.rows(f"CREATE TABLE {name} ({COLUMNS})")
+    answer = post(batches, name, stream_of([50_000] * 3)[:-8])
+    assert answer.status_code == 400, answer.text
+    wait_until(lambda: metric(batches, "arrowport_ingests_in_flight") == 0, "it is over")
+    assert found(batches, name) in (0, 50_000, 100_000, 150_000)
+
+
+def test_an_overwrite_is_one_transaction(batches, name):
+    """What replaces everything is not done by halves."""
     batches.rows(f"CREATE TABLE {name} ({COLUMNS})")
     post(batches, name, stream_of([5]))
-    answer = post(batches, name, stream_of([5, 5], null_in=1), **query)
+    answer = post(batches, name, stream_of([5, 5], null_in=1, first=10), mode="overwrite")
     assert answer.status_code == 422, answer.text
     assert found(batches, name) == 5
-    answer = post(batches, name, stream_of([5, 5]), **query)
-    assert answer.status_code == 200, answer.text
+    assert batches.value(f"SELECT max(id) AS high FROM {name}") == 4
+    assert post(batches, name, stream_of([5, 5], first=10), mode="overwrite").status_code == 200
     assert found(batches, name) == 10
+
+
+@pytest.mark.parametrize("mode", ["upsert", "merge"])
+def test_by_key_each_batch_commits_too(batches, name, mode):
+    batches.rows(f"CREATE TABLE {name} ({COLUMNS})")
+    body = stream_of([5, 5, 5], null_in=2)
+    told = problem(post(batches, name, body, mode=mode, key="id"), 422)
+    assert (told["batches_committed"], told["rows_committed"]) == (2, 10)
+    assert found(batches, name) == 10
+    answer = post(batches, name, stream_of([5, 5, 5]), mode=mode, key="id")
+    assert answer.json()["commits"] == 3
+    assert found(batches, name) == 15
 
 
 @pytest.mark.asan
