@@ -34,8 +34,8 @@ WIDTHS = (pa.int8(), pa.int8(), pa.int16(), pa.int32(), pa.int64())
 BIG_ROWS = 20_000
 AGAIN = {409, 429, 500, 502, 503, 504, 507}
 LOST = (requests.RequestException, httpx.TransportError)
-WAIT_S = 120
-STUCK_S = 40
+HUNG = (requests.ReadTimeout, httpx.ReadTimeout)
+WAIT_S = 60  # the server has to answer, or to be gone
 # A write-ahead log that is folded into the file all the time, and one that is there to replay.
 WALS = ("64KiB", "1GiB")
 
@@ -183,6 +183,8 @@ class Trial:
             headers["Idempotency-Key"] = request.key
         try:
             answer = connection.post(request, headers, request.rows == BIG_ROWS and chance.random())
+        except HUNG as error:
+            raise AssertionError(f"request {request.id} has no answer: {error}") from error
         except LOST:
             return None
         if answer.status_code == 200:
