@@ -165,8 +165,12 @@ def warnings(server, *words):
     return [
         line
         for line in lines
-        if line["level"] == "warn" and all(word in json.dumps(line) for word in words)
+        if line["level"] == "warning" and all(word in json.dumps(line) for word in words)
     ]
+
+
+def of_stream(server, stream):
+    return "\n".join(line for line in server.stderr().splitlines() if f"'{stream}'" in line)
 
 
 # ---- each difference under each policy
@@ -190,7 +194,7 @@ def test_each_difference(policies, case, policy):
         assert ("rows_skipped" in body) == (policy == "skip")
         if policy == "skip":
             assert (body["rows_skipped"], body["batches_skipped"]) == (1, 1)
-            assert warnings(server, stream), "nothing in the log"
+            wait_until(lambda: warnings(server, f"'{stream}'"), "the log has it")
         assert server.value(f"SELECT count(*) AS n FROM {stream}") == 0
         assert columns(server, stream) == before
         now = metric(server, "arrowport_schema_mismatches_total", stream=stream)
@@ -287,8 +291,7 @@ def test_what_was_there_before_has_null_in_a_new_column(policies, fresh):
         {"id": 2, "v": 1 << 40, "new": "x"},
         {"id": 3, "v": None, "new": "y"},
     ]
-    logged = [line for line in policies.stderr().splitlines() if '"new"' in line or "new" in line]
-    assert any(stream in line for line in logged)
+    wait_until(lambda: "added column" in of_stream(policies, stream), "the log has it")
 
 
 def test_a_request_that_fails_changes_no_column(policies, fresh):
@@ -335,7 +338,7 @@ def test_a_repeated_request_tells_the_changes_of_the_first(policies, fresh):
     assert again.json()["schema_changes"] == told["schema_changes"] != []
 
 
-CLIENTS, POSTS = 8, 12
+CLIENTS, POSTS = 8, 8
 WIDTHS = ((pa.int8(), 100), (pa.int16(), 30_000), (pa.int32(), 2**31 - 1), (pa.int64(), 2**62))
 
 
@@ -349,7 +352,7 @@ def test_eight_clients_bring_columns_and_wider_types_at_once(policies, fresh):
 
     def body(client, k):
         chance = random.Random(f"{client}/{k}")
-        arrow_type, value = WIDTHS[min(3, k // 3)]
+        arrow_type, value = WIDTHS[min(3, k // 2)]
         rows = 30_000 if k % 5 == 4 else chance.randint(1, 50)
         columns = {
             "client": pa.array([client] * rows, pa.int64()),
