@@ -11,7 +11,7 @@
  * A small append is HELD until it is whole, and then lands with others (group.c). Anything else is
  * STARTED: its task decodes and appends as messages come. Its load is begun by the schema and ends
  * with the intake; under SCHEMA_SKIP a schema that does not fit begins none, and what comes is counted
- * and dropped. With `each_batch` there is a load for each batch (batches.c).
+ * and dropped. With `each_batch` there is a load for each batch (batches.c), until one does not fit.
  *
  * 1. `done` is called once, on the way into DONE, and whoever works on the intake touches nothing of
  *    it after that: whoever is told may free it.
@@ -63,7 +63,10 @@ enum status settle_unknown(enum status status, const struct pipeline_target *tar
   struct error why = {.status = STATUS_OK};
   enum status looked = sink_lookup(target->sink, &target->table, token, &found, result, &why);
   if (looked != STATUS_OK) return status; /* still not known: it says so */
-  if (found) return STATUS_OK;
+  if (found) {
+    result->repeated = false; /* it was this load's own commit */
+    return STATUS_OK;
+  }
   status = error_set(error, STATUS_UNAVAILABLE,
                      "the storage failed during the commit and nothing was kept; send it again");
   if (error != NULL) error->retry_after_ms = 1000;
@@ -100,7 +103,7 @@ static enum status take_batch(struct intake *intake, struct ArrowArray *batch) {
   enum status status = intake->options.each_batch
                            ? intake_land_batch(intake, batch)
                            : load_append(intake->load, batch, &intake->error);
-  if (status == STATUS_OK) intake->figures.memory_bytes += bytes;
+  if (status == STATUS_OK && !intake->skipping) intake->figures.memory_bytes += bytes;
   return status;
 }
 
@@ -130,14 +133,16 @@ static enum status take_message(struct intake *intake, struct ipc_message *messa
   return status;
 }
 
+enum status intake_skipped(struct intake *intake) {
+  intake->figures.skipped = true;
+  return STATUS_SCHEMA; /* the error is that of the schema */
+}
+
 static enum status finish_load(struct intake *intake) {
   const struct pipeline_target *target = &intake->options.target;
   if (intake->decoder == NULL || ipc_decoder_schema(intake->decoder) == NULL)
     return error_set(&intake->error, STATUS_INVALID, "the stream has no schema message");
-  if (intake->skipping) {
-    intake->figures.skipped = true;
-    return STATUS_SCHEMA; /* the error is load_begin's */
-  }
+  if (intake->skipping) return intake_skipped(intake);
   if (intake->options.each_batch) return intake_land_end(intake);
   struct load *load = intake->load;
   intake->load = NULL; /* over, whatever the commit says */

@@ -52,6 +52,9 @@ void queued_messages_free(struct queued_message *message);
 enum status settle_unknown(enum status status, const struct pipeline_target *target,
                            const char *token, struct load_result *result, struct error *error);
 
+/* The end of an intake whose schema did not fit and whose rows were counted. */
+enum status intake_skipped(struct intake *intake) WARN_UNUSED;
+
 /* ---- batches.c: a load that commits each of its batches --------------------------- */
 
 /* Lands one batch, which it takes. */

@@ -57,12 +57,15 @@ static void print_figures(const struct ingest *ingest, char *members, size_t byt
   members[0] = '\0';
   if (!ingest->done) return;
   intake_figures(ingest->intake, &figures);
+  size_t at = 0;
   if (figures.skipped)
-    snprintf(members, bytes, ",\"rows\":%lld,\"rows_skipped\":%lld,\"batches_skipped\":%lld",
-             (long long)figures.committed_rows, (long long)figures.skipped_rows,
-             (long long)figures.skipped_batches);
-  else if (figures.each_batch)
-    snprintf(members, bytes, ",\"commits\":%lld,\"batches_committed\":%lld,\"rows_committed\":%lld",
+    at = (size_t)snprintf(members, bytes,
+                          ",\"rows\":%lld,\"rows_skipped\":%lld,\"batches_skipped\":%lld",
+                          (long long)figures.committed_rows, (long long)figures.skipped_rows,
+                          (long long)figures.skipped_batches);
+  if (figures.each_batch && at < bytes)
+    snprintf(members + at, bytes - at,
+             ",\"commits\":%lld,\"batches_committed\":%lld,\"rows_committed\":%lld",
              (long long)figures.commits, (long long)figures.committed_batches,
              (long long)figures.committed_rows);
 }

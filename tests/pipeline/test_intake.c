@@ -11,8 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "arrow/build.h"
-#include "pipeline/pipeline.h"
+#include "rig.h"
 
 /* ---- a sink that counts ------------------------------------------------------------ */
 
@@ -80,62 +79,6 @@ static const struct sink_type LEDGER = {
     .abort = ledger_abort,
 };
 
-/* ---- a stream ------------------------------------------------------------------------ */
-
-static struct budget budget = {.limit_bytes = 64 << 20};
-
-static void add_column(struct ArrowSchema *schema) {
-  assert_int_equal(arrow_schema_init(schema, "+s", "", false, 1, NULL), STATUS_OK);
-  assert_int_equal(arrow_schema_init(schema->children[0], "l", "id", true, 0, NULL), STATUS_OK);
-}
-
-static void add_batch(struct ipc_writer *writer, struct build *build, int64_t rows,
-                      struct buffer *out) {
-  struct ArrowArray batch = {.release = NULL};
-  for (int64_t i = 0; i < rows; i++) {
-    assert_int_equal(build_integer(build_child(build, 0), i, NULL), STATUS_OK);
-    assert_int_equal(build_slot(build, NULL), STATUS_OK);
-  }
-  assert_int_equal(build_finish(build, &batch, NULL), STATUS_OK);
-  assert_int_equal(ipc_writer_batch(writer, &batch, out, NULL), STATUS_OK);
-  arrow_array_release(&batch);
-}
-
-/* A stream of `batches` batches of `rows` rows, in `out`. */
-static void write_stream(int batches, int64_t rows, struct buffer *out) {
-  struct ArrowSchema schema = {.release = NULL};
-  struct ipc_writer *writer = NULL;
-  struct build *build = NULL;
-  add_column(&schema);
-  assert_int_equal(ipc_writer_new(&schema, NULL, &budget, &writer, NULL), STATUS_OK);
-  assert_int_equal(build_new(&schema, &budget, &build, NULL), STATUS_OK);
-  assert_int_equal(ipc_writer_schema(writer, out, NULL), STATUS_OK);
-  for (int i = 0; i < batches; i++) add_batch(writer, build, rows, out);
-  assert_int_equal(ipc_writer_end(writer, out, NULL), STATUS_OK);
-  build_free(build);
-  ipc_writer_free(writer);
-  arrow_schema_release(&schema);
-}
-
-/* The next message of `stream` at `*at`; false at its end. */
-static bool next_message(struct ipc_framer *framer, const struct buffer *stream, int64_t *at,
-                         struct ipc_message *message) {
-  enum ipc_frame frame = IPC_FRAME_PARTIAL;
-  while (frame == IPC_FRAME_PARTIAL) {
-    uint8_t *data;
-    int64_t bytes;
-    assert_int_equal(ipc_framer_window(framer, &data, &bytes, NULL), STATUS_OK);
-    if (bytes > stream->size_bytes - *at) bytes = stream->size_bytes - *at;
-    assert_true(bytes > 0);
-    memcpy(data, stream->data + *at, (size_t)bytes);
-    *at += bytes;
-    assert_int_equal(ipc_framer_filled(framer, bytes, &frame, NULL), STATUS_OK);
-  }
-  if (frame == IPC_FRAME_END) return false;
-  ipc_framer_take(framer, message);
-  return true;
-}
-
 /* ---- the rig --------------------------------------------------------------------------- */
 
 struct rig {
@@ -179,7 +122,7 @@ static void rig_open(struct rig *rig, int64_t queue_bytes_max) {
   assert_int_equal(workers_new(2, &rig->workers, NULL), STATUS_OK);
   struct intake_options options = {
       .workers = rig->workers,
-      .budget = &budget,
+      .budget = &rig_budget,
       .limits = IPC_LIMITS_DEFAULT,
       .target = {.sink = &rig->ledger.sink, .mode = SINK_APPEND, .create_table = true},
       .queue_bytes_max = queue_bytes_max,
@@ -197,18 +140,8 @@ static enum status rig_close(struct rig *rig, struct load_result *result, struct
   intake_free(rig->intake);
   workers_free(rig->workers);
   assert_int_equal(rig->done, 1);
-  assert_int_equal(budget.used_bytes, 0);
+  assert_int_equal(rig_budget.used_bytes, 0);
   return status;
-}
-
-static void push_all(struct rig *rig, const struct buffer *stream) {
-  struct ipc_framer *framer = NULL;
-  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
-  assert_int_equal(ipc_framer_new(&limits, &budget, &framer, NULL), STATUS_OK);
-  struct ipc_message message;
-  int64_t at = 0;
-  while (next_message(framer, stream, &at, &message)) intake_push(rig->intake, &message);
-  ipc_framer_free(framer);
 }
 
 /* ---- tests ------------------------------------------------------------------------------- */
@@ -218,8 +151,8 @@ static void a_whole_stream_is_committed_once_with_all_its_rows(void **state) {
   struct rig rig;
   struct buffer stream = BUFFER_EMPTY;
   rig_open(&rig, 1 << 20);
-  write_stream(50, 100, &stream);
-  push_all(&rig, &stream);
+  rig_write(&(struct rig_stream){.batches = 50, .rows = 100}, &stream);
+  rig_push(rig.intake, &stream);
   intake_end(rig.intake);
   buffer_release(&stream);
   struct load_result result;
@@ -235,9 +168,9 @@ static void a_cancelled_stream_is_aborted_and_never_committed(void **state) {
   struct rig rig;
   struct buffer stream = BUFFER_EMPTY;
   rig_open(&rig, 1 << 20);
-  write_stream(5, 100, &stream);
+  rig_write(&(struct rig_stream){.batches = 5, .rows = 100}, &stream);
   pthread_mutex_lock(&rig.ledger.gate); /* the first append waits, so the load is open */
-  push_all(&rig, &stream);
+  rig_push(rig.intake, &stream);
   intake_cancel(rig.intake);
   intake_end(rig.intake);
   pthread_mutex_unlock(&rig.ledger.gate);
@@ -254,10 +187,10 @@ static void a_failing_sink_ends_the_intake_at_once_and_late_messages_are_dropped
   struct buffer stream = BUFFER_EMPTY;
   rig_open(&rig, 1 << 20);
   rig.ledger.append_status = STATUS_SCHEMA;
-  write_stream(3, 100, &stream);
-  push_all(&rig, &stream);
+  rig_write(&(struct rig_stream){.batches = 3, .rows = 100}, &stream);
+  rig_push(rig.intake, &stream);
   wait_for(&rig, &rig.done);
-  push_all(&rig, &stream);
+  rig_push(rig.intake, &stream);
   intake_end(rig.intake);
   intake_cancel(rig.intake);
   intake_relieve(rig.intake);
@@ -275,10 +208,10 @@ static void a_full_intake_says_when_it_has_space_again(void **state) {
   struct rig rig;
   struct buffer stream = BUFFER_EMPTY;
   rig_open(&rig, 4096);
-  write_stream(20, 100, &stream);
+  rig_write(&(struct rig_stream){.batches = 20, .rows = 100}, &stream);
   assert_false(intake_full(rig.intake));
   pthread_mutex_lock(&rig.ledger.gate);
-  push_all(&rig, &stream);
+  rig_push(rig.intake, &stream);
   assert_true(intake_full(rig.intake));
   assert_int_equal(rig.space, 0);
   pthread_mutex_unlock(&rig.ledger.gate);
@@ -297,9 +230,9 @@ static void relief_flushes_what_the_sink_has_collected(void **state) {
   struct rig rig;
   struct buffer stream = BUFFER_EMPTY;
   rig_open(&rig, 1 << 20);
-  write_stream(2, 100, &stream);
+  rig_write(&(struct rig_stream){.batches = 2, .rows = 100}, &stream);
   pthread_mutex_lock(&rig.ledger.gate);
-  push_all(&rig, &stream);
+  rig_push(rig.intake, &stream);
   while (rig.ledger.begun == 0) sched_yield();
   intake_relieve(rig.intake);
   pthread_mutex_unlock(&rig.ledger.gate);
