@@ -4,6 +4,7 @@ with success or with the request to come back later."""
 
 import asyncio
 import collections
+import re
 import time
 
 import pyarrow as pa
@@ -68,6 +69,7 @@ class Flood:
         self.until = time.monotonic() + seconds
         self.counts = collections.defaultdict(collections.Counter)
         self.wrong = []
+        self.refusals = collections.Counter()  # why, by side
 
     def on(self):
         return time.monotonic() < self.until
@@ -105,6 +107,9 @@ class Flood:
         self.counts[side][answer.status] += 1
         if answer.status == 429 and int(answer.headers.get("retry-after", 0)) < 1:
             self.wrong.append(f"{side}: 429 without Retry-After")
+        if answer.status in LATER:
+            said = re.sub(rb"[0-9.]+", b"#", answer.body.split(b'"detail"')[-1])[:150]
+            self.refusals[side, said.decode()] += 1
         if answer.status not in (200, *LATER):
             self.wrong.append(f"{side}: {answer.status} {answer.body[:300]}")
 
