@@ -382,35 +382,57 @@ static void group_release(struct group *group, int64_t slices) {
   free(group->chosen);
 }
 
-/* A desk that can record tokens, when there are any. */
-static enum status open_desk(struct group *group, bool tokens, struct error *error) {
-  enum status status = desk_take(group->sink, &group->spec->table, &group->desk, error);
-  if (status == STATUS_OK && tokens && group->desk->writer == NULL)
-    status =
-        token_writer_open(group->sink->tokens, group->desk->session, &group->desk->writer, error);
-  return status;
+static enum status open_desk(struct group *group, struct error *error) {
+  return desk_take(group->sink, &group->spec->table, &group->desk, error);
 }
 
-/* Those whose tokens others were landing, each by itself: by now it is known how that went. */
+static void leave_desk(struct group *group) {
+  desk_give(group->sink, group->desk, false);
+  group->desk = NULL;
+}
+
+/* The desk can record tokens. */
+static enum status open_writer(struct group *group, struct error *error) {
+  struct desk *desk = group->desk;
+  if (desk->writer != NULL) return STATUS_OK;
+  return token_writer_open(group->sink->tokens, desk->session, &desk->writer, error);
+}
+
+/* Those whose tokens others were landing, each by itself: by now it is known how that went. Who waits
+ * has no desk: the commit that it waits for may be what the database dies of, and a dead one is opened
+ * anew only when nobody has a session of it. */
 static void land_late(struct group *group) {
   for (int64_t i = 0; i < group->item_count; i++) {
     struct item *item = &group->items[i];
-    if (!item->late || !claim(group, item, TOKEN_WAIT_MS)) continue;
+    struct error error = {.status = STATUS_OK};
+    if (!item->late) continue;
+    leave_desk(group);
+    if (!claim(group, item, TOKEN_WAIT_MS)) continue;
+    enum status status = open_desk(group, &error);
+    if (status == STATUS_OK) status = open_writer(group, &error);
+    if (status != STATUS_OK) {
+      fail(group, item, status, &error);
+      continue;
+    }
     group->order[0] = i;
     land_range(group, 0, 1);
   }
 }
 
+/* Where tokens cannot be recorded, those that have none land all the same. */
 static void land_items(struct group *group) {
-  struct error error = {.status = STATUS_OK};
+  struct error error = {.status = STATUS_OK}, token_error = {.status = STATUS_OK};
   bool tokens = false;
   for (int64_t i = 0; i < group->item_count; i++) tokens |= group->items[i].parcel->token != NULL;
-  enum status status = open_desk(group, tokens, &error);
+  enum status status = open_desk(group, &error), token_status = STATUS_OK;
+  if (status == STATUS_OK && tokens) token_status = open_writer(group, &token_error);
   for (int64_t i = 0; i < group->item_count; i++) {
     struct item *item = &group->items[i];
     if (item->over) continue;
     if (status != STATUS_OK)
       fail(group, item, status, &error);
+    else if (item->parcel->token != NULL && token_status != STATUS_OK)
+      fail(group, item, token_status, &token_error);
     else if (claim(group, item, 0))
       group->order[group->order_count++] = i;
   }
@@ -418,8 +440,7 @@ static void land_items(struct group *group) {
     land_range(group, 0, group->order_count);
     land_late(group);
   }
-  desk_give(group->sink, group->desk, status != STATUS_OK);
-  group->desk = NULL;
+  leave_desk(group);
 }
 
 /* What is too old is forgotten while nobody waits for it. */
