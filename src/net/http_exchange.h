@@ -47,7 +47,7 @@ enum answer_state {
 };
 
 enum {
-  EXCHANGE_ANSWER_HEADERS_MAX = 4,
+  EXCHANGE_ANSWER_HEADERS_MAX = 6,
   /* A body that nobody wants is read, so that its sender sees the answer instead of a
    * reset, up to here and, once answered, no longer than that. */
   HTTP_DROP_BYTES_MAX = 64 * 1024 * 1024,

@@ -299,7 +299,8 @@ static bool answer_preflight(struct call *call, const char *origin) {
     return false;
   const struct http_header headers[] = {
       {"access-control-allow-methods", call->endpoint->methods},
-      {"access-control-allow-headers", "authorization, content-type, content-encoding, accept"},
+      {"access-control-allow-headers",
+       "authorization, content-type, content-encoding, accept, idempotency-key"},
       {"access-control-max-age", "600"},
   };
   http_respond(call->exchange, 204, headers, sizeof headers / sizeof headers[0], NULL, 0);
@@ -346,6 +347,8 @@ void admission_start(struct call *call, void (*admitted)(struct call *call)) {
   if (origin != NULL) {
     http_exchange_answer_header(call->exchange, "access-control-allow-origin", origin);
     http_exchange_answer_header(call->exchange, "vary", "origin");
+    http_exchange_answer_header(call->exchange, "access-control-expose-headers",
+                                "x-request-id, retry-after, idempotent-replayed");
   }
   if (answer_preflight(call, origin)) return;
   if (is_for_all(call) || !auth_configured(config->auth)) {

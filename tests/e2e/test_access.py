@@ -373,6 +373,7 @@ def test_a_preflight_of_a_listed_origin_is_granted(start):
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
     assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+    assert "idempotency-key" in answer.headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in answer.headers
     for origin in ("https://evil.example", "null", "http://app.example.org"):
         answer = server.request("OPTIONS", "/query", headers={"Origin": origin, **ask})
