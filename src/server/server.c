@@ -20,9 +20,11 @@
 #include "server/starving.h"
 
 enum {
-  WORKERS_MIN = 8, /* some wait for storage while others compute */
+  WORKERS_MIN = 8,        /* some wait for storage while others compute */
+  WORKERS_MIN_SCARCE = 4, /* each statement takes memory that nobody counts */
+  SCARCE_BYTES = 512 << 20,
   BUDGET_BYTES_MIN = 64 << 20,
-  ANSWERS_BYTES_MIN = 32 << 20,
+  ANSWERS_BYTES_MIN = 16 << 20,
   FREED_BYTES_MAX = 128 << 20,
   OTHER_FILES = 128, /* open besides connections: database, log, answers on their way */
 };
@@ -152,6 +154,8 @@ static void free_loop(struct net_loop *loop) {
 static int worker_count(const struct server_config *config) {
   long cores = config->threads > 0 ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
   int wanted = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
+  if (config->memory_limit_bytes < SCARCE_BYTES)
+    return wanted < WORKERS_MIN_SCARCE ? WORKERS_MIN_SCARCE : wanted;
   return 2 * wanted < WORKERS_MIN ? WORKERS_MIN : 2 * wanted;
 }
 

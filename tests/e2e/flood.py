@@ -148,13 +148,14 @@ async def flood(port, seconds, *, big=4, many=1000, upserts=64, parquet=4, reade
     one = small(1000)
     keys = [small(200, 1000 * k) for k in range(8)]
     sides = []
+    # First, for the line goes by age, and those who try again stand behind all others.
+    for k in range(upserts):
+        sides.append(self.post("upsert", "/ingest/keys?mode=upsert&key=id", keys[k % len(keys)]))
     for k in range(big):
         body = packed if k % 2 else plain
         sides.append(self.post("big", f"/ingest/big{k}", body))
     for k in range(many):
         sides.append(self.post("many", f"/ingest/many{k % 10}", one, piece=50_000, pause_s=0.2))
-    for k in range(upserts):
-        sides.append(self.post("upsert", "/ingest/keys?mode=upsert&key=id", keys[k % len(keys)]))
     for _ in range(parquet):
         sides.append(self.ask("parquet", "SELECT * FROM wide", PARQUET))
     for _ in range(readers):
