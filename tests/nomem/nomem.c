@@ -29,6 +29,7 @@ struct budget nomem_budget = {.limit_bytes = ROOM_BYTES_MAX};
 
 static struct {
   pthread_mutex_t lock;
+  bool is_running; /* an operation, which may pause */
   bool is_armed;
   enum mode mode;
   int64_t count;   /* allocations so far */
@@ -277,6 +278,15 @@ bool nomem_again(enum status status) {
   return true;
 }
 
+static void arm(bool is_armed) {
+  pthread_mutex_lock(&run.lock);
+  run.is_armed = is_armed;
+  pthread_mutex_unlock(&run.lock);
+}
+
+void nomem_pause(void) { arm(false); }
+void nomem_resume(void) { arm(run.is_running); }
+
 static enum status run_once(enum mode mode, int64_t fail_at, nomem_operation operation,
                             void *context, struct error *error) {
   *error = (struct error){.status = STATUS_OK};
@@ -285,9 +295,11 @@ static enum status run_once(enum mode mode, int64_t fail_at, nomem_operation ope
   run.count = 0;
   run.has_failed = false;
   run.is_forgiven = false;
-  run.is_armed = true;
+  run.is_running = true;
+  arm(true);
   enum status status = operation(context, error);
-  run.is_armed = false;
+  arm(false);
+  run.is_running = false;
   return status;
 }
 
@@ -341,11 +353,17 @@ static void run_budgeted(const char *what, nomem_operation operation, void *cont
 }
 
 int64_t nomem_run(const char *what, nomem_operation operation, void *context, int64_t spared_max) {
+  return nomem_run_some(what, operation, context, spared_max, 1);
+}
+
+int64_t nomem_run_some(const char *what, nomem_operation operation, void *context,
+                       int64_t spared_max, int64_t step) {
   struct error error;
   run.charged_bytes = nomem_budget.used_bytes;
   run.is_repeatable = false;
   run.held_count = 0; /* of a test that failed before */
   memset(run.held, 0, sizeof run.held);
+  if (getenv("NOMEM_ALL") != NULL) step = 1;
   enum status status = run_once(COUNT, 0, operation, context, &error);
   if (status != STATUS_OK) fail_msg("%s: %s: %s", what, status_name(status), error.text);
   int64_t count = run.count;
@@ -353,7 +371,7 @@ int64_t nomem_run(const char *what, nomem_operation operation, void *context, in
   enum mode last = run.is_repeatable ? ONE_REPEATED : ALL_FROM;
   for (enum mode mode = ONE; mode <= last; mode++) {
     int64_t spared = 0;
-    for (int64_t i = 1; i <= count; i++) {
+    for (int64_t i = 1; i <= count; i += step) {
       status = run_once(mode, i, operation, context, &error);
       spared += expect_refusal(what, i, status, spared < spared_max, &error);
       expect_nothing_held(what, i);

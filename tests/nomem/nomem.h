@@ -31,6 +31,10 @@ typedef enum status (*nomem_operation)(void *context, struct error *error);
  * with STATUS_OK: where somebody asks for less instead, or for no help, as a comment in src/
  * says; what comes of it must be the same then, which is for the operation to check. */
 int64_t nomem_run(const char *what, nomem_operation operation, void *context, int64_t spared_max);
+/* As nomem_run, for operations that take their time: one allocation in `step` fails, the first, and
+ * so on. All do when the environment has NOMEM_ALL (scripts/soak). */
+int64_t nomem_run_some(const char *what, nomem_operation operation, void *context,
+                       int64_t spared_max, int64_t step);
 
 /* Behind a step that left everything as it was when it failed, so that it may be repeated:
  *
@@ -43,5 +47,10 @@ int64_t nomem_run(const char *what, nomem_operation operation, void *context, in
  * STATUS_OK. nomem_again_budget is for steps that may be repeated after STATUS_BUDGET alone. */
 bool nomem_again(enum status status);
 bool nomem_again_budget(enum status status);
+
+/* Between the two an operation prepares and checks: nothing is counted, nothing fails. Outside of
+ * nomem_run they do nothing. */
+void nomem_pause(void);
+void nomem_resume(void);
 
 #endif
