@@ -256,6 +256,16 @@ def test_skip_counts_all_that_comes(policies, fresh):
     assert policies.value(f"SELECT count(*) AS n FROM {stream}") == 0
 
 
+def test_skip_counts_batches_that_commit_by_themselves(start):
+    server = start(config="transaction: batch\n")
+    server.rows("CREATE TABLE t (id BIGINT)")
+    answer = post(server, "t", ipc(pa.table({"other": range(10)}), max_chunksize=3))
+    body = problem(answer, 422, "other")
+    assert (body["rows_skipped"], body["batches_skipped"]) == (10, 4)
+    assert (body["commits"], body["batches_committed"], body["rows_committed"]) == (0, 0, 0)
+    assert server.value("SELECT count(*) AS n FROM t") == 0
+
+
 def test_skip_by_the_other_door(policies, fresh):
     stream = fresh("skip")
     policies.rows(f"CREATE TABLE {stream} (id BIGINT)")
