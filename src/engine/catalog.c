@@ -227,14 +227,6 @@ static enum status add_columns(struct text *sql, const struct ArrowSchema *schem
   return status;
 }
 
-enum status engine_create_check(const struct ArrowSchema *schema, struct error *error) {
-  struct text sql = TEXT_EMPTY;
-  enum status status = types_check_names(schema, error);
-  if (status == STATUS_OK) status = add_columns(&sql, schema, error);
-  text_release(&sql);
-  return status;
-}
-
 enum status catalog_check_lake(const struct ArrowSchema *schema, struct error *error) {
   enum status status = STATUS_OK;
   for (int64_t i = 0; i < schema->n_children && status == STATUS_OK; i++) {
@@ -244,6 +236,17 @@ enum status catalog_check_lake(const struct ArrowSchema *schema, struct error *e
     status = lake_check(&landing, NULL, error);
     landing_release(&landing);
   }
+  return status;
+}
+
+enum status engine_create_check(struct engine_session *session, const struct table_name *name,
+                                const struct ArrowSchema *schema, struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  enum status status = types_check_names(schema, error);
+  if (status == STATUS_OK && lake_find(session->engine, name->catalog) != NULL)
+    status = catalog_check_lake(schema, error);
+  if (status == STATUS_OK) status = add_columns(&sql, schema, error);
+  text_release(&sql);
   return status;
 }
 

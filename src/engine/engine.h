@@ -165,7 +165,8 @@ enum status engine_create_table(struct engine_session *session, const struct tab
 
 /* What engine_create_table would refuse of a schema: STATUS_SCHEMA (two columns of one name, none),
  * STATUS_UNSUPPORTED (a type, by name). */
-enum status engine_create_check(const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
+enum status engine_create_check(struct engine_session *session, const struct table_name *name,
+                                const struct ArrowSchema *schema, struct error *error) WARN_UNUSED;
 
 /* Removes every row of a table. STATUS_CONFLICT when somebody else changes it. */
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,

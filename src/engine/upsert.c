@@ -473,12 +473,29 @@ static enum status add_update(const struct engine_upsert *upsert, struct text *s
   return status;
 }
 
+/* Removes the rows that the operation column says are to go. */
+static enum status run_deletes(const struct engine_upsert *upsert, struct text *sql,
+                               struct error *error) {
+  enum status status = text_add_format(
+      sql, error, "DELETE FROM %s AS t USING " STAGE_SQL " AS s WHERE ", upsert->table_sql.data);
+  if (status == STATUS_OK) status = add_match(upsert, sql, error);
+  if (status == STATUS_OK) status = text_add(sql, " AND ", error);
+  if (status == STATUS_OK) status = add_deletes(upsert, sql, error);
+  if (status == STATUS_OK) status = session_run(upsert->session, sql->data, error);
+  text_clear(sql);
+  return status;
+}
+
 static enum status run_merge(const struct engine_upsert *upsert, struct text *sql,
                              struct error *error) {
-  enum status status = text_add_format(
-      sql, error, "MERGE INTO %s AS t USING " STAGE_SQL " AS s ON ", upsert->table_sql.data);
+  /* A lake takes one action of a MERGE for rows that match. */
+  bool apart = upsert->session->lake != NULL && upsert->operation >= 0;
+  enum status status = apart ? run_deletes(upsert, sql, error) : STATUS_OK;
+  if (status == STATUS_OK)
+    status = text_add_format(sql, error, "MERGE INTO %s AS t USING " STAGE_SQL " AS s ON ",
+                             upsert->table_sql.data);
   if (status == STATUS_OK) status = add_match(upsert, sql, error);
-  if (status == STATUS_OK && upsert->operation >= 0) {
+  if (status == STATUS_OK && upsert->operation >= 0 && !apart) {
     status = text_add(sql, " WHEN MATCHED AND ", error);
     if (status == STATUS_OK) status = add_deletes(upsert, sql, error);
     if (status == STATUS_OK) status = text_add(sql, " THEN DELETE", error);

@@ -1,5 +1,6 @@
 /* The DuckDB sink: its settings, opening and closing, and the tables it keeps. How loads land is in
  * the files that duckdb_private.h lists. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,10 @@ static const struct config_field duckdb_config[] = {
      .type = CONFIG_LIST,
      .doc =
          "Extensions to load: names of those inside DuckDB, paths of extension files for others."},
+    {.name = "lakes",
+     .type = CONFIG_LIST,
+     .doc = "Catalog files of DuckLake, for SQL; each is made when it is not there. They need the "
+            "extension ducklake."},
     {.name = "insert_rows",
      .type = CONFIG_INTEGER,
      .unit = "rows",
@@ -71,12 +76,13 @@ static const struct config_field duckdb_config[] = {
     CONFIG_FIELD_END,
 };
 
-static void duckdb_close(struct sink *base) {
+void duckdb_close(struct sink *base) {
   struct duckdb_sink *sink = (struct duckdb_sink *)base;
   desk_close_all(sink);
   tokens_close(sink->tokens);
-  engine_close(sink->engine);
+  if (!sink->engine_lent) engine_close(sink->engine);
   turns_free(sink->turns);
+  free(sink->catalog);
   pthread_mutex_destroy(&sink->desk_lock);
   free(sink);
 }
@@ -85,13 +91,16 @@ static enum status open_engine(struct duckdb_sink *sink, const struct config *co
                                struct error *error) {
   const char *path = config_string(config, "path");
   if (path != NULL && (path[0] == '\0' || strcmp(path, ":memory:") == 0)) path = NULL;
-  const char *const *extensions = NULL;
+  const char *const *extensions = NULL, *const *lakes = NULL;
   size_t extension_count = config_list(config, "extensions", &extensions);
+  size_t lake_count = config_list(config, "lakes", &lakes);
   enum status status = engine_open(
       &(struct engine_options){
           .path = path,
           .extensions = extensions,
           .extension_count = extension_count,
+          .lakes = lakes,
+          .lake_count = lake_count,
           .memory_limit_bytes = config_integer(config, "memory_limit"),
           .threads = (int)config_integer(config, "threads"),
           .read_only = sink->read_only,
@@ -102,28 +111,38 @@ static enum status open_engine(struct duckdb_sink *sink, const struct config *co
   return status;
 }
 
-static enum status open_tokens(struct duckdb_sink *sink, const struct config *config,
-                               struct error *error) {
-  return tokens_open(
-      sink->engine,
-      &(struct tokens_options){.retention_s = config_integer(config, "token_retention_h") * 3600,
-                               .count_max = config_integer(config, "tokens_max"),
-                               .read_only = sink->read_only},
-      &sink->tokens, error);
+enum status duckdb_open_tokens(struct duckdb_sink *sink, struct error *error) {
+  return tokens_open(sink->engine,
+                     &(struct tokens_options){.catalog = sink->catalog,
+                                              .retention_s = sink->token_retention_s,
+                                              .count_max = sink->tokens_max,
+                                              .read_only = sink->read_only},
+                     &sink->tokens, error);
+}
+
+enum status duckdb_new(const struct sink_type *type, struct duckdb_sink **out,
+                       struct error *error) {
+  *out = NULL;
+  struct duckdb_sink *sink = calloc(1, sizeof *sink);
+  if (sink == NULL) return error_set(error, STATUS_NOMEM, "no memory for a sink");
+  sink->base.type = type;
+  pthread_mutex_init(&sink->desk_lock, NULL);
+  *out = sink;
+  return turns_new(&sink->turns, error);
 }
 
 static enum status duckdb_open(const struct config *config, struct sink **out,
                                struct error *error) {
-  struct duckdb_sink *sink = calloc(1, sizeof *sink);
-  if (sink == NULL) return error_set(error, STATUS_NOMEM, "no memory for a sink");
-  sink->base.type = &SINK_DUCKDB;
-  pthread_mutex_init(&sink->desk_lock, NULL);
+  struct duckdb_sink *sink = NULL;
+  enum status status = duckdb_new(&SINK_DUCKDB, &sink, error);
+  if (sink == NULL) return status;
   sink->read_only = config_boolean(config, "read_only");
   sink->insert_rows = config_integer(config, "insert_rows");
   sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
-  enum status status = turns_new(&sink->turns, error);
+  sink->token_retention_s = config_integer(config, "token_retention_h") * 3600;
+  sink->tokens_max = config_integer(config, "tokens_max");
   if (status == STATUS_OK) status = open_engine(sink, config, error);
-  if (status == STATUS_OK) status = open_tokens(sink, config, error);
+  if (status == STATUS_OK) status = duckdb_open_tokens(sink, error);
   if (status != STATUS_OK) {
     duckdb_close(&sink->base);
     return status;
@@ -168,8 +187,8 @@ static enum status take_columns(struct engine_table *table, struct table_info *i
   return STATUS_OK;
 }
 
-static enum status duckdb_table_info(struct sink *base, const struct table_name *name,
-                                     struct table_info *info, struct error *error) {
+enum status duckdb_table_info(struct sink *base, const struct table_name *name,
+                              struct table_info *info, struct error *error) {
   struct engine_session *session;
   struct engine_table table = {0};
   enum status status = engine_session_open(((struct duckdb_sink *)base)->engine, &session, error);
@@ -182,9 +201,8 @@ static enum status duckdb_table_info(struct sink *base, const struct table_name 
   return status;
 }
 
-static enum status duckdb_lookup(struct sink *base, const struct table_name *name,
-                                 const char *token, bool *found, struct load_result *result,
-                                 struct error *error) {
+enum status duckdb_lookup(struct sink *base, const struct table_name *name, const char *token,
+                          bool *found, struct load_result *result, struct error *error) {
   struct tokens *tokens = ((struct duckdb_sink *)base)->tokens;
   enum token_state state;
   enum status status = tokens_claim(tokens, name, token, TOKEN_WAIT_MS, &state, result, error);
@@ -205,9 +223,9 @@ static bool take_part(const struct ArrowArray *column, int64_t row,
   return true;
 }
 
-/* One batch of (schema_name, table_name, rows) rows. */
-static enum status take_tables(const struct ArrowArray *batch, struct table_info **tables,
-                               int64_t *count, struct error *error) {
+/* One batch of (schema_name, table_name, rows) rows, of a lake's catalog or (NULL) the database. */
+static enum status take_tables(const struct ArrowArray *batch, const char *catalog,
+                               struct table_info **tables, int64_t *count, struct error *error) {
   struct table_info *grown = realloc(*tables, (size_t)(*count + batch->length) * sizeof **tables);
   if (grown == NULL) return error_set(error, STATUS_NOMEM, "no memory for a list of tables");
   *tables = grown;
@@ -218,30 +236,41 @@ static enum status take_tables(const struct ArrowArray *batch, struct table_info
     if (!take_part(batch->children[0], row, info->name.schema) ||
         !take_part(batch->children[1], row, info->name.table))
       continue;
-    if (strcmp(info->name.schema, "main") == 0) info->name.schema[0] = '\0';
+    if (catalog != NULL)
+      snprintf(info->name.catalog, sizeof info->name.catalog, "%s", catalog);
+    else if (strcmp(info->name.schema, "main") == 0)
+      info->name.schema[0] = '\0';
     ++*count;
   }
   return STATUS_OK;
 }
 
-static enum status duckdb_list_tables(struct sink *base, struct table_info **tables, int64_t *count,
-                                      struct error *error) {
+enum status duckdb_list_tables(struct sink *base, struct table_info **tables, int64_t *count,
+                               struct error *error) {
   static const char sql[] =
       "SELECT schema_name, table_name, estimated_size FROM system.main.duckdb_tables() "
-      "WHERE database_name = current_database() AND NOT internal AND NOT temporary "
+      "WHERE database_name = coalesce(?, current_database()) AND NOT internal AND NOT temporary "
       "AND lower(schema_name) <> '" SINK_DUCKDB_SCHEMA "' "
       "ORDER BY 1, 2";
+  const char *catalog = ((struct duckdb_sink *)base)->catalog;
+  struct engine_value name = {.kind = ENGINE_NULL};
+  if (catalog != NULL)
+    name =
+        (struct engine_value){.kind = ENGINE_TEXT, .text = catalog, .text_bytes = strlen(catalog)};
   struct engine_session *session;
   struct engine_result *result = NULL;
   enum status status = engine_session_open(((struct duckdb_sink *)base)->engine, &session, error);
   if (status != STATUS_OK) return status;
-  status =
-      engine_query(session, &(struct engine_query){.sql = sql, .read_only = true}, &result, error);
+  status = engine_query(
+      session,
+      &(struct engine_query){
+          .sql = sql, .parameters = &name, .parameter_count = 1, .read_only = true, .own = true},
+      &result, error);
   while (status == STATUS_OK) {
     struct ArrowArray batch;
     status = engine_result_next(result, &batch, error);
     if (status != STATUS_OK || batch.release == NULL) break;
-    status = take_tables(&batch, tables, count, error);
+    status = take_tables(&batch, catalog, tables, count, error);
     arrow_array_release(&batch);
   }
   engine_result_close(result);

@@ -71,8 +71,9 @@ static void fail(struct group *group, struct item *item, enum status status,
 static void succeed(struct group *group, struct item *item) {
   struct parcel *parcel = item->parcel;
   parcel->status = STATUS_OK;
-  parcel->result =
-      (struct load_result){.rows = item->rows, .batches = parcel->batch_count, .version = -1};
+  parcel->result = (struct load_result){.rows = item->rows,
+                                        .batches = parcel->batch_count,
+                                        .version = engine_committed_version(group->desk->session)};
   if (group->changes[item->kind].size_bytes > 0)
     parcel->result.changes = strdup(text_get(&group->changes[item->kind]));
   item->over = true;

@@ -395,7 +395,11 @@ static enum status try_apply(struct duckdb_load *load, struct error *error) {
   if (status != STATUS_OK) return status;
   status = engine_upsert_apply(load->upsert, error);
   if (status == STATUS_OK) status = add_token(load, error);
-  if (status == STATUS_OK) return engine_commit(load->session, error);
+  if (status == STATUS_OK) {
+    status = engine_commit(load->session, error);
+    if (status == STATUS_OK) load->result.version = engine_committed_version(load->session);
+    return status;
+  }
   engine_rollback(load->session);
   return status;
 }
@@ -430,6 +434,7 @@ static enum status commit_rows(struct duckdb_load *load, struct error *error) {
   enum status status = insert_waiting(load, load->waiting_rows, error);
   if (status == STATUS_OK) status = add_token(load, error);
   if (status == STATUS_OK) status = engine_commit(load->session, error);
+  if (status == STATUS_OK) load->result.version = engine_committed_version(load->session);
   return status;
 }
 

@@ -38,7 +38,7 @@ enum status place_check(struct engine_session *session, const struct load_spec *
   bool there;
   enum status status = look(session, spec, &there, error);
   if (status != STATUS_OK) return status;
-  if (!there) return engine_create_check(schema, error);
+  if (!there) return engine_create_check(session, &spec->table, schema, error);
   if (spec->policy == SCHEMA_STRICT)
     status = engine_check_same(session, &spec->table, schema, error);
   if (spec->policy != SCHEMA_MERGE)

@@ -1,6 +1,7 @@
 /* What the files of the DuckDB sink share:
  *
  *   duckdb.c       settings, opening, tables
+ *   ducklake.c     the same for a lake, which the engine has attached
  *   duckdb_load.c  a load whose rows come one batch after the other
  *   duckdb_land.c  many small loads that have come whole, in one transaction
  *   duckdb_place.c a table, made or changed until the rows fit
@@ -27,15 +28,31 @@ enum {
 struct duckdb_sink {
   struct sink base;
   struct engine *engine;
+  bool engine_lent; /* it is another sink's, which is closed later */
+  char *catalog;    /* of a lake: where its tables are; NULL: the database itself */
   bool read_only;
   int64_t insert_rows;
   int64_t insert_bytes_max;
   struct turns *turns;
   struct tokens *tokens;
+  int64_t token_retention_s, tokens_max;
   pthread_mutex_t desk_lock; /* guards what follows */
   struct desk *desks[DESKS_MAX];
   int64_t desk_clock;
 };
+
+/* A sink without an engine, to be closed by duckdb_close whatever becomes of it. */
+enum status duckdb_new(const struct sink_type *type, struct duckdb_sink **sink,
+                       struct error *error) WARN_UNUSED;
+void duckdb_close(struct sink *sink);
+/* Opens the sink's tokens, once it has its engine. */
+enum status duckdb_open_tokens(struct duckdb_sink *sink, struct error *error) WARN_UNUSED;
+enum status duckdb_lookup(struct sink *sink, const struct table_name *name, const char *token,
+                          bool *found, struct load_result *result, struct error *error) WARN_UNUSED;
+enum status duckdb_table_info(struct sink *sink, const struct table_name *name,
+                              struct table_info *info, struct error *error) WARN_UNUSED;
+enum status duckdb_list_tables(struct sink *sink, struct table_info **tables, int64_t *count,
+                               struct error *error) WARN_UNUSED;
 
 /* ---- desks ------------------------------------------------------------------------------- */
 

@@ -6,12 +6,14 @@
 #include <strings.h>
 
 #include "sink/duckdb.h"
+#include "sink/ducklake.h"
 #include "sink/null.h"
 #include "sink/sink.h"
 
 /* A destination more is a line more. */
 static const struct sink_type *const types[] = {
     &SINK_DUCKDB,
+    &SINK_DUCKLAKE,
     &SINK_NULL,
 };
 

@@ -3,6 +3,7 @@
 #ifndef ARROWPORT_TESTS_SINK_SUITE_H
 #define ARROWPORT_TESTS_SINK_SUITE_H
 
+#include "engine/engine.h"
 #include "sink/sink.h"
 
 struct suite_target {
@@ -28,6 +29,10 @@ int suite_run_modes(const struct suite_target *target);
 
 /* The part about parcels, tokens and schema policies (suite_land.c); suite_run runs it. */
 int suite_run_land(const struct suite_target *target);
+
+/* A target's `read` for a table that an engine reads. */
+enum status suite_read(struct engine *engine, const struct table_name *table, struct text *out,
+                       struct error *error);
 
 /* For a target's `read`: appends a batch as NDJSON. */
 enum status suite_ndjson(const struct ArrowSchema *schema, const struct ArrowArray *batch,

@@ -42,30 +42,7 @@ static void duckdb_clean(void) {
 
 static enum status duckdb_read(struct sink *sink, const struct table_name *table, struct text *out,
                                struct error *error) {
-  struct engine_session *session;
-  struct engine_result *result = NULL;
-  struct engine_table info = {0};
-  struct text sql = TEXT_EMPTY;
-  enum status status = engine_session_open(sink_duckdb_engine(sink), &session, error);
-  if (status != STATUS_OK) return status;
-  status = engine_table_info(session, table, &info, error);
-  engine_table_release(&info);
-  if (status == STATUS_OK) status = text_add(&sql, "SELECT * FROM ", error);
-  if (status == STATUS_OK) status = text_add_identifier(&sql, table->table, error);
-  if (status == STATUS_OK) status = text_add(&sql, " ORDER BY n", error);
-  if (status == STATUS_OK)
-    status = engine_query(session, &(struct engine_query){.sql = sql.data}, &result, error);
-  while (status == STATUS_OK) {
-    struct ArrowArray batch;
-    status = engine_result_next(result, &batch, error);
-    if (status != STATUS_OK || batch.release == NULL) break;
-    status = suite_ndjson(engine_result_schema(result), &batch, out, error);
-    arrow_array_release(&batch);
-  }
-  engine_result_close(result);
-  engine_session_close(session);
-  text_release(&sql);
-  return status;
+  return suite_read(sink_duckdb_engine(sink), table, out, error);
 }
 
 int main(void) {
