@@ -67,33 +67,44 @@ static enum status add_rows(struct text *body, int64_t rows, struct error *error
 
 /* Those that `who` may see. */
 static enum status add_tables(struct text *body, const struct identity *who,
-                              const struct table_info *tables, int64_t count, struct error *error) {
-  enum status status = text_add(body, "{\"tables\":[", error);
-  bool first = true;
+                              const struct table_info *tables, int64_t count, bool *first,
+                              struct error *error) {
+  enum status status = STATUS_OK;
   for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
     if (auth_allow_table(who, 0, &tables[i].name, NULL) != STATUS_OK) continue;
-    status = text_add(body, first ? "{\"name\":" : ",{\"name\":", error);
-    first = false;
+    status = text_add(body, *first ? "{\"name\":" : ",{\"name\":", error);
+    *first = false;
     if (status == STATUS_OK) status = add_table_name(body, &tables[i].name, error);
     if (status == STATUS_OK) status = add_rows(body, tables[i].rows, error);
     if (status == STATUS_OK) status = text_add(body, "}", error);
   }
-  if (status == STATUS_OK) status = text_add(body, "]}\n", error);
+  return status;
+}
+
+/* The tables of one sink; a lake that only the next start will have is left out. */
+static enum status add_backend(struct job *job, const char *backend, bool *first,
+                               struct error *error) {
+  struct sink *sink = NULL;
+  struct table_info *tables = NULL;
+  int64_t count = 0;
+  enum status status = storage_sink(job->request.server->storage, backend, &sink, error);
+  if (status == STATUS_UNAVAILABLE && server_config_lake_path(backend) != NULL) return STATUS_OK;
+  if (status == STATUS_OK) status = sink_list_tables(sink, &tables, &count, error);
+  if (status == STATUS_OK)
+    status = add_tables(&job->body, job->request.who, tables, count, first, error);
+  for (int64_t i = 0; i < count; i++) table_info_release(&tables[i]);
+  free(tables);
   return status;
 }
 
 static enum status work_tables(struct job *job, struct error *error) {
-  struct sink *sink = NULL;
-  const struct server *server = job->request.server;
-  enum status status = storage_sink(server->storage, "duckdb", &sink, error);
-  if (status != STATUS_OK) return status;
-  struct table_info *tables = NULL;
-  int64_t count = 0;
-  status = sink_list_tables(sink, &tables, &count, error);
-  if (status == STATUS_OK) status = add_tables(&job->body, job->request.who, tables, count, error);
-  for (int64_t i = 0; i < count; i++) table_info_release(&tables[i]);
-  free(tables);
-  return status;
+  const struct server_config *config = job->request.config;
+  bool first = true;
+  enum status status = text_add(&job->body, "{\"tables\":[", error);
+  if (status == STATUS_OK) status = add_backend(job, "duckdb", &first, error);
+  for (size_t i = 0; i < config->lake_count && status == STATUS_OK; i++)
+    status = add_backend(job, config->lakes[i].backend, &first, error);
+  return status == STATUS_OK ? text_add(&job->body, "]}\n", error) : status;
 }
 
 void catalog_tables(struct call *call) { job_start(call, NULL, work_tables); }

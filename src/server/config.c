@@ -272,6 +272,10 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->url = config_string(values, "url");
   text_release(&url);
   if (status == STATUS_OK) status = fill_streams(config, error);
+  if (status == STATUS_OK) status = server_config_fill_lakes(config, error);
+  if (status == STATUS_OK)
+    status = server_config_place_streams(config, (struct stream_config *)(uintptr_t)config->streams,
+                                         error);
   if (status == STATUS_OK) status = auth_new(settings_section(root, "auth"), &config->auth, error);
   return status;
 }
@@ -298,6 +302,7 @@ void server_config_free(struct server_config *config) {
   if (config->settings != NULL) settings_release(config->settings);
   free(config->settings);
   free((void *)config->streams);
+  free(config->lakes);
   free((void *)config->path);
   free(config);
 }
@@ -372,7 +377,12 @@ const struct stream_config *server_config_stream(const struct server_config *con
 
 /* STATUS_UNSUPPORTED unless a sink of that name is built in. */
 enum status server_config_backend(const char *backend, struct error *error) {
-  if (sink_find(backend) != NULL) return STATUS_OK;
+  bool lake = server_config_lake_path(backend) != NULL;
+  if (lake || (sink_find(backend) != NULL && strcmp(backend, "ducklake") != 0)) return STATUS_OK;
+  if (strcmp(backend, "ducklake") == 0)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "storage_backend 'ducklake' says no catalog file; write "
+                     "ducklake:./lake.ducklake");
   struct text known = TEXT_EMPTY;
   size_t count;
   const struct sink_type *const *sinks = sink_all(&count);
@@ -400,5 +410,6 @@ enum status server_config_startable(const struct server_config *config, struct e
     status = engine_extension_check(config->extensions[i], error);
     if (status != STATUS_OK) error_at(error, "duckdb_extensions");
   }
+  if (status == STATUS_OK) status = server_config_check_lakes(config, error);
   return status;
 }

@@ -42,6 +42,13 @@ struct stream_config {
   const char *where;                  /* where it is configured: "arrowport.yaml:14:3" */
 };
 
+/* A lake that is storage. */
+struct server_config_lake {
+  const char *backend;                 /* "ducklake:./lake.ducklake", as it was written */
+  const char *path;                    /* of the catalog file, in it */
+  char name[TABLE_NAME_BYTES_MAX + 1]; /* the catalog that it is to SQL */
+};
+
 /* All text lives as long as the config. */
 struct server_config {
   _Atomic int owners;
@@ -84,6 +91,8 @@ struct server_config {
   size_t extension_count;
   const struct stream_config *streams; /* sorted by name */
   size_t stream_count;
+  struct server_config_lake *lakes; /* those that storage_backend names anywhere */
+  size_t lake_count;
 
   struct settings *settings; /* private: the values with their origins */
 };
@@ -132,6 +141,20 @@ enum status server_config_startable(const struct server_config *config,
 
 /* STATUS_UNSUPPORTED when no backend of that name is built in, with those that are. */
 enum status server_config_backend(const char *backend, struct error *error) WARN_UNUSED;
+
+/* The path in "ducklake:PATH"; NULL: the backend is no lake. */
+const char *server_config_lake_path(const char *backend);
+/* Where a table is that goes to `*backend`, or is named as one there: a lake's gets its full name,
+ * and a name that says a lake's catalog gets that lake for `*backend`. STATUS_UNSUPPORTED for a lake
+ * that the configuration does not name. */
+enum status server_config_place(const struct server_config *config, struct table_name *table,
+                                const char **backend, struct error *error) WARN_UNUSED;
+/* Parts of reading a configuration, and of server_config_startable. */
+enum status server_config_fill_lakes(struct server_config *config, struct error *error) WARN_UNUSED;
+enum status server_config_place_streams(struct server_config *config, struct stream_config *streams,
+                                        struct error *error) WARN_UNUSED;
+enum status server_config_check_lakes(const struct server_config *config,
+                                      struct error *error) WARN_UNUSED;
 
 /* The same, and that the files of `tls` are there, can be read and go together: what
  * `arrowport config check` says. Blocks for the files; secrets get into no message. */

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/table_name.h"
+#include "engine/engine.h"
 #include "server/auth.h"
+#include "server/config.h"
 #include "server/settings.h"
 
 /* ---- what a type cannot say ----------------------------------------------------- */
@@ -65,6 +67,13 @@ static enum status check_word(const char *value, struct error *error) {
                    "'%.100s' is not a name made of lower-case letters, digits and _", value);
 }
 
+/* A sink's name, or a lake. */
+static enum status check_backend(const char *value, struct error *error) {
+  char name[TABLE_NAME_BYTES_MAX + 1];
+  const char *path = server_config_lake_path(value);
+  return path == NULL ? check_word(value, error) : engine_lake_name(path, name, error);
+}
+
 static enum status check_path(const char *value, struct error *error) {
   if (value[0] != '\0') return STATUS_OK;
   return error_set(error, STATUS_INVALID, "an empty text is no path");
@@ -119,8 +128,10 @@ static const struct config_field ROOT_FIELDS[] = {
      .type = CONFIG_STRING,
      .default_text = "duckdb",
      .environment = "ARROWPORT_STORAGE_BACKEND",
-     .check = check_word,
-     .doc = "Where streams land that name no backend; `arrowport sinks` lists what is built in."},
+     .check = check_backend,
+     .doc =
+         "Where streams land that name no backend: `duckdb`, `ducklake:PATH` (docs/ducklake.md); "
+         "`arrowport sinks` lists what is built in."},
     {.name = "streams_path",
      .type = CONFIG_PATH,
      .environment = "ARROWPORT_STREAMS_PATH",
@@ -317,7 +328,7 @@ static const struct config_field STREAM_FIELDS[] = {
             "double quotes may hold dots); unset, the stream's own name."},
     {.name = "storage_backend",
      .type = CONFIG_STRING,
-     .check = check_word,
+     .check = check_backend,
      .doc = "Where the table is kept; unset, `storage_backend` above. The sink that drops what it "
             "checked is 'null', in quotes: YAML's bare null means no value."},
     {.name = "chunk_size",

@@ -417,11 +417,16 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
   return ingest;
 }
 
-enum status ingest_open(struct ingest *ingest, const struct ingest_target *target,
+enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked,
                         struct error *error) {
   struct server *server = ingest->request.server;
+  struct ingest_target placed = *asked;
+  const struct ingest_target *target = &placed;
   enum status status =
-      auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
+      server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
+  if (status == STATUS_OK)
+    status =
+        auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
   if (status == STATUS_DENIED) metrics_refused(server->metrics, METRICS_SCOPE);
   if (status != STATUS_OK) return status;
   ingest->target = *target;

@@ -92,6 +92,13 @@ static bool same_list(const char *const *a, size_t a_count, const char *const *b
   return true;
 }
 
+static bool same_lakes(const struct server_config *a, const struct server_config *b) {
+  if (a->lake_count != b->lake_count) return false;
+  for (size_t i = 0; i < a->lake_count; i++)
+    if (strcmp(a->lakes[i].backend, b->lakes[i].backend) != 0) return false;
+  return true;
+}
+
 /* What is watched already is watched on: a change between two watches would be heard by none. */
 static void watch_others(struct reload *reload, const struct server_config *old) {
   const struct server_config *now = reload->server->config;
@@ -118,6 +125,7 @@ static void name_restarts(const struct server_config *first, const struct server
       {"memory_limit", first->memory_limit_bytes != now->memory_limit_bytes},
       {"threads", first->threads != now->threads},
       {"query.memory_percent", first->query.memory_percent != now->query.memory_percent},
+      {"storage_backend names another lake, which", !same_lakes(first, now)},
       {"duckdb_extensions", !same_list(first->extensions, first->extension_count, now->extensions,
                                        now->extension_count)},
   };

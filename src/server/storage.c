@@ -13,8 +13,9 @@
 
 #include "base/log.h"
 #include "sink/duckdb.h"
+#include "sink/ducklake.h"
 
-enum { BACKENDS_MAX = 32 };
+enum { BACKENDS_MAX = 32 }; /* besides lakes */
 
 struct storage {
   const struct server_config *config;
@@ -23,11 +24,11 @@ struct storage {
   void (*urge)(void *context);
   void *urge_context;
   pthread_mutex_t lock; /* held while a sink opens, so that each opens once */
-  struct {
+  struct open_sink {
     const char *backend;
     struct sink *sink;
-  } open[BACKENDS_MAX];
-  size_t open_count;
+  } * open;
+  size_t open_count, open_max;
 };
 
 /* ---- what a start can check -------------------------------------------------------- */
@@ -59,7 +60,7 @@ static enum status make_folders(const char *path, struct error *error) {
 
 /* A file that is there must be readable, a DuckDB database, and not in use. It need
  * not be writable: queries still work then, and what writes is refused. */
-static enum status check_file(const char *path, struct error *error) {
+static enum status check_file(const char *path, const char *advice, struct error *error) {
   int file = open(path, O_RDWR | O_CLOEXEC);
   if (file < 0 && (errno == EACCES || errno == EROFS || errno == EPERM))
     file = open(path, O_RDONLY | O_CLOEXEC);
@@ -75,15 +76,11 @@ static enum status check_file(const char *path, struct error *error) {
     status =
         error_set(error, STATUS_IO, "the database '%s' cannot be read: %s", path, strerror(errno));
   else if (bytes > 0 && (bytes < (ssize_t)sizeof head || memcmp(head + 8, "DUCK", 4) != 0))
-    status = error_set(error, STATUS_INVALID,
-                       "'%s' is not a DuckDB database; name another file with db_path, --db or "
-                       "ARROWPORT_DB",
-                       path);
+    status = error_set(error, STATUS_INVALID, "'%s' is not a DuckDB database; %s", path, advice);
   else if (holder > 0)
     status = error_set(error, STATUS_CONFLICT,
-                       "the database '%s' is in use by process %ld; stop it, or name another "
-                       "file with db_path, --db or ARROWPORT_DB",
-                       path, (long)holder);
+                       "the database '%s' is in use by process %ld; stop it, or %s", path,
+                       (long)holder, advice);
   close(file); /* releases locks of this process on the file: none are held yet */
   return status;
 }
@@ -93,11 +90,20 @@ enum status storage_new(const struct server_config *config, struct storage **sto
   *storage = NULL;
   enum status status = server_config_startable(config, error);
   if (status == STATUS_OK && strcmp(config->db_path, ":memory:") != 0)
-    status = check_file(config->db_path, error);
+    status =
+        check_file(config->db_path, "name another file with db_path, --db or ARROWPORT_DB", error);
+  for (size_t i = 0; i < config->lake_count && status == STATUS_OK; i++)
+    status = check_file(config->lakes[i].path, "name another file in storage_backend", error);
   if (status != STATUS_OK) return status;
   struct storage *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for the storage");
   made->config = config;
+  made->open_max = BACKENDS_MAX + config->lake_count;
+  made->open = calloc(made->open_max, sizeof *made->open);
+  if (made->open == NULL) {
+    free(made);
+    return error_set(error, STATUS_NOMEM, "no memory for the storage");
+  }
   storage_limit(made, config);
   pthread_mutex_init(&made->lock, NULL);
   *storage = made;
@@ -106,8 +112,10 @@ enum status storage_new(const struct server_config *config, struct storage **sto
 
 void storage_free(struct storage *storage) {
   if (storage == NULL) return;
-  for (size_t i = 0; i < storage->open_count; i++) sink_close(storage->open[i].sink);
+  /* Lakes before the database, whose engine is theirs. */
+  for (size_t i = storage->open_count; i-- > 0;) sink_close(storage->open[i].sink);
   pthread_mutex_destroy(&storage->lock);
+  free(storage->open);
   free(storage);
 }
 
@@ -164,6 +172,8 @@ static enum status set_duckdb(struct config *config, const struct server_config 
   if (status == STATUS_OK) status = set_number(config, "tokens_max", server->tokens_max, error);
   for (size_t i = 0; i < server->extension_count && status == STATUS_OK; i++)
     status = config_add(config, "extensions", server->extensions[i], CONFIG_FILE, error);
+  for (size_t i = 0; i < server->lake_count && status == STATUS_OK; i++)
+    status = config_add(config, "lakes", server->lakes[i].path, CONFIG_FILE, error);
   if (status == STATUS_OK && server->threads > 0)
     status = set_number(config, "threads", server->threads, error);
   if (status == STATUS_OK)
@@ -180,10 +190,33 @@ static enum status set_duckdb(struct config *config, const struct server_config 
   return status;
 }
 
+/* Puts it among those that are open. */
+static void add_open(struct storage *storage, const char *backend, struct sink *sink) {
+  storage->open[storage->open_count].backend = backend;
+  storage->open[storage->open_count++].sink = sink;
+}
+
+/* The lakes that the database's engine has attached: all at once, before it is used. */
+static enum status open_lakes(struct storage *storage, struct sink *duckdb, struct error *error) {
+  const struct server_config *config = storage->config;
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < config->lake_count && status == STATUS_OK; i++) {
+    struct sink *sink = NULL;
+    status = sink_ducklake_on(duckdb, config->lakes[i].path, &sink, error);
+    if (status == STATUS_OK) add_open(storage, config->lakes[i].backend, sink);
+  }
+  return status;
+}
+
 static enum status open_backend(struct storage *storage, const char *backend, struct sink **sink,
                                 struct error *error) {
   const struct sink_type *type = sink_find(backend);
-  if (type == NULL || storage->open_count == BACKENDS_MAX)
+  if (server_config_lake_path(backend) != NULL)
+    return error_set(error, STATUS_UNAVAILABLE,
+                     "the storage '%s' is new in the configuration: it can be used when the server "
+                     "was started again",
+                     backend);
+  if (type == NULL || type == &SINK_DUCKLAKE || storage->open_count == storage->open_max)
     return error_set(error, STATUS_UNSUPPORTED, "storage_backend '%s' is not built in", backend);
   struct config *config = NULL;
   enum status status = config_new(type->config, &config, error);
@@ -194,20 +227,46 @@ static enum status open_backend(struct storage *storage, const char *backend, st
   if (status != STATUS_OK) log_error("server", "storage '%s': %s", type->name, error->text);
   if (status != STATUS_OK) return status;
   if (type == &SINK_DUCKDB) engine_is_open(storage, sink_duckdb_engine(*sink));
-  storage->open[storage->open_count].backend = type->name;
-  storage->open[storage->open_count++].sink = *sink;
-  return STATUS_OK;
+  add_open(storage, type->name, *sink);
+  if (type == &SINK_DUCKDB) status = open_lakes(storage, *sink, error);
+  if (status == STATUS_OK) return STATUS_OK;
+  log_error("server", "%s", error->text);
+  while (storage->open_count > 0 && storage->open[storage->open_count - 1].sink != *sink)
+    sink_close(storage->open[--storage->open_count].sink);
+  sink_close(storage->open[--storage->open_count].sink);
+  *sink = NULL;
+  return status;
+}
+
+static struct sink *find_open(const struct storage *storage, const char *backend) {
+  for (size_t i = 0; i < storage->open_count; i++)
+    if (strcmp(storage->open[i].backend, backend) == 0) return storage->open[i].sink;
+  return NULL;
 }
 
 enum status storage_sink(struct storage *storage, const char *backend, struct sink **sink,
                          struct error *error) {
   *sink = NULL;
   pthread_mutex_lock(&storage->lock);
-  for (size_t i = 0; i < storage->open_count && *sink == NULL; i++)
-    if (strcmp(storage->open[i].backend, backend) == 0) *sink = storage->open[i].sink;
-  enum status status = *sink != NULL ? STATUS_OK : open_backend(storage, backend, sink, error);
+  enum status status = STATUS_OK;
+  *sink = find_open(storage, backend);
+  if (*sink == NULL && server_config_lake_path(backend) != NULL) {
+    struct sink *duckdb = find_open(storage, SINK_DUCKDB.name);
+    if (duckdb == NULL) status = open_backend(storage, SINK_DUCKDB.name, &duckdb, error);
+    *sink = find_open(storage, backend);
+  }
+  if (*sink == NULL && status == STATUS_OK) status = open_backend(storage, backend, sink, error);
   pthread_mutex_unlock(&storage->lock);
   return status;
+}
+
+enum status storage_sink_of(struct storage *storage, const struct server_config *config,
+                            struct table_name *table, struct sink **sink, struct error *error) {
+  const char *backend = SINK_DUCKDB.name;
+  *sink = NULL;
+  if (server_config_lake_path(config->storage_backend) != NULL) backend = config->storage_backend;
+  enum status status = server_config_place(config, table, &backend, error);
+  return status == STATUS_OK ? storage_sink(storage, backend, sink, error) : status;
 }
 
 enum status storage_engine(struct storage *storage, struct engine **engine, struct error *error) {

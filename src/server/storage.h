@@ -33,6 +33,11 @@ void storage_look(struct storage *storage, struct engine_figures *figures);
 /* Keeps loads of the embedded database away until the turn is given back (sink_duckdb_alone). */
 enum status storage_alone(struct storage *storage, struct turn *turn,
                           struct error *error) WARN_UNUSED;
+/* The sink that keeps a table, whose name is made full: a lake's where it says so, or where the
+ * default storage is one; the database's otherwise. As above. */
+enum status storage_sink_of(struct storage *storage, const struct server_config *config,
+                            struct table_name *table, struct sink **sink,
+                            struct error *error) WARN_UNUSED;
 /* The engine that answers SQL over every table that can be queried. As above. */
 enum status storage_engine(struct storage *storage, struct engine **engine,
                            struct error *error) WARN_UNUSED;

@@ -183,7 +183,7 @@ static void a_backend_that_is_not_built_in_is_refused_at_start_by_name(void **st
   struct server_config *config = parsed(EXAMPLE);
   assert_int_equal(server_config_startable(config, &error), STATUS_UNSUPPORTED);
   assert_string_equal(error.text, "a.yaml:12:3: stream 'lineitem': storage_backend 'delta' is not "
-                                  "built in; built in are duckdb, null");
+                                  "built in; built in are duckdb, ducklake, null");
   server_config_free(config);
   config = parsed("storage_backend: postgres\n");
   assert_int_equal(server_config_startable(config, &error), STATUS_UNSUPPORTED);
