@@ -331,19 +331,19 @@ static enum status ingest_local(const struct cli *cli, const struct server_confi
       .policy = stream != NULL ? stream->landing.policy : config->landing.policy,
       .token = asked->token,
       .chunk_rows = stream != NULL ? stream->chunk_rows : config->chunk_rows};
+  const char *backend = stream != NULL ? stream->backend : config->storage_backend;
   enum status status = STATUS_OK;
   if (stream != NULL)
     target.table = stream->table;
   else
     status = table_name_parse(name, strlen(name), &target.table, error);
+  if (status == STATUS_OK) status = server_config_place(config, &target.table, &backend, error);
   if (status == STATUS_OK) status = storage_new(config, &storage, error);
   if (status == STATUS_CONFLICT) {
     status = holder_find(cli, config, cli_has(cli, "quiet"), error);
     return status == STATUS_OK ? ingest_remote(cli, config, asked, error) : status;
   }
-  if (status == STATUS_OK)
-    status = storage_sink(storage, stream != NULL ? stream->backend : config->storage_backend,
-                          &target.sink, error);
+  if (status == STATUS_OK) status = storage_sink(storage, backend, &target.sink, error);
   for (int i = 1; i < cli->argument_count && status == STATUS_OK; i++)
     status = load_file(cli, cli->arguments[i], asked, &target, &options, error);
   storage_free(storage);

@@ -605,6 +605,30 @@ static enum status own_failure(const struct engine_insert *insert, enum status s
   return status;
 }
 
+/* A lake's other transactions change its catalog all the time, and DuckDB then binds the statement
+ * anew when it is executed. That has been seen to fail where a table was just made ("Column does not
+ * exist"); nothing was done yet then, and binding it from the start helps. */
+static bool is_outdated(const struct engine_insert *insert, enum status status,
+                        const struct error *error) {
+  return status == STATUS_INVALID && insert->session->lake != NULL && !insert->failed &&
+         strncmp(error->text, "Binder Error", 12) == 0;
+}
+
+static enum status execute(struct engine_insert *insert, duckdb_result *result,
+                           struct error *error) {
+  struct engine_session *session = insert->session;
+  enum status status = session_execute(session, insert->statement, result, error);
+  if (!is_outdated(insert, status, error)) return status;
+  session->duckdb->destroy_result(result);
+  session->duckdb->destroy_prepare(&insert->statement);
+  insert->statement = NULL;
+  *result = (duckdb_result){0};
+  status = prepare_insert(insert, insert->table_sql.data, error);
+  if (status == STATUS_OK) status = session_execute(session, insert->statement, result, error);
+  if (is_outdated(insert, status, error)) status = error->status = STATUS_CONFLICT;
+  return status;
+}
+
 enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,
                                int64_t slice_count, int64_t *inserted_rows, struct error *error) {
   struct engine_session *session = insert->session;
@@ -613,8 +637,10 @@ enum status engine_insert_rows(struct engine_insert *insert, const struct engine
   enum status status = lay_out(insert, slices, slice_count, error);
   if (status != STATUS_OK || insert->total_rows == 0) return status;
   duckdb_result result = {0};
+  struct error own;
+  if (error == NULL) error = &own;
   session_enter(session);
-  status = session_execute(session, insert->statement, &result, error);
+  status = execute(insert, &result, error);
   if (status == STATUS_OK) {
     *inserted_rows = (int64_t)duckdb->rows_changed(&result);
     insert->rows_before += *inserted_rows;
