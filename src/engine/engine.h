@@ -152,6 +152,39 @@ enum status engine_table_info(struct engine_session *session, const struct table
                               struct engine_table *table, struct error *error) WARN_UNUSED;
 void engine_table_release(struct engine_table *table);
 
+/* ---- tables of lakes as they were ---------------------------------------------- */
+
+/* The same for a table of a lake in one of its versions (-1: the last one), with its rows counted.
+ * STATUS_INVALID when the table is in no lake, STATUS_NOT_FOUND with the versions there are. */
+enum status engine_table_info_at(struct engine_session *session, const struct table_name *name,
+                                 int64_t version, struct engine_table *table,
+                                 struct error *error) WARN_UNUSED;
+
+/* Which rows of a table: */
+struct engine_rows {
+  int64_t version; /* of a lake's table; -1: as it is */
+  int64_t limit;   /* so many at most; -1: all */
+  bool table_only; /* no view of a lake, which may read what its reader must not */
+};
+/* Appends a statement that reads them, for engine_query with `own`. Errors as engine_table_info and
+ * engine_table_info_at. */
+enum status engine_rows_sql(struct engine_session *session, const struct table_name *name,
+                            const struct engine_rows *rows, struct text *sql,
+                            struct error *error) WARN_UNUSED;
+
+/* A version that changed a table. */
+struct engine_version {
+  int64_t version;
+  int64_t time_us; /* since 1970 */
+  char *changes;   /* "created,inserted" */
+};
+/* Those of a lake's table, the newest first, `limit` at most (10,000 in any case). Errors as
+ * engine_table_info_at. */
+enum status engine_versions(struct engine_session *session, const struct table_name *name,
+                            int64_t limit, struct engine_version **versions, int64_t *count,
+                            struct error *error) WARN_UNUSED;
+void engine_versions_release(struct engine_version *versions, int64_t count);
+
 /* Appends the DuckDB type that an Arrow field lands in exactly ("TIMESTAMP_NS"), or
  * refuses it: STATUS_UNSUPPORTED names the field, its type and why. docs/types.md
  * is generated from the same table. */

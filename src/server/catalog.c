@@ -1,8 +1,10 @@
 /* What there is: streams, tables. */
 #include "server/private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static enum status add_string(struct text *body, const char *string, struct error *error) {
   return text_add_json(body, string, strlen(string), error);
@@ -120,35 +122,157 @@ static enum status add_column(struct text *body, const struct table_column *colu
   return status;
 }
 
+static enum status add_columns(struct text *body, const struct table_info *info,
+                               struct error *error) {
+  enum status status = add_rows(body, info->rows, error);
+  if (status == STATUS_OK) status = text_add(body, ",\"columns\":[", error);
+  for (int64_t i = 0; i < info->column_count && status == STATUS_OK; i++) {
+    if (i > 0) status = text_add(body, ",", error);
+    if (status == STATUS_OK) status = add_column(body, &info->columns[i], error);
+  }
+  return status == STATUS_OK ? text_add(body, "]}\n", error) : status;
+}
+
+/* A table of a lake in one of its versions. */
+static enum status work_table_at(struct job *job, struct error *error) {
+  struct engine *engine = NULL;
+  struct engine_session *session = NULL;
+  struct engine_table table = {.columns = NULL};
+  enum status status = storage_engine(job->request.server->storage, &engine, error);
+  if (status == STATUS_OK) status = engine_session_open(engine, &session, error);
+  if (status == STATUS_OK)
+    status = engine_table_info_at(session, &job->name, job->version, &table, error);
+  if (status == STATUS_OK) status = text_add(&job->body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_table_name(&job->body, &job->name, error);
+  if (status == STATUS_OK)
+    status = text_add_format(&job->body, error, ",\"version\":%lld", (long long)job->version);
+  if (status == STATUS_OK) status = add_rows(&job->body, table.rows, error);
+  if (status == STATUS_OK) status = text_add(&job->body, ",\"columns\":[", error);
+  for (int64_t i = 0; i < table.column_count && status == STATUS_OK; i++) {
+    const struct engine_column *column = &table.columns[i];
+    struct table_column one = {column->name, column->type, column->nullable};
+    if (i > 0) status = text_add(&job->body, ",", error);
+    if (status == STATUS_OK) status = add_column(&job->body, &one, error);
+  }
+  if (status == STATUS_OK) status = text_add(&job->body, "]}\n", error);
+  engine_table_release(&table);
+  engine_session_close(session);
+  return status;
+}
+
 static enum status work_table(struct job *job, struct error *error) {
   struct sink *sink = NULL;
-  const struct server *server = job->request.server;
-  enum status status = storage_sink(server->storage, "duckdb", &sink, error);
+  enum status status =
+      storage_sink_of(job->request.server->storage, job->request.config, &job->name, &sink, error);
   if (status != STATUS_OK) return status;
   struct table_info info = {.columns = NULL};
   status = sink_table_info(sink, &job->name, &info, error);
   if (status != STATUS_OK) return status;
   status = text_add(&job->body, "{\"name\":", error);
   if (status == STATUS_OK) status = add_table_name(&job->body, &job->name, error);
-  if (status == STATUS_OK) status = add_rows(&job->body, info.rows, error);
-  if (status == STATUS_OK) status = text_add(&job->body, ",\"columns\":[", error);
-  for (int64_t i = 0; i < info.column_count && status == STATUS_OK; i++) {
-    if (i > 0) status = text_add(&job->body, ",", error);
-    if (status == STATUS_OK) status = add_column(&job->body, &info.columns[i], error);
-  }
-  if (status == STATUS_OK) status = text_add(&job->body, "]}\n", error);
+  if (status == STATUS_OK) status = add_columns(&job->body, &info, error);
   table_info_release(&info);
+  return status;
+}
+
+bool catalog_name(struct call *call, struct table_name *table) {
+  struct error error;
+  const char *backend = server_config_lake_path(call->config->storage_backend) != NULL
+                            ? call->config->storage_backend
+                            : "duckdb";
+  enum status status = table_name_parse(call->name, strlen(call->name), table, &error);
+  if (status == STATUS_OK) status = server_config_place(call->config, table, &backend, &error);
+  if (status == STATUS_OK) status = auth_allow_table(call->who, AUTH_READ, table, &error);
+  if (status == STATUS_DENIED) metrics_refused(call->server->metrics, METRICS_SCOPE);
+  if (status != STATUS_OK) respond_problem(call->exchange, status, &error);
+  return status == STATUS_OK;
+}
+
+enum status catalog_number(struct call *call, const char *name, int64_t *number,
+                           struct error *error) {
+  char *text = NULL, *end = NULL;
+  const char *query = http_exchange_request(call->exchange)->query;
+  enum status status = http_query_value(query, name, &text, error);
+  *number = -1;
+  if (status == STATUS_OK && text != NULL) {
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+      status = error_set(error, STATUS_INVALID, "%s is '%.40s'; it must be a number, 0 or more",
+                         name, text);
+  }
+  free(text);
   return status;
 }
 
 void catalog_table(struct call *call) {
   struct error error;
   struct table_name table;
-  enum status status = table_name_parse(call->name, strlen(call->name), &table, &error);
-  if (status == STATUS_OK) status = auth_allow_table(call->who, AUTH_READ, &table, &error);
-  if (status == STATUS_DENIED) metrics_refused(call->server->metrics, METRICS_SCOPE);
-  if (status == STATUS_OK)
-    job_start(call, &table, work_table);
+  int64_t version;
+  if (!catalog_name(call, &table)) return;
+  if (catalog_number(call, "version", &version, &error) != STATUS_OK)
+    respond_problem(call->exchange, error.status, &error);
   else
-    respond_problem(call->exchange, status, &error);
+    job_start_at(call, &table, version, -1, version < 0 ? work_table : work_table_at);
+}
+
+/* ---- GET /tables/{t}/versions ---------------------------------------------------------- */
+
+enum { VERSIONS_DEFAULT = 1000 };
+
+static enum status add_version(struct text *body, const struct engine_version *version,
+                               struct error *error) {
+  enum status status =
+      text_add_format(body, error, "{\"version\":%lld,\"time\":\"", (long long)version->version);
+  time_t seconds = (time_t)(version->time_us / 1000000);
+  struct tm when;
+  char time[64];
+  gmtime_r(&seconds, &when);
+  strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &when);
+  if (status == STATUS_OK)
+    status = text_add_format(body, error, "%s.%06dZ\",\"changes\":[", time,
+                             (int)(version->time_us % 1000000));
+  const char *at = version->changes;
+  while (*at != '\0' && status == STATUS_OK) {
+    size_t bytes = strcspn(at, ",");
+    if (at != version->changes) status = text_add(body, ",", error);
+    if (status == STATUS_OK) status = text_add_json(body, at, bytes, error);
+    at += bytes;
+    at += *at == ',';
+  }
+  return status == STATUS_OK ? text_add(body, "]}", error) : status;
+}
+
+static enum status work_versions(struct job *job, struct error *error) {
+  struct engine *engine = NULL;
+  struct engine_session *session = NULL;
+  struct engine_version *versions = NULL;
+  int64_t count = 0;
+  enum status status = storage_engine(job->request.server->storage, &engine, error);
+  if (status == STATUS_OK) status = engine_session_open(engine, &session, error);
+  if (status == STATUS_OK)
+    status = engine_versions(session, &job->name, job->limit < 0 ? VERSIONS_DEFAULT : job->limit,
+                             &versions, &count, error);
+  if (status == STATUS_OK) status = text_add(&job->body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_table_name(&job->body, &job->name, error);
+  if (status == STATUS_OK) status = text_add(&job->body, ",\"versions\":[", error);
+  for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
+    if (i > 0) status = text_add(&job->body, ",", error);
+    if (status == STATUS_OK) status = add_version(&job->body, &versions[i], error);
+  }
+  if (status == STATUS_OK) status = text_add(&job->body, "]}\n", error);
+  engine_versions_release(versions, count);
+  engine_session_close(session);
+  return status;
+}
+
+void versions_start(struct call *call) {
+  struct error error;
+  struct table_name table;
+  int64_t limit;
+  if (!catalog_name(call, &table)) return;
+  if (catalog_number(call, "limit", &limit, &error) != STATUS_OK)
+    respond_problem(call->exchange, error.status, &error);
+  else
+    job_start_at(call, &table, -1, limit, work_versions);
 }

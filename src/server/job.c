@@ -38,6 +38,11 @@ static void job_finished(struct request *request) {
 
 void job_start(struct call *call, const struct table_name *name,
                enum status (*work)(struct job *job, struct error *error)) {
+  job_start_at(call, name, -1, -1, work);
+}
+
+void job_start_at(struct call *call, const struct table_name *name, int64_t version, int64_t limit,
+                  enum status (*work)(struct job *job, struct error *error)) {
   struct job *job = calloc(1, sizeof *job);
   if (job == NULL) {
     struct error error;
@@ -47,6 +52,8 @@ void job_start(struct call *call, const struct table_name *name,
   }
   request_begin(&job->request, call, job_finished);
   job->work = work;
+  job->version = version;
+  job->limit = limit;
   if (name != NULL) job->name = *name;
   job->post.run = job_answer;
   job->post.context = job;

@@ -129,6 +129,7 @@ struct endpoint {
   unsigned scope; /* that the caller must have; 0: everybody who is let in */
   bool open;      /* credentials are not asked for: health checks */
   void (*start)(struct call *call);
+  const char *suffix; /* behind the name: "/rows"; NULL: nothing */
 };
 
 /* Sends a new call to its endpoint, or answers it (routes.c). */
@@ -141,6 +142,14 @@ void query_start(struct call *call);
 void catalog_streams(struct call *call);
 void catalog_tables(struct call *call);
 void catalog_table(struct call *call);
+void versions_start(struct call *call);
+void rows_start(struct call *call);
+
+/* The table of the path, with its full name. A failure was answered: false. */
+bool catalog_name(struct call *call, struct table_name *table);
+/* A number of the query string, 0 or more; -1: it is not there. */
+enum status catalog_number(struct call *call, const char *name, int64_t *number,
+                           struct error *error) WARN_UNUSED;
 void service_health(struct call *call);
 void service_ready(struct call *call);
 void service_metrics(struct call *call);
@@ -170,6 +179,7 @@ struct job {
   /* Runs on a worker; appends the JSON answer to `body`. */
   enum status (*work)(struct job *job, struct error *error);
   struct table_name name;
+  int64_t version, limit; /* -1: not asked for */
   struct text body;
   enum status status;
   struct error error;
@@ -178,6 +188,9 @@ struct job {
 
 void job_start(struct call *call, const struct table_name *name,
                enum status (*work)(struct job *job, struct error *error));
+/* The same, about a version of the table, with a limit. */
+void job_start_at(struct call *call, const struct table_name *name, int64_t version, int64_t limit,
+                  enum status (*work)(struct job *job, struct error *error));
 
 /* ---- answers ------------------------------------------------------------------- */
 

@@ -44,6 +44,11 @@ struct query {
   struct query *next; /* in server->query_list */
   struct query **previous;
   bool read_only;
+  struct query_rows {
+    struct table_name
+        table; /* of GET /tables/{table}/rows; its name is "": a statement was given */
+    struct engine_rows which;
+  } rows;
   struct query_ask ask;
   struct buffer body; /* of the request, while it arrives */
   bool answered;      /* an answer was begun, or nobody is left to get one */
@@ -110,10 +115,13 @@ static int64_t batch_bytes(const struct query *query) {
   return bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes;
 }
 
-static struct engine_query what_to_run(struct query *query) {
+static struct engine_query what_to_run(struct query *query, const struct engine *engine) {
   const struct identity *who = query->request.who;
   const struct query_options *options = &query->answer.options;
-  bool restricted = !auth_sees_everything(who);
+  bool rows = query->rows.table.table[0] != '\0';
+  /* A lake's table: its name was looked at, and it is no view. The rest goes by the plan. */
+  bool known = rows && engine_has_lake(engine, query->rows.table.catalog);
+  bool restricted = !auth_sees_everything(who) && !known;
   return (struct engine_query){
       .sql = query->ask.sql,
       .parameters = query->ask.parameters,
@@ -129,10 +137,24 @@ static struct engine_query what_to_run(struct query *query) {
       .budget = &query->request.server->answers,
       .before_alter = before_alter,
       .alter_context = query,
+      .own = rows,
       .may_read = restricted ? may_read : NULL,
       .may_write = restricted ? may_write : NULL,
       .may_context = (void *)(uintptr_t)who,
   };
+}
+
+/* The statement that reads what /tables/{table}/rows was asked for. */
+static enum status ask_for_rows(struct query *query, struct engine_session *session,
+                                struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  query->rows.which.table_only = !auth_sees_everything(query->request.who);
+  enum status status =
+      engine_rows_sql(session, &query->rows.table, &query->rows.which, &sql, error);
+  if (status == STATUS_OK)
+    status = query_ask_sql(&query->ask, text_get(&sql), sql.size_bytes, error);
+  text_release(&sql);
+  return status;
 }
 
 /* Opens a session and runs the statement up to its first row. */
@@ -150,7 +172,9 @@ static enum status start(struct query *query, struct buffer *out, struct error *
   pthread_mutex_unlock(&query->lock);
   if (stop != STATUS_OK) return error_set(error, stop, "the query was given up before it began");
 
-  const struct engine_query asked = what_to_run(query);
+  if (query->rows.table.table[0] != '\0') status = ask_for_rows(query, session, error);
+  if (status != STATUS_OK) return status;
+  const struct engine_query asked = what_to_run(query, engine);
   status = engine_query(session, &asked, &query->answer.result, error);
   return status == STATUS_OK ? query_answer_begin(&query->answer, out, error) : status;
 }
@@ -563,6 +587,50 @@ static void start_get(struct query *query) {
     refuse(query, status, &error);
 }
 
+/* A query whose answer's form is settled; NULL: it was answered. */
+static struct query *query_open(struct call *call) {
+  struct http_exchange *exchange = call->exchange;
+  const struct http_request *request = http_exchange_request(exchange);
+  enum query_output output;
+  unsigned codecs;
+  if (!query_ask_output(http_request_header(request, "accept"), &output, &codecs)) {
+    respond_problem_code(exchange, 406, STATUS_INVALID, NULL,
+                         "answers are application/vnd.apache.arrow.stream, "
+                         "application/vnd.apache.parquet, application/json, application/x-ndjson "
+                         "or text/csv; Accept names none of them");
+    return NULL;
+  }
+  struct error error;
+  struct query_options options;
+  if (query_options_read(request->query, call->config, output, codecs, &options, &error) !=
+      STATUS_OK) {
+    respond_problem(exchange, error.status, &error);
+    return NULL;
+  }
+  struct query *query = query_new(call, output, &options, &error);
+  if (query == NULL) respond_problem(exchange, STATUS_NOMEM, &error);
+  return query;
+}
+
+/* GET /tables/{table}/rows */
+void rows_start(struct call *call) {
+  struct table_name table;
+  struct engine_rows which = {.version = -1, .limit = -1};
+  struct error error;
+  if (!catalog_name(call, &table)) return;
+  enum status status = catalog_number(call, "version", &which.version, &error);
+  if (status == STATUS_OK) status = catalog_number(call, "limit", &which.limit, &error);
+  if (status != STATUS_OK) {
+    respond_problem(call->exchange, status, &error);
+    return;
+  }
+  struct query *query = query_open(call);
+  if (query == NULL) return;
+  query->read_only = true;
+  query->rows = (struct query_rows){.table = table, .which = which};
+  query_run(query);
+}
+
 void query_start(struct call *call) {
   struct http_exchange *exchange = call->exchange;
   const struct http_request *request = http_exchange_request(exchange);
@@ -577,27 +645,8 @@ void query_start(struct call *call) {
                          type == NULL ? "nothing" : type);
     return;
   }
-  enum query_output output;
-  unsigned codecs;
-  if (!query_ask_output(http_request_header(request, "accept"), &output, &codecs)) {
-    respond_problem_code(exchange, 406, STATUS_INVALID, NULL,
-                         "answers are application/vnd.apache.arrow.stream, "
-                         "application/vnd.apache.parquet, application/json, application/x-ndjson "
-                         "or text/csv; Accept names none of them");
-    return;
-  }
-  struct error error;
-  struct query_options options;
-  if (query_options_read(request->query, call->config, output, codecs, &options, &error) !=
-      STATUS_OK) {
-    respond_problem(exchange, error.status, &error);
-    return;
-  }
-  struct query *query = query_new(call, output, &options, &error);
-  if (query == NULL) {
-    respond_problem(exchange, STATUS_NOMEM, &error);
-    return;
-  }
+  struct query *query = query_open(call);
+  if (query == NULL) return;
   if (get) {
     start_get(query);
     return;

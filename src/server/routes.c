@@ -6,16 +6,18 @@
 #include "server/private.h"
 
 static const struct endpoint endpoints[] = {
-    {"/ingest/", "POST", AUTH_WRITE, false, ingest_start},
-    {"/stream/", "POST", AUTH_WRITE, false, stream_start},
-    {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start},
-    {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams},
-    {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables},
-    {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table},
-    {"/healthz", "GET, HEAD", 0, true, service_health},
-    {"/readyz", "GET, HEAD", 0, true, service_ready},
-    {"/metrics", "GET, HEAD", AUTH_READ, false, service_metrics},
-    {"/version", "GET, HEAD", 0, false, service_version},
+    {"/ingest/", "POST", AUTH_WRITE, false, ingest_start, NULL},
+    {"/stream/", "POST", AUTH_WRITE, false, stream_start, NULL},
+    {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start, NULL},
+    {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams, NULL},
+    {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables, NULL},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table, NULL},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, rows_start, "/rows"},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, versions_start, "/versions"},
+    {"/healthz", "GET, HEAD", 0, true, service_health, NULL},
+    {"/readyz", "GET, HEAD", 0, true, service_ready, NULL},
+    {"/metrics", "GET, HEAD", AUTH_READ, false, service_metrics, NULL},
+    {"/version", "GET, HEAD", 0, false, service_version, NULL},
 };
 
 static bool method_allowed(const char *methods, const char *method) {
@@ -29,6 +31,12 @@ static bool method_allowed(const char *methods, const char *method) {
   return false;
 }
 
+/* Is it a name, and then the suffix (NULL: nothing)? */
+static bool ends(const char *rest, const char *suffix) {
+  size_t name = strcspn(rest, "/");
+  return name > 0 && strcmp(rest + name, suffix == NULL ? "" : suffix) == 0;
+}
+
 /* The endpoint of a path; `name` is set to what follows its prefix. */
 static const struct endpoint *find_endpoint(const char *path, const char **name) {
   for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
@@ -37,9 +45,8 @@ static const struct endpoint *find_endpoint(const char *path, const char **name)
     bool named = prefix[length - 1] == '/';
     /* A slash that belongs to a name is sent as %2F. */
     const char *rest = path + length;
-    bool matches =
-        named ? strncmp(path, prefix, length) == 0 && *rest != '\0' && strchr(rest, '/') == NULL
-              : strcmp(path, prefix) == 0;
+    bool matches = named ? strncmp(path, prefix, length) == 0 && ends(rest, endpoints[i].suffix)
+                         : strcmp(path, prefix) == 0;
     if (!matches) continue;
     *name = path + length;
     return &endpoints[i];
@@ -51,6 +58,7 @@ static const struct endpoint *find_endpoint(const char *path, const char **name)
 static enum status read_name(struct call *call, const char *encoded, struct error *error) {
   call->name = strdup(encoded);
   if (call->name == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
+  call->name[strcspn(call->name, "/")] = '\0'; /* where the endpoint's suffix begins */
   if (http_percent_decode(call->name, false)) return STATUS_OK;
   return error_set(
       error, STATUS_INVALID,
@@ -66,7 +74,8 @@ static void on_admitted(struct call *call) {
   if (find_endpoint(request->path, &name) == NULL) {
     error_set(&error, STATUS_NOT_FOUND,
               "there is nothing at this path; /ingest/{stream}, /stream/{stream}, /query, "
-              "/streams, /tables, /tables/{table}, /healthz, /readyz, /metrics and /version are "
+              "/streams, /tables, /tables/{table}, /tables/{table}/rows, /tables/{table}/versions, "
+              "/healthz, /readyz, /metrics and /version are "
               "there");
     respond_problem(exchange, STATUS_NOT_FOUND, &error);
   } else if (!method_allowed(call->endpoint->methods, request->method)) {

@@ -28,10 +28,12 @@ static void an_unknown_sink_is_answered_with_those_there_are(void **state) {
   struct sink *sink;
   assert_int_equal(sink_open("duckbd", config, &sink, &error), STATUS_NOT_FOUND);
   assert_null(sink);
-  assert_string_equal(error.text,
-                      "there is no sink \"duckbd\" (did you mean duckdb?); there are duckdb, ducklake, null");
+  assert_string_equal(
+      error.text,
+      "there is no sink \"duckbd\" (did you mean duckdb?); there are duckdb, ducklake, null");
   assert_int_equal(sink_open("redshift", config, &sink, &error), STATUS_NOT_FOUND);
-  assert_string_equal(error.text, "there is no sink \"redshift\"; there are duckdb, ducklake, null");
+  assert_string_equal(error.text,
+                      "there is no sink \"redshift\"; there are duckdb, ducklake, null");
   /* settings of another sink */
   assert_int_equal(sink_open("duckdb", config, &sink, &error), STATUS_INTERNAL);
   config_free(config);
