@@ -50,6 +50,7 @@ struct engine_insert {
   int64_t total_rows;
   _Atomic int64_t claimed_rows;
   pthread_mutex_t lock; /* guards what follows */
+  bool outdated;        /* its statement is of no use any more */
   bool failed;
   struct error failure; /* the first */
 };
@@ -400,7 +401,7 @@ static enum status check_types(struct engine_insert *insert, const struct engine
 void engine_insert_renew(struct engine_insert *insert, bool *current) {
   duckdb_prepared_statement statement = NULL;
   enum status status = select_columns(insert, insert->table_sql.data, &statement, NULL);
-  *current = status == STATUS_OK;
+  *current = status == STATUS_OK && !insert->outdated;
   idx_t at = 0;
   for (int64_t i = 0; i < insert->column_count && *current; i++)
     *current = i == insert->operation || column_fits(insert, statement, i, at++);
@@ -605,28 +606,17 @@ static enum status own_failure(const struct engine_insert *insert, enum status s
   return status;
 }
 
-/* A lake's other transactions change its catalog all the time, and DuckDB then binds the statement
- * anew when it is executed. That has been seen to fail where a table was just made ("Column does not
- * exist"); nothing was done yet then, and binding it from the start helps. */
-static bool is_outdated(const struct engine_insert *insert, enum status status,
-                        const struct error *error) {
-  return status == STATUS_INVALID && insert->session->lake != NULL && !insert->failed &&
-         strncmp(error->text, "Binder Error", 12) == 0;
-}
-
+/* A lake's other transactions change its catalog all the time, and DuckDB then binds a statement
+ * anew when it is executed. That has been seen to fail where several loads had just raced to make
+ * the table ("Column does not exist"): a new transaction, with a new statement, helps. */
 static enum status execute(struct engine_insert *insert, duckdb_result *result,
                            struct error *error) {
-  struct engine_session *session = insert->session;
-  enum status status = session_execute(session, insert->statement, result, error);
-  if (!is_outdated(insert, status, error)) return status;
-  session->duckdb->destroy_result(result);
-  session->duckdb->destroy_prepare(&insert->statement);
-  insert->statement = NULL;
-  *result = (duckdb_result){0};
-  status = prepare_insert(insert, insert->table_sql.data, error);
-  if (status == STATUS_OK) status = session_execute(session, insert->statement, result, error);
-  if (is_outdated(insert, status, error)) status = error->status = STATUS_CONFLICT;
-  return status;
+  enum status status = session_execute(insert->session, insert->statement, result, error);
+  if (status != STATUS_INVALID || insert->session->lake == NULL || insert->failed ||
+      strncmp(error->text, "Binder Error", 12) != 0)
+    return status;
+  insert->outdated = true;
+  return error->status = STATUS_CONFLICT;
 }
 
 enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,

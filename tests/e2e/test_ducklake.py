@@ -8,8 +8,9 @@ import duckdb_extension_ducklake
 import pyarrow as pa
 import pytest
 import requests
+import schemathesis
 
-from server import ARROW, Server, StartFailed, ipc, problem, read_arrow, run
+from server import ARROW, ROOT, Server, StartFailed, ipc, problem, read_arrow, run
 
 [EXTENSION] = pathlib.Path(duckdb_extension_ducklake.__file__).parent.glob(
     "extensions/*/ducklake.duckdb_extension"
@@ -99,7 +100,10 @@ def test_loads_versions_and_time_travel(start):
     csv = get(server, "/tables/lake.main.trips/rows?limit=1", headers={"accept": "text/csv"})
     assert csv.text.splitlines()[0] == "n,s,extra"
 
-    versions = get(server, "/tables/lake.main.trips/versions").json()["versions"]
+    answer = get(server, "/tables/lake.main.trips/versions")
+    description = schemathesis.openapi.from_path(str(ROOT / "docs" / "openapi.yaml"))
+    description["/tables/{table}/versions"]["GET"].validate_response(answer)
+    versions = answer.json()["versions"]
     assert versions[0]["changes"] == ["altered"]
     assert versions[1]["version"] == second["version"] + 1
     assert versions[1]["changes"] == ["inserted"]

@@ -108,6 +108,7 @@ def answers(server):
     yield "GET /streams", server.get("/streams")
     yield "GET /tables", server.get("/tables")
     yield "GET /tables/{table}", server.get("/tables/described")
+    yield "GET /tables/{table}/rows", server.get("/tables/described/rows?limit=2")
     yield "GET /healthz", server.get("/healthz")
     yield "GET /readyz", server.get("/readyz")
     yield "GET /metrics", server.get("/metrics")
@@ -121,6 +122,7 @@ def test_sound_answers_are_as_described(server):
         method, path = label.split()
         schema[path][method].validate_response(answer)
         seen.add(label)
+    seen.add("GET /tables/{table}/versions")  # of lakes: test_ducklake.py
     assert seen == {operation.ok().label for operation in schema.get_all_operations()}
 
 
@@ -157,6 +159,8 @@ def test_the_description_names_every_route_and_no_other(server):
         "/streams",
         "/tables",
         "/tables/{table}",
+        "/tables/{table}/rows",
+        "/tables/{table}/versions",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -1,4 +1,5 @@
 /* The sink of DuckLake: the shared suite, the number of the snapshot, names, a lent engine. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,6 +194,59 @@ static void test_on_a_lent_engine(void **state) {
   clean();
 }
 
+/* They race to make the table; every one lands, whatever DuckLake says about the others. */
+enum { LOADERS = 4, LOADS = 12 };
+struct loader {
+  struct sink *sink;
+  struct error error;
+  int landed;
+};
+
+static void *load_often(void *context) {
+  struct loader *loader = context;
+  struct ArrowSchema schema = numbers_schema();
+  struct load_spec spec = {
+      .table = {.table = "t"}, .schema = &schema, .mode = SINK_APPEND, .create_table = true};
+  for (int i = 0; i < LOADS; i++) {
+    struct load *load;
+    struct load_result result;
+    struct ArrowArray batch = numbers(&schema, 300);
+    enum status status = load_begin(loader->sink, &spec, &load, &loader->error);
+    if (status == STATUS_OK) status = load_append(load, &batch, &loader->error);
+    if (status == STATUS_OK) status = load_commit(load, &result, &loader->error);
+    if (status != STATUS_OK) break;
+    load_result_release(&result);
+    loader->landed++;
+  }
+  arrow_schema_release(&schema);
+  return NULL;
+}
+
+static void test_many_loaders(void **state) {
+  (void)state;
+  struct sink *sink = open_lake();
+  struct loader loaders[LOADERS] = {{.sink = NULL}};
+  pthread_t threads[LOADERS];
+  for (int i = 0; i < LOADERS; i++) {
+    loaders[i].sink = sink;
+    assert_int_equal(pthread_create(&threads[i], NULL, load_often, &loaders[i]), 0);
+  }
+  for (int i = 0; i < LOADERS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < LOADERS; i++)
+    if (loaders[i].landed != LOADS)
+      fail_msg("load %d: %s", loaders[i].landed, loaders[i].error.text);
+  struct text got = TEXT_EMPTY;
+  struct table_name name = {.table = "t"};
+  struct error error = {0};
+  assert_int_equal(read_rows(sink, &name, &got, &error), STATUS_OK);
+  size_t rows = 0;
+  for (const char *at = text_get(&got); *at != '\0'; at++) rows += *at == '\n';
+  assert_int_equal(rows, LOADERS * LOADS * 300);
+  text_release(&got);
+  sink_close(sink);
+  clean();
+}
+
 int main(void) {
   static const struct suite_target target = {"ducklake", "ducklake", in_a_file,
                                              clean,      true,       read_rows};
@@ -200,6 +254,7 @@ int main(void) {
       cmocka_unit_test(test_versions),
       cmocka_unit_test(test_another_catalog),
       cmocka_unit_test(test_on_a_lent_engine),
+      cmocka_unit_test(test_many_loaders),
   };
   if (ducklake_extension() == NULL) return 0;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
