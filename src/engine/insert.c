@@ -511,12 +511,23 @@ enum status insert_check(struct engine_insert *insert, const struct engine_table
   return status;
 }
 
+/* Not so where rows of an upsert go into its stage. */
+static bool goes_to_lake(const struct engine_insert *insert) {
+  return insert->session->lake != NULL && !insert->numbered;
+}
+
+static void drop_statement(struct engine_insert *insert) {
+  if (insert->statement != NULL) insert->session->duckdb->destroy_prepare(&insert->statement);
+  insert->statement = NULL;
+}
+
 enum status insert_prepare(struct engine_insert *insert, const char *into_sql, bool numbered,
                            struct error *error) {
   assert(insert != NULL);
   insert->numbered = numbered;
   enum status status = drop_order(insert->session, error);
   if (status == STATUS_OK) status = prepare_insert(insert, into_sql, error);
+  if (goes_to_lake(insert)) drop_statement(insert); /* it was for the errors: see execute */
   return status;
 }
 
@@ -606,17 +617,18 @@ static enum status own_failure(const struct engine_insert *insert, enum status s
   return status;
 }
 
-/* A lake's other transactions change its catalog all the time, and DuckDB then binds a statement
- * anew when it is executed. That has been seen to fail where several loads had just raced to make
- * the table ("Column does not exist"): a new transaction, with a new statement, helps. */
+/* DuckLake frees what it knows of a table when another transaction has changed its catalog, and a
+ * statement that was prepared before then reads freed memory (a crash, or "Column does not exist").
+ * So a statement that writes to a lake is prepared in the transaction that runs it, each time. */
 static enum status execute(struct engine_insert *insert, duckdb_result *result,
                            struct error *error) {
-  enum status status = session_execute(insert->session, insert->statement, result, error);
-  if (status != STATUS_INVALID || insert->session->lake == NULL || insert->failed ||
-      strncmp(error->text, "Binder Error", 12) != 0)
-    return status;
-  insert->outdated = true;
-  return error->status = STATUS_CONFLICT;
+  if (!goes_to_lake(insert))
+    return session_execute(insert->session, insert->statement, result, error);
+  enum status status = prepare_insert(insert, insert->table_sql.data, error);
+  if (status == STATUS_OK)
+    status = session_execute(insert->session, insert->statement, result, error);
+  drop_statement(insert);
+  return status;
 }
 
 enum status engine_insert_rows(struct engine_insert *insert, const struct engine_slice *slices,

@@ -25,7 +25,6 @@ struct engine_result {
   duckdb_result duck;
   bool has_duck;
   bool own_transaction; /* begun here, to be ended here */
-  bool changes_lake;    /* a SELECT that does so by a function */
   bool streaming;       /* drawn as DuckDB makes it */
   bool drained;         /* the last chunk was drawn */
   bool ended;           /* and what it did is committed */
@@ -145,7 +144,11 @@ static enum status prepare(struct engine_session *session, duckdb_extracted_stat
   if (duckdb->prepare_extracted_statement(session->connection, statements, index, statement) !=
       DuckDBSuccess)
     return failure_set(session, error, duckdb->prepare_error(*statement));
-  enum status status = check_statement(duckdb->prepared_statement_type(*statement), query, error);
+  duckdb_statement_type type = duckdb->prepared_statement_type(*statement);
+  enum status status = check_statement(type, query, error);
+  /* What may have written to a lake is committed by lake_commit. */
+  if (session->engine->lake_count > 0 && type != DUCKDB_STATEMENT_TYPE_SELECT)
+    session->any_lake = true;
   if (status == STATUS_OK) status = query_bind(duckdb, *statement, query, error);
   return status;
 }
@@ -166,7 +169,6 @@ static enum status begin(struct engine_result *result, bool read_only, struct er
   enum status status = session_run(
       result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
   result->own_transaction = status == STATUS_OK;
-  result->session->any_lake = !read_only && result->session->engine->lake_count > 0;
   return status;
 }
 
@@ -182,12 +184,7 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
    * fails, and the other makes ours fail. */
   bool changes = type == DUCKDB_STATEMENT_TYPE_INSERT || type == DUCKDB_STATEMENT_TYPE_UPDATE ||
                  type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO;
-  /* What may have written to a lake is committed by lake_commit. */
-  bool lakes = session->engine->lake_count > 0 &&
-               (changes || result->changes_lake || type == DUCKDB_STATEMENT_TYPE_CREATE ||
-                type == DUCKDB_STATEMENT_TYPE_ALTER || type == DUCKDB_STATEMENT_TYPE_DROP ||
-                type == DUCKDB_STATEMENT_TYPE_CALL);
-  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable) || lakes) &&
+  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
       !session->in_transaction && !result->own_transaction)
     status = begin(result, query->read_only, error);
   if (status == STATUS_OK && is_restricted(query)) status = tables_check(session, query, error);
@@ -217,10 +214,12 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_extracted_statements statements = NULL;
+  bool changes_lake = false; /* a SELECT may, by a function */
   enum status status = STATUS_OK;
   if (!query->own) status = guard_check(session->engine, query->sql, error);
   if (status == STATUS_OK && !query->own)
-    status = lake_guard(session->engine, query, &result->changes_lake, error);
+    status = lake_guard(session->engine, query, &changes_lake, error);
+  session->any_lake = changes_lake;
   if (status != STATUS_OK) return status;
   /* The word may mean something else: then somebody waits for a moment, and nothing is lost. */
   if (query->before_alter != NULL && !query->read_only && !query->data_only &&
@@ -246,7 +245,9 @@ static enum status run_all(struct engine_result *result, const struct engine_que
                        "without IN (...) is two)");
     goto done;
   }
-  if ((count > 1 || query->read_only || is_restricted(query)) && !session->in_transaction)
+  /* A statement on a lake is prepared in the transaction that runs it (insert.c says why). */
+  bool lakes = session->engine->lake_count > 0;
+  if ((count > 1 || query->read_only || lakes || is_restricted(query)) && !session->in_transaction)
     status = begin(result, query->read_only, error);
   for (idx_t i = 0; i + 1 < count && status == STATUS_OK; i++) {
     status = run_aside(session, statements, i, query, error);
