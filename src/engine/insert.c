@@ -50,7 +50,6 @@ struct engine_insert {
   int64_t total_rows;
   _Atomic int64_t claimed_rows;
   pthread_mutex_t lock; /* guards what follows */
-  bool outdated;        /* its statement is of no use any more */
   bool failed;
   struct error failure; /* the first */
 };
@@ -401,7 +400,7 @@ static enum status check_types(struct engine_insert *insert, const struct engine
 void engine_insert_renew(struct engine_insert *insert, bool *current) {
   duckdb_prepared_statement statement = NULL;
   enum status status = select_columns(insert, insert->table_sql.data, &statement, NULL);
-  *current = status == STATUS_OK && !insert->outdated;
+  *current = status == STATUS_OK;
   idx_t at = 0;
   for (int64_t i = 0; i < insert->column_count && *current; i++)
     *current = i == insert->operation || column_fits(insert, statement, i, at++);
