@@ -546,6 +546,7 @@ enum status engine_insert_open(struct engine_session *session, const struct tabl
   if (status != STATUS_OK) goto done; /* it names the table itself */
   status = check_fields(&table, schema, -1, false, error);
   if (status == STATUS_OK) status = insert_new(session, schema, &insert, error);
+  assert(status != STATUS_OK || insert != NULL);
   if (status == STATUS_OK)
     status = catalog_table_sql(session->engine, name, &insert->table_sql, error);
   if (status == STATUS_OK)

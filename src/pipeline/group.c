@@ -12,6 +12,7 @@
  *    them is there.
  * 3. A group whose task runs or waits to run is never freed; an idle one is kept for the next load, and
  *    the one that was idle for longest ends itself when there are too many (its task frees it). */
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,7 @@ static void add_member(struct group *group, struct round *round, struct intake *
   }
   intake->figures.backend = group->sink->type->name;
   for (int64_t i = 0; i < parcel.batch_count; i++) rows += parcel.batches[i].length;
+  assert(round->members != NULL && round->parcels != NULL); /* round_grow made them */
   round->members[round->count] = (struct member){.intake = intake, .rows = rows};
   round->parcels[round->count++] = parcel;
   round->rows += rows;

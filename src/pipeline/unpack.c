@@ -79,7 +79,7 @@ static bool keep(struct unpacker *unpacker, uint8_t *schema, int64_t schema_byte
 }
 
 /* A decoder that has read the schema: a kept one, or a new one, kept or the intake's. */
-static enum status open(struct unpacker *unpacker, struct intake *intake,
+static enum status find_decoder(struct unpacker *unpacker, struct intake *intake,
                         struct ipc_message *message, struct ipc_decoder **decoder,
                         struct error *error) {
   struct ArrowArray batch = {.release = NULL};
@@ -139,7 +139,7 @@ enum status unpack(struct unpacker *unpacker, struct intake *intake, struct parc
     status = error_set(error, STATUS_INVALID, "the stream has no schema message");
   for (struct queued_message *at = first; at != NULL && status == STATUS_OK; at = at->next) {
     if (decoder == NULL) {
-      status = open(unpacker, intake, &at->message, &decoder, error);
+      status = find_decoder(unpacker, intake, &at->message, &decoder, error);
       continue;
     }
     struct ArrowArray batch = {.release = NULL};

@@ -25,7 +25,7 @@ static void make_id(char id[CALL_ID_BYTES]) {
     id[2 * i] = "0123456789abcdef"[random[used + i] >> 4];
     id[2 * i + 1] = "0123456789abcdef"[random[used + i] & 15];
   }
-  id[2 * ID_BYTES] = '\0';
+  id[(size_t)2 * ID_BYTES] = '\0';
   used += ID_BYTES;
 }
 

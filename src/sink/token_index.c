@@ -76,7 +76,7 @@ static enum status make_room(struct generation *generation, int64_t more, uint64
     return error_set(error, STATUS_NOMEM, "no memory to remember %lld tokens",
                      (long long)(generation->count + more));
   grown.capacity = capacity;
-  for (int64_t i = 0; i < generation->capacity; i++)
+  for (int64_t i = 0; generation->slots != NULL && i < generation->capacity; i++)
     if (generation->slots[i] != 0)
       grown.slots[find(&grown, generation->slots[i], seed)] = generation->slots[i];
   free(generation->slots);

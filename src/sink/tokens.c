@@ -603,7 +603,7 @@ static enum status note_landed(struct tokens *tokens, const struct token_key *ke
 static enum status build_rows(struct token_writer *writer, const struct token_record *records,
                               int64_t count, struct ArrowArray *batch, struct error *error) {
   struct key_space space;
-  struct token_key key;
+  struct token_key key = {.table = NULL};
   struct tokens *tokens = writer->tokens;
   pthread_mutex_lock(&tokens->lock);
   int64_t landed_us = now_us(tokens);
