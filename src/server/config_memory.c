@@ -34,11 +34,22 @@ static void warn(struct server_config *config, const struct memory_bound *bound)
            limit, (int)(SERVER_MEMORY_BESIDE_BYTES >> 20), there);
 }
 
+/* 16 bytes each: all of them take a sixteenth of the limit. */
+static void bound_tokens(struct server_config *config) {
+  int64_t fitting = config->memory_limit_bytes / 256;
+  if (config_origin(config->settings->values, "tokens_max") == CONFIG_DEFAULT &&
+      config->tokens_max > fitting)
+    config->tokens_max = fitting;
+}
+
 enum status server_config_bound(struct server_config *config, const struct memory_bound *bound,
                                 struct error *error) {
   const struct config *values = config->settings->values;
   enum status status = STATUS_OK;
-  if (bound->source == MEMORY_UNKNOWN) return STATUS_OK;
+  if (bound->source == MEMORY_UNKNOWN) {
+    bound_tokens(config);
+    return STATUS_OK;
+  }
   int64_t half_bytes = bound->bytes / 2;
   if (config_origin(values, FIELD) == CONFIG_DEFAULT && half_bytes < config->memory_limit_bytes) {
     char there[320];
@@ -50,5 +61,6 @@ enum status server_config_bound(struct server_config *config, const struct memor
              little ? "the least, more than half of" : "half of", there);
   }
   if (config_origin(values, FIELD) != CONFIG_DEFAULT) warn(config, bound);
+  bound_tokens(config);
   return status;
 }

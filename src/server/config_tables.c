@@ -222,8 +222,9 @@ static const struct config_field ROOT_FIELDS[] = {
      .max = 1000000000,
      .environment = "ARROWPORT_TOKENS_MAX",
      .doc =
-         "How many are remembered at most, at about 16 bytes of memory each; the oldest are then "
-         "forgotten before their time, which the log says."},
+         "How many are remembered at most, at about 16 bytes of memory each; where it is not set, "
+         "no more than fit into a sixteenth of `memory_limit`. The oldest are then forgotten "
+         "before their time, which the log says."},
     {.name = "checkpoint_wal_bytes",
      .type = CONFIG_BYTES,
      .default_text = "16MiB",

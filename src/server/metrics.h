@@ -72,6 +72,7 @@ void metrics_process_read(struct metrics_process *process);
 struct metrics_now {
   int64_t budget_used_bytes, budget_limit_bytes;
   int64_t ingests;                    /* in flight */
+  int64_t tokens;                     /* remembered */
   int64_t group_commits, group_loads; /* since the start */
   int64_t ingest_queued_bytes;        /* received and not decoded yet, of all of them */
   int64_t queries_running;

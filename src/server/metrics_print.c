@@ -248,6 +248,7 @@ static void print_load(struct printer *printer, const struct metrics_now *now) {
          now->group_commits);
   number(printer, "group_requests_total", "counter", "Small loads that were in them.",
          now->group_loads);
+  number(printer, "tokens", "gauge", "Idempotency keys that are remembered.", now->tokens);
   number(printer, "requests_in_flight", "gauge",
          "Requests that have begun and whose work is not over.", now->requests);
   number(printer, "worker_tasks_waiting", "gauge", "Tasks that wait for a thread.",

@@ -14,6 +14,7 @@ static struct metrics_now look(const struct server *server) {
       .network = *http_server_stats(server->http),
   };
   storage_look(server->storage, &now.engine);
+  now.tokens = storage_token_count(server->storage);
   groups_look(server->groups, &now.group_commits, &now.group_loads);
   ingest_look(server, &now.ingests, &now.ingest_queued_bytes);
   metrics_process_read(&now.process);

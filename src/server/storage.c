@@ -19,7 +19,8 @@ enum { BACKENDS_MAX = 32 }; /* besides lakes */
 
 struct storage {
   const struct server_config *config;
-  _Atomic int64_t checkpoint_wal_bytes, checkpoint_interval_ms; /* as it is configured now */
+  /* As it is configured now. */
+  _Atomic int64_t checkpoint_wal_bytes, checkpoint_interval_ms, token_retention_s, tokens_max;
   _Atomic(struct engine *) engine; /* of the duckdb sink; NULL: it is not open */
   void (*urge)(void *context);
   void *urge_context;
@@ -29,6 +30,8 @@ struct storage {
     struct sink *sink;
   } * open;
   size_t open_count, open_max;
+  _Atomic size_t
+      ready_count; /* of them, that stay to the end: they may be looked at without a lock */
 };
 
 /* ---- what a start can check -------------------------------------------------------- */
@@ -126,17 +129,40 @@ void storage_on_held(struct storage *storage, void (*urge)(void *context), void 
   storage->urge_context = context;
 }
 
+/* The `i`th sink that is ready, when it remembers tokens; NULL otherwise. */
+static struct sink *with_tokens(const struct storage *storage, size_t i) {
+  struct sink *sink = storage->open[i].sink;
+  return sink->type == &SINK_DUCKDB || sink->type == &SINK_DUCKLAKE ? sink : NULL;
+}
+
 static void apply_limits(struct storage *storage) {
   struct engine *engine = atomic_load(&storage->engine);
   if (engine != NULL)
     engine_checkpoint_limits(engine, atomic_load(&storage->checkpoint_wal_bytes),
                              atomic_load(&storage->checkpoint_interval_ms));
+  for (size_t i = 0; i < atomic_load(&storage->ready_count); i++) {
+    struct sink *sink = with_tokens(storage, i);
+    if (sink != NULL)
+      sink_duckdb_limit_tokens(sink, atomic_load(&storage->token_retention_s),
+                               atomic_load(&storage->tokens_max));
+  }
 }
 
 void storage_limit(struct storage *storage, const struct server_config *config) {
   atomic_store(&storage->checkpoint_wal_bytes, config->checkpoint_wal_bytes);
   atomic_store(&storage->checkpoint_interval_ms, config->checkpoint_interval_ms);
+  atomic_store(&storage->token_retention_s, config->token_retention_s);
+  atomic_store(&storage->tokens_max, config->tokens_max);
   apply_limits(storage);
+}
+
+int64_t storage_token_count(const struct storage *storage) {
+  int64_t count = 0;
+  for (size_t i = 0; i < atomic_load(&storage->ready_count); i++) {
+    struct sink *sink = with_tokens(storage, i);
+    if (sink != NULL) count += sink_duckdb_token_count(sink);
+  }
+  return count;
 }
 
 void storage_look(struct storage *storage, struct engine_figures *figures) {
@@ -148,7 +174,6 @@ void storage_look(struct storage *storage, struct engine_figures *figures) {
 static void engine_is_open(struct storage *storage, struct engine *engine) {
   if (storage->urge != NULL) engine_on_held(engine, storage->urge, storage->urge_context);
   atomic_store(&storage->engine, engine);
-  apply_limits(storage); /* they may have changed while it was opened */
 }
 
 /* ---- opening ------------------------------------------------------------------------- */
@@ -256,6 +281,10 @@ enum status storage_sink(struct storage *storage, const char *backend, struct si
     *sink = find_open(storage, backend);
   }
   if (*sink == NULL && status == STATUS_OK) status = open_backend(storage, backend, sink, error);
+  if (atomic_load(&storage->ready_count) != storage->open_count) {
+    atomic_store(&storage->ready_count, storage->open_count);
+    apply_limits(storage); /* they may have changed while it was opened */
+  }
   pthread_mutex_unlock(&storage->lock);
   return status;
 }

@@ -28,6 +28,8 @@ void storage_on_held(struct storage *storage, void (*urge)(void *context), void 
 /* The configuration was read anew: `checkpoint_*` of it, and how long and how many tokens are
  * remembered, from now on. */
 void storage_limit(struct storage *storage, const struct server_config *config);
+/* Tokens that are remembered, in all that is open. Neither blocks nor opens anything. */
+int64_t storage_token_count(const struct storage *storage);
 /* What the engine counts, all 0 before it is opened. Neither blocks nor opens it. */
 void storage_look(struct storage *storage, struct engine_figures *figures);
 /* Keeps loads of the embedded database away until the turn is given back (sink_duckdb_alone). */
