@@ -77,7 +77,8 @@ enum status engine_lake_check(const char *const *extensions, size_t count, struc
 
 struct lake *lake_find(const struct engine *engine, const char *catalog) {
   for (size_t i = 0; i < engine->lake_count; i++)
-    if (engine->lakes[i].name != NULL && strcasecmp(engine->lakes[i].name, catalog) == 0) return &engine->lakes[i];
+    if (engine->lakes[i].name != NULL && strcasecmp(engine->lakes[i].name, catalog) == 0)
+      return &engine->lakes[i];
   return NULL;
 }
 

@@ -80,8 +80,8 @@ static bool keep(struct unpacker *unpacker, uint8_t *schema, int64_t schema_byte
 
 /* A decoder that has read the schema: a kept one, or a new one, kept or the intake's. */
 static enum status find_decoder(struct unpacker *unpacker, struct intake *intake,
-                        struct ipc_message *message, struct ipc_decoder **decoder,
-                        struct error *error) {
+                                struct ipc_message *message, struct ipc_decoder **decoder,
+                                struct error *error) {
   struct ArrowArray batch = {.release = NULL};
   enum ipc_event event;
   *decoder = find(unpacker, &message->metadata);
