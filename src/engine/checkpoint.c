@@ -10,8 +10,8 @@
  *
  * 1. A checkpoint is not begun on a disk that has no room for it: one that fails puts the database
  *    out of use (reopen.c).
- * 2. It goes beside transactions that read, insert and delete; one that has updated rows, or made or
- *    altered a table, is waited for, without stopping anybody.
+ * 2. It goes beside transactions that read, and waits for those that write (writers.c): a while for a
+ *    moment without any, then it is tried again later.
  * 3. What fails is tried again later, at longer and longer intervals; loads go on meanwhile.
  * 4. The thread's session is open only while a checkpoint runs. */
 #include <signal.h>
@@ -27,7 +27,9 @@
 #include "engine/private.h"
 
 enum {
-  BUSY_MS = 250, /* after it met a transaction that it cannot go beside */
+  KEEP_OUT_MS = 1000,
+  BUSY_MS = 250, /* after it met transactions that do not end; doubled each time */
+  BUSY_MS_MAX = 4000,
   RETRY_MS = 1000,
   RETRY_MS_MAX = 60000,
   ROOM_BYTES = 4 << 20, /* besides twice the log */
@@ -49,7 +51,12 @@ static enum status fold(struct engine *engine, struct error *error) {
   struct engine_session *session = NULL;
   enum status status = engine_session_open(engine, &session, error);
   if (status != STATUS_OK) return status;
-  status = session_run(session, "CHECKPOINT", error);
+  if (writers_keep_out(engine, KEEP_OUT_MS)) {
+    status = session_run(session, "CHECKPOINT", error);
+    writers_let_in(engine);
+  } else {
+    status = error_set(error, STATUS_CONFLICT, "others write");
+  }
   engine_session_close(session);
   return status;
 }
@@ -74,13 +81,15 @@ static void run(struct engine *engine) {
     keeper->since_ms = 0;
     keeper->checkpoints++;
     keeper->took_us += took_us;
-    keeper->retry_at_ms = keeper->retry_wait_ms = 0;
+    keeper->retry_at_ms = keeper->retry_wait_ms = keeper->busy_ms = 0;
     log_debug("engine", "checkpoint: %lld bytes of log in %lld ms", (long long)before_bytes,
               (long long)(took_us / 1000));
     return;
   }
   if (status == STATUS_CONFLICT) { /* somebody changes a table, or updates rows */
-    keeper->retry_at_ms = clock_now_ms() + BUSY_MS;
+    keeper->busy_ms = keeper->busy_ms == 0 ? BUSY_MS : 2 * keeper->busy_ms;
+    if (keeper->busy_ms > BUSY_MS_MAX) keeper->busy_ms = BUSY_MS_MAX;
+    keeper->retry_at_ms = clock_now_ms() + keeper->busy_ms;
     return;
   }
   keeper->failed++;

@@ -374,6 +374,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
   engine->duckdb = duckdb;
   pthread_mutex_init(&engine->lock, NULL);
   gate_init(&engine->gate);
+  writers_init(&engine->writers);
   engine->in_memory = options->path == NULL;
   engine->local_files = options->local_files;
   status = options_copy(options, &engine->options, error);
@@ -398,6 +399,7 @@ void engine_close(struct engine *engine) {
   keeper_stop(engine);
   database_close(engine);
   gate_destroy(&engine->gate);
+  writers_destroy(&engine->writers);
   options_release(&engine->options);
   free(engine->file_name);
   free(engine->path);
@@ -439,6 +441,7 @@ enum status engine_session_open(struct engine *engine, struct engine_session **o
 void engine_session_close(struct engine_session *session) {
   if (session == NULL) return;
   if (session->in_transaction) engine_rollback(session);
+  writers_leave(session);
   session->duckdb->disconnect(&session->connection);
   keeper_notice(session->engine);
   gate_leave(session->engine);
@@ -551,8 +554,10 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
 enum status engine_begin(struct engine_session *session, struct error *error) {
   if (session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session is inside a transaction already");
+  writers_enter(session);
   enum status status = session_run(session, "BEGIN TRANSACTION", error);
   session->in_transaction = status == STATUS_OK;
+  if (status != STATUS_OK) writers_leave(session);
   return status;
 }
 
@@ -577,7 +582,9 @@ enum status engine_commit(struct engine_session *session, struct error *error) {
   if (!session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session is not inside a transaction");
   session->in_transaction = false;
-  return session_commit(session, error);
+  enum status status = session_commit(session, error);
+  writers_leave(session);
+  return status;
 }
 
 void engine_rollback(struct engine_session *session) {
@@ -586,4 +593,5 @@ void engine_rollback(struct engine_session *session) {
   struct error error;
   if (session_run(session, "ROLLBACK", &error) != STATUS_OK)
     log_warning("engine", "rolling back: %s", error.text);
+  writers_leave(session);
 }

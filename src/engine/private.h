@@ -54,9 +54,29 @@ struct keeper {
   bool stop;
   bool look; /* there may be something to do */
   int64_t since_ms;
-  int64_t retry_at_ms, retry_wait_ms;
+  int64_t retry_at_ms, retry_wait_ms, busy_ms;
   int64_t checkpoints, failed, took_us;
 };
+
+/* ---- writers.c ---------------------------------------------------------------- */
+
+/* Who writes, and who must be alone meanwhile. */
+struct writers {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int64_t count;
+  bool alone;
+  int pressing; /* want to be alone, and let nobody in any more */
+};
+
+void writers_init(struct writers *writers);
+void writers_destroy(struct writers *writers);
+/* The session is about to write, until writers_leave: waits while a checkpoint runs. Twice is once. */
+void writers_enter(struct engine_session *session);
+void writers_leave(struct engine_session *session);
+/* Keeps writers out; false: some have been at it for `wait_ms`. */
+bool writers_keep_out(struct engine *engine, int wait_ms);
+void writers_let_in(struct engine *engine);
 
 struct engine {
   const struct duckdb_api *duckdb;
@@ -76,6 +96,7 @@ struct engine {
   int64_t insert_last;           /* the last handle given out */
   struct gate gate;              /* reopen.c */
   struct keeper keeper;          /* checkpoint.c */
+  struct writers writers;
 };
 
 /* Opens what engine->options say, and closes it: no session is open. */
@@ -88,6 +109,8 @@ struct engine_session {
   duckdb_connection connection;
   idx_t connection_id;
   bool in_transaction;        /* between engine_begin and commit or rollback */
+  bool writes;                /* between writers_enter and writers_leave */
+  bool keeps_out;             /* it keeps writers out: CHECKPOINT by SQL */
   bool order_dropped;         /* preserve_insertion_order is off: parallel inserts */
   struct engine_result *open; /* a result that is being drawn */
   struct lake *lake;          /* that it writes to, as far as we do so; NULL: none */

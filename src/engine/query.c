@@ -17,7 +17,11 @@
 #include "engine/private.h"
 #include "engine/tables.h"
 
-enum { BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS, BATCH_BYTES_DEFAULT = 64 << 20 };
+enum {
+  BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS,
+  BATCH_BYTES_DEFAULT = 64 << 20,
+  KEEP_OUT_MS = 4000 /* that a CHECKPOINT waits for writers */
+};
 
 struct engine_result {
   struct engine_session *session;
@@ -166,6 +170,7 @@ static enum status run_aside(struct engine_session *session, duckdb_extracted_st
 }
 
 static enum status begin(struct engine_result *result, bool read_only, struct error *error) {
+  if (!read_only) writers_enter(result->session);
   enum status status = session_run(
       result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
   result->own_transaction = status == STATUS_OK;
@@ -191,6 +196,7 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   if (status != STATUS_OK) return status;
   result->has_duck = true;
   if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
+    if (!query->read_only) writers_enter(session);
     status = session_execute(session, result->statement, &result->duck, error);
     if (status == STATUS_OK) result->changed_rows = (int64_t)duckdb->rows_changed(&result->duck);
     bool commits = type != DUCKDB_STATEMENT_TYPE_CALL && type != DUCKDB_STATEMENT_TYPE_EXPLAIN &&
@@ -226,6 +232,13 @@ static enum status run_all(struct engine_result *result, const struct engine_que
       strcasestr(query->sql, "alter") != NULL)
     status = query->before_alter(query->alter_context, error);
   if (status != STATUS_OK) return status;
+  /* Nor a CHECKPOINT, beside writers (writers.c). */
+  if (!query->read_only && !query->data_only && strcasestr(query->sql, "checkpoint") != NULL) {
+    session->keeps_out = writers_keep_out(session->engine, KEEP_OUT_MS);
+    if (!session->keeps_out)
+      return error_set(error, STATUS_CONFLICT,
+                       "others write, and a checkpoint waits for them: try again");
+  }
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
     const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);
@@ -262,10 +275,12 @@ done:
 
 /* Ends the transaction that was begun here. */
 static enum status finish(struct engine_result *result, struct error *error) {
+  enum status status = STATUS_OK;
   result->ended = true;
-  if (!result->own_transaction) return STATUS_OK;
+  if (result->own_transaction) status = session_commit(result->session, error);
   result->own_transaction = false;
-  return session_commit(result->session, error);
+  if (!result->session->in_transaction) writers_leave(result->session);
+  return status;
 }
 
 enum status engine_query(struct engine_session *session, const struct engine_query *query,
@@ -391,6 +406,9 @@ void engine_result_close(struct engine_result *result) {
   }
   collector_free(result->collector);
   session->open = NULL;
+  if (!session->in_transaction) writers_leave(session);
+  if (session->keeps_out) writers_let_in(session->engine);
+  session->keeps_out = false;
   session_leave(session);
   free(result);
 }

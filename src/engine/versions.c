@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <assert.h>
+
 #include "engine/catalog.h"
 #include "engine/lake.h"
 
@@ -14,6 +16,7 @@ enum { VERSIONS_MAX = 10000 };
 static enum status add_metadata(struct text *sql, const struct lake *lake, const char *table,
                                 struct error *error) {
   struct text catalog = TEXT_EMPTY;
+  assert(lake != NULL);
   enum status status = text_add_format(&catalog, error, "__ducklake_metadata_%s", lake->name);
   if (status == STATUS_OK) status = text_add_identifier(sql, text_get(&catalog), error);
   if (status == STATUS_OK) status = text_add_format(sql, error, ".main.%s", table);

@@ -15,7 +15,8 @@ const char *server_config_lake_path(const char *backend) {
 
 static bool is_listed(const struct server_config *config, const char *backend) {
   for (size_t i = 0; i < config->lake_count; i++)
-    if (strcmp(config->lakes[i].backend, backend) == 0) return true;
+    if (config->lakes[i].backend != NULL && strcmp(config->lakes[i].backend, backend) == 0)
+      return true;
   return false;
 }
 

@@ -142,8 +142,9 @@ static void a_log_that_was_left_behind_is_folded_in(void **state) {
   expect_integer("SELECT count(*) FROM t", 10);
 }
 
-/* Nothing of it waits for a transaction that is open, and nothing of that is lost. */
-static void a_transaction_that_is_open_meanwhile_goes_on(void **state) {
+/* None is made beside a transaction that writes, which goes on, as others do: a process that is killed
+ * in such a checkpoint may leave a file that DuckDB does not open any more. */
+static void a_transaction_that_writes_is_waited_for(void **state) {
   (void)state;
   struct error error = {0};
   struct engine_session *writer;
@@ -156,15 +157,18 @@ static void a_transaction_that_is_open_meanwhile_goes_on(void **state) {
   run("INSERT INTO t VALUES (-1, 'open')");
   fixture_session = other;
   insert(100000);
-  wait_for_checkpoints(1);
-  expect_integer("SELECT count(*) FROM t", 100000);
+  clock_sleep_ms(1500);
+  assert_int_equal(figures().checkpoints, 0);
+  insert(1);
+  expect_integer("SELECT count(*) FROM t", 100001);
   assert_int_equal(engine_commit(writer, &error), STATUS_OK);
   engine_session_close(writer);
-  expect_integer("SELECT count(*) FROM t", 100001);
+  wait_for_checkpoints(1);
+  expect_integer("SELECT count(*) FROM t", 100002);
   engine_session_close(fixture_session);
   engine_close(fixture_engine);
   open_with(LONG_BYTES, 0);
-  expect_integer("SELECT count(*) FROM t", 100001);
+  expect_integer("SELECT count(*) FROM t", 100002);
 }
 
 /* One beside which DuckDB makes none: the checkpoint comes once it has ended. */
@@ -199,8 +203,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(an_old_log_is_folded_in_however_short, setup, teardown),
       cmocka_unit_test_setup_teardown(limits_change_while_it_runs, setup, teardown),
       cmocka_unit_test_setup_teardown(a_log_that_was_left_behind_is_folded_in, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_transaction_that_is_open_meanwhile_goes_on, setup,
-                                      teardown),
+      cmocka_unit_test_setup_teardown(a_transaction_that_writes_is_waited_for, setup, teardown),
       cmocka_unit_test_setup_teardown(a_transaction_that_alters_a_table_is_waited_for, setup,
                                       teardown),
   };
