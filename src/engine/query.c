@@ -215,6 +215,63 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
   return status;
 }
 
+/* ---- statements that must be alone ------------------------------------------------------- */
+
+/* `word`, white space, and then `next` (a letter matches in any case). */
+static bool has_words(const char *sql, const char *word, const char *next) {
+  for (const char *at = sql; (at = strcasestr(at, word)) != NULL; at++) {
+    const char *behind = at + strlen(word);
+    behind += strspn(behind, " \t\r\n");
+    if (strncasecmp(behind, next, strlen(next)) == 0) return true;
+  }
+  return false;
+}
+
+/* What the one statement in `sql` is; INVALID where that cannot be told, which running it will say. To
+ * prepare a statement uses it up, so it is read for this alone. */
+static duckdb_statement_type type_of_one(struct engine_session *session, const char *sql) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_extracted_statements statements = NULL;
+  duckdb_prepared_statement statement = NULL;
+  duckdb_statement_type type = DUCKDB_STATEMENT_TYPE_INVALID;
+  if (duckdb->extract_statements(session->connection, sql, &statements) == 1 &&
+      duckdb->prepare_extracted_statement(session->connection, statements, 0, &statement) ==
+          DuckDBSuccess)
+    type = duckdb->prepared_statement_type(statement);
+  duckdb->destroy_prepare(&statement);
+  duckdb->destroy_extracted(&statements);
+  return type;
+}
+
+/* Before a transaction begins: loads and writers are kept away from what must not go beside them. The
+ * words alone say little; of one statement DuckDB says what it is. */
+static enum status make_room(struct engine_session *session, idx_t count,
+                             const struct engine_query *query, struct error *error) {
+  bool alters = strcasestr(query->sql, "alter") != NULL;
+  bool checkpoints = strcasestr(query->sql, "checkpoint") != NULL;
+  if (query->read_only || query->data_only || query->own || (!alters && !checkpoints))
+    return STATUS_OK;
+  if (count == 1) {
+    duckdb_statement_type type = type_of_one(session, query->sql);
+    alters = type == DUCKDB_STATEMENT_TYPE_ALTER;
+    checkpoints = checkpoints &&
+                  (type == DUCKDB_STATEMENT_TYPE_CALL || has_words(query->sql, "checkpoint", "("));
+  } else {
+    alters = has_words(query->sql, "alter", "table");
+  }
+  if (alters && query->before_alter != NULL) {
+    enum status status = query->before_alter(query->alter_context, error);
+    if (status != STATUS_OK) return status;
+  }
+  if (!checkpoints) return STATUS_OK;
+  session->keeps_out = writers_keep_out(session->engine, KEEP_OUT_MS);
+  if (session->keeps_out) return STATUS_OK;
+  enum status status =
+      error_set(error, STATUS_CONFLICT, "others write, and a checkpoint waits for them: try again");
+  if (error != NULL) error->retry_after_ms = 1000;
+  return status;
+}
+
 static enum status run_all(struct engine_result *result, const struct engine_query *query,
                            struct error *error) {
   struct engine_session *session = result->session;
@@ -227,18 +284,6 @@ static enum status run_all(struct engine_result *result, const struct engine_que
     status = lake_guard(session->engine, query, &changes_lake, error);
   session->any_lake = changes_lake;
   if (status != STATUS_OK) return status;
-  /* The word may mean something else: then somebody waits for a moment, and nothing is lost. */
-  if (query->before_alter != NULL && !query->read_only && !query->data_only &&
-      strcasestr(query->sql, "alter") != NULL)
-    status = query->before_alter(query->alter_context, error);
-  if (status != STATUS_OK) return status;
-  /* Nor a CHECKPOINT, beside writers (writers.c). */
-  if (!query->read_only && !query->data_only && strcasestr(query->sql, "checkpoint") != NULL) {
-    session->keeps_out = writers_keep_out(session->engine, KEEP_OUT_MS);
-    if (!session->keeps_out)
-      return error_set(error, STATUS_CONFLICT,
-                       "others write, and a checkpoint waits for them: try again");
-  }
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
     const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);
@@ -260,6 +305,8 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   }
   /* A statement on a lake is prepared in the transaction that runs it (insert.c says why). */
   bool lakes = session->engine->lake_count > 0;
+  status = make_room(session, count, query, error);
+  if (status != STATUS_OK) goto done;
   if ((count > 1 || query->read_only || lakes || is_restricted(query)) && !session->in_transaction)
     status = begin(result, query->read_only, error);
   for (idx_t i = 0; i + 1 < count && status == STATUS_OK; i++) {

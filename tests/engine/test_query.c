@@ -557,9 +557,60 @@ static void an_error_in_the_middle_of_an_answer_is_told(void **state) {
   assert_true(rows < 1000000);
 }
 
+/* ---- what must be alone ------------------------------------------------------------------- */
+
+static enum status count_asked(void *context, struct error *error) {
+  (void)error;
+  ++*(int *)context;
+  return STATUS_OK;
+}
+
+static void only_statements_that_alter_ask_before(void **state) {
+  (void)state;
+  static const struct {
+    const char *sql;
+    int asked;
+  } cases[] = {
+      {"CREATE TABLE t (a INT)", 0},
+      {"SELECT 'alter table t' AS alteration", 0},
+      {"ALTER TABLE t ADD COLUMN b INT", 1},
+      {"/* x */ alter\n table t ADD COLUMN c INT", 1},
+      {"SELECT 1; ALTER TABLE t ADD COLUMN d INT", 1},
+      {"SELECT 1; SELECT 'alter it'", 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct engine_result *result = NULL;
+    struct error error = {0};
+    int asked = 0;
+    struct engine_query query = {
+        .sql = cases[i].sql, .before_alter = count_asked, .alter_context = &asked};
+    if (engine_query(fixture_session, &query, &result, &error) != STATUS_OK)
+      fail_msg("%s: %s", cases[i].sql, error.text);
+    engine_result_close(result);
+    if (asked != cases[i].asked) fail_msg("%s asked %d times", cases[i].sql, asked);
+  }
+}
+
+static void a_checkpoint_goes_beside_nobody_who_writes(void **state) {
+  (void)state;
+  struct engine_session *writer;
+  struct error error = {0};
+  run("CREATE TABLE t (a INT)");
+  assert_int_equal(engine_session_open(fixture_engine, &writer, &error), STATUS_OK);
+  assert_int_equal(engine_begin(writer, &error), STATUS_OK);
+  assert_int_equal(run_status("CHECKPOINT", &error), STATUS_CONFLICT);
+  assert_int_equal(run_status("SELECT 'checkpoint' AS checkpoint", &error), STATUS_OK);
+  engine_rollback(writer);
+  engine_session_close(writer);
+  run("CHECKPOINT");
+  run("INSERT INTO t VALUES (1)"); /* and writers are let in again */
+}
+
 int main(void) {
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
+      IN_MEMORY(only_statements_that_alter_ask_before),
+      IN_MEMORY(a_checkpoint_goes_beside_nobody_who_writes),
       IN_MEMORY(every_value_survives_the_way_out_and_in),
       IN_MEMORY(types_that_arrow_words_differently_come_as_documented),
       IN_MEMORY(what_arrow_cannot_say_is_refused_by_name),
