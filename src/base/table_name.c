@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 /* Every byte but the parts' own structure: length, encoding, control characters. */
 static enum status check_bytes(const char *string, size_t bytes, struct error *error) {
@@ -103,4 +104,11 @@ enum status table_name_sql(const struct table_name *name, struct text *out, stru
 
 enum status table_name_print(const struct table_name *name, struct text *out, struct error *error) {
   return add_parts(name, out, false, error);
+}
+
+bool table_name_same(const struct table_name *left, const struct table_name *right) {
+  const char *left_schema = left->schema[0] != '\0' ? left->schema : "main";
+  const char *right_schema = right->schema[0] != '\0' ? right->schema : "main";
+  return strcasecmp(left->table, right->table) == 0 && strcasecmp(left_schema, right_schema) == 0 &&
+         strcasecmp(left->catalog, right->catalog) == 0;
 }

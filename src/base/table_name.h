@@ -8,6 +8,8 @@
 #ifndef ARROWPORT_BASE_TABLE_NAME_H
 #define ARROWPORT_BASE_TABLE_NAME_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 #include "base/text.h"
 
@@ -33,5 +35,9 @@ enum status table_name_sql(const struct table_name *name, struct text *out,
  * what people read, and what table_name_parse takes back. */
 enum status table_name_print(const struct table_name *name, struct text *out,
                              struct error *error) WARN_UNUSED;
+
+/* Whether both say the same table: upper and lower case are not told apart, and the schema main is
+ * meant where none is named. */
+bool table_name_same(const struct table_name *left, const struct table_name *right);
 
 #endif

@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "pipeline/private.h"
@@ -248,12 +247,9 @@ static void group_task(void *context) {
 /* ---- the queue ------------------------------------------------------------------------------------ */
 
 static bool is_for(const struct group *group, const struct intake *intake) {
-  const struct table_name *left = &group->table, *right = &intake->options.target.table;
   return group->policy == intake->options.target.policy &&
          strcmp(group->backend, intake->options.backend) == 0 &&
-         strcasecmp(left->table, right->table) == 0 &&
-         strcasecmp(left->schema, right->schema) == 0 &&
-         strcasecmp(left->catalog, right->catalog) == 0;
+         table_name_same(&group->table, &intake->options.target.table);
 }
 
 static struct group *group_new(struct groups *groups, const struct intake *intake) {

@@ -6,7 +6,6 @@
  * engine that was opened anew since is dropped. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "sink/duckdb_private.h"
 
@@ -30,12 +29,6 @@ static void desk_free(struct desk *desk) {
   free(desk);
 }
 
-static bool same_table(const struct table_name *left, const struct table_name *right) {
-  return strcasecmp(left->table, right->table) == 0 &&
-         strcasecmp(left->schema, right->schema) == 0 &&
-         strcasecmp(left->catalog, right->catalog) == 0;
-}
-
 /* Takes an idle one out of the drawer: the table's, or NULL. One of a dead engine goes to `*old`. */
 static struct desk *find(struct duckdb_sink *sink, const struct table_name *table,
                          struct desk **old) {
@@ -45,7 +38,7 @@ static struct desk *find(struct duckdb_sink *sink, const struct table_name *tabl
   struct desk *found = NULL;
   for (int i = 0; i < DESKS_MAX && found == NULL; i++) {
     struct desk *desk = sink->desks[i];
-    if (desk == NULL || desk->busy || !same_table(&desk->table, table)) continue;
+    if (desk == NULL || desk->busy || !table_name_same(&desk->table, table)) continue;
     if (desk->generation == generation) {
       found = desk;
       found->busy = true;

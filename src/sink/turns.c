@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -49,20 +48,16 @@ void turns_free(struct turns *turns) {
 
 /* ---- the tables that are in use; all of it under the lock ---------------------------------- */
 
-/* The schema main is the one that is meant where none is named. */
-static bool same_table(const struct table_name *left, const struct table_name *right) {
-  const char *left_schema = left->schema[0] != '\0' ? left->schema : "main";
-  const char *right_schema = right->schema[0] != '\0' ? right->schema : "main";
-  return strcasecmp(left->table, right->table) == 0 && strcasecmp(left_schema, right_schema) == 0;
-}
-
+/* The catalog is the same one, whether it is named or not. */
 static struct turn_table *use(struct turns *turns, const struct table_name *name) {
   struct turn_table *table = turns->tables;
-  while (table != NULL && !same_table(&table->name, name)) table = table->next;
+  struct table_name plain = *name;
+  plain.catalog[0] = '\0';
+  while (table != NULL && !table_name_same(&table->name, &plain)) table = table->next;
   if (table == NULL) {
     table = calloc(1, sizeof *table);
     if (table == NULL) return NULL;
-    table->name = *name;
+    table->name = plain;
     table->next = turns->tables;
     turns->tables = table;
   }

@@ -96,12 +96,34 @@ static void sql_quotes_every_part(void **state) {
   text_release(&sql);
 }
 
+static void the_same_table_may_be_written_in_several_ways(void **state) {
+  (void)state;
+  static const struct {
+    const char *left, *right;
+    bool same;
+  } cases[] = {
+      {"t", "T", true},           {"t", "main.t", true},
+      {"MAIN.t", "Main.T", true}, {"t", "u", false},
+      {"a.t", "t", false},        {"a.t", "A.t", true},
+      {"c.a.t", "a.t", false},    {"c.main.t", "C.MAIN.t", true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct table_name left, right;
+    assert_int_equal(table_name_parse(cases[i].left, strlen(cases[i].left), &left, NULL),
+                     STATUS_OK);
+    assert_int_equal(table_name_parse(cases[i].right, strlen(cases[i].right), &right, NULL),
+                     STATUS_OK);
+    assert_int_equal(table_name_same(&left, &right), cases[i].same);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_are_cut_into_parts_at_dots_outside_quotes),
       cmocka_unit_test(a_name_that_could_mean_something_else_is_refused_with_its_place),
       cmocka_unit_test(names_have_1_to_255_bytes),
       cmocka_unit_test(sql_quotes_every_part),
+      cmocka_unit_test(the_same_table_may_be_written_in_several_ways),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
