@@ -188,6 +188,8 @@ bool catalog_name(struct call *call, struct table_name *table) {
   return status == STATUS_OK;
 }
 
+#define NUMBER_MAX INT64_C(999999999999999999) /* openapi.yaml says so, too */
+
 enum status catalog_number(struct call *call, const char *name, int64_t *number,
                            struct error *error) {
   char *text = NULL, *end = NULL;
@@ -197,9 +199,12 @@ enum status catalog_number(struct call *call, const char *name, int64_t *number,
   if (status == STATUS_OK && text != NULL) {
     errno = 0;
     *number = strtoll(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+    if (text[0] < '0' || text[0] > '9' || *end != '\0')
       status = error_set(error, STATUS_INVALID, "%s is '%.40s'; it must be a number, 0 or more",
                          name, text);
+    else if (errno != 0 || *number > NUMBER_MAX)
+      status = error_set(error, STATUS_INVALID, "%s is '%.40s'; it may be %lld at most", name, text,
+                         (long long)NUMBER_MAX);
   }
   free(text);
   return status;

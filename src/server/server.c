@@ -285,10 +285,10 @@ enum status server_run(struct server_config *config, const struct server_hooks *
 
   enum status status = open_notify(&server, error); /* before there are threads */
   if (status == STATUS_OK) status = log_start(error);
-  if (status == STATUS_OK) say_memory(config);
   if (status == STATUS_OK) raise_file_limit(config);
   if (status == STATUS_OK) status = server_open(&server, hooks, &service, error);
   if (status == STATUS_OK) {
+    say_memory(config);
     int port = http_server_port(server.http);
     if (hooks != NULL && hooks->ready != NULL) hooks->ready(hooks->context, config->host, port);
     notify_ready(&server.notify);

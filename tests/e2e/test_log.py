@@ -192,7 +192,7 @@ def test_probes_are_not_in_it(start):
         assert server.get(path).status_code == 200
     last = server.get("/streams").headers["x-request-id"]
     logged(server, last)
-    paths = [line.get("path") for line in lines_of(server)]
+    paths = [line.get("path") for line in lines_of(server) if line["area"] == "http"]
     assert paths == ["/streams"]
 
 
@@ -242,7 +242,7 @@ def test_a_pipe_that_nobody_reads_stops_nothing(start):
         int(line["message"].split()[0]) for line in lines if "lines were dropped" in line["message"]
     ]
     assert sum(told) >= server_dropped
-    assert lines[-1]["area"] == "server"
+    assert "server" in [line["area"] for line in lines[-2:]]  # the last may tell of dropped ones
 
 
 def test_a_server_ends_although_nobody_reads(start):
