@@ -74,13 +74,13 @@ struct arrowport_load_options {
   /* A load with the key of one that has landed in the table adds nothing and answers as that one
    * did; NULL: none. docs/guarantees.md says for how long, and which sinks do. */
   const char *idempotency_key;
+  bool *repeated; /* set: whether it had landed before, and nothing was added; may be NULL */
 };
 
 struct arrowport_load_result {
   int64_t rows;
   int64_t batches;
   int64_t version; /* of the table, where the sink counts them; -1 otherwise */
-  bool repeated;   /* the idempotency key had landed before: nothing was added */
 };
 
 /* Appends all rows of `stream` to a table, all or nothing; blocks until they are

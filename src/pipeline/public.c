@@ -99,8 +99,8 @@ enum arrowport_status arrowport_load(struct ArrowArrayStream *stream,
   if (status == STATUS_OK) status = load(stream, &own, &loaded, &why);
   if (stream != NULL && stream->release != NULL) stream->release(stream);
   if (status == STATUS_OK && result != NULL)
-    *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version,
-                                             loaded.repeated};
+    *result = (struct arrowport_load_result){loaded.rows, loaded.batches, loaded.version};
+  if (status == STATUS_OK && own.repeated != NULL) *own.repeated = loaded.repeated;
   load_result_release(&loaded);
   return public_status(status, &why, error);
 }

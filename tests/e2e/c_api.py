@@ -113,6 +113,7 @@ class CLoadOptions(ctypes.Structure):
         ("refuse_duplicates", ctypes.c_bool),
         ("schema_policy", ctypes.c_char_p),
         ("idempotency_key", ctypes.c_char_p),
+        ("repeated", ctypes.c_void_p),
     ]
 
 
@@ -121,7 +122,6 @@ class CLoadResult(ctypes.Structure):
         ("rows", ctypes.c_int64),
         ("batches", ctypes.c_int64),
         ("version", ctypes.c_int64),
-        ("repeated", ctypes.c_bool),
     ]
 
 

@@ -189,9 +189,51 @@ static void every_status_has_its_name(void **state) {
   assert_true(strlen(arrowport_version()) > 0);
 }
 
+/* Modes, keys and idempotency keys, in one table of rows 0 to 1,999. */
+static void a_load_says_how_it_is_to_land(void **state) {
+  (void)state;
+  const char *const keys[] = {"id"};
+  const struct arrowport_setting settings[] = {{"path", path}};
+  bool repeated = true;
+  struct arrowport_load_options options = {
+      .struct_size = sizeof options,
+      .sink = "duckdb",
+      .table = "said",
+      .settings = settings,
+      .setting_count = 1,
+      .mode = "upsert",
+      .keys = keys,
+      .key_count = 1,
+      .idempotency_key = "first",
+      .repeated = &repeated,
+  };
+  for (int i = 0; i < 3; i++) {
+    struct numbers numbers = {.batches = 2, .fail_after = -1};
+    struct ArrowArrayStream stream = open_stream(&numbers);
+    struct arrowport_error error;
+    if (i == 2) options.idempotency_key = NULL;
+    assert_int_equal(arrowport_load(&stream, &options, NULL, &error), ARROWPORT_OK);
+    assert_int_equal(repeated, i == 1);
+    assert_int_equal(ask("SELECT count(*) FROM said"), 2000);
+  }
+  static const struct {
+    const char *mode, *policy, *wrong;
+  } cases[] = {{"insert", NULL, "insert"}, {NULL, "loose", "loose"}};
+  for (size_t i = 0; i < 2; i++) {
+    struct numbers numbers = {.batches = 2, .fail_after = -1};
+    struct ArrowArrayStream stream = open_stream(&numbers);
+    struct arrowport_error error;
+    options.mode = cases[i].mode;
+    options.schema_policy = cases[i].policy;
+    assert_int_equal(arrowport_load(&stream, &options, NULL, &error), ARROWPORT_INVALID);
+    assert_non_null(strstr(error.text, cases[i].wrong));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stream_lands_whole_and_is_released_once),
+      cmocka_unit_test(a_load_says_how_it_is_to_land),
       cmocka_unit_test(a_stream_that_fails_leaves_nothing_and_says_why),
       cmocka_unit_test(what_cannot_be_asked_for_is_refused_by_name),
       cmocka_unit_test(every_status_has_its_name),
