@@ -86,7 +86,7 @@ static void run(struct engine *engine) {
               (long long)(took_us / 1000));
     return;
   }
-  if (status == STATUS_CONFLICT) { /* somebody changes a table, or updates rows */
+  if (status == STATUS_CONFLICT) { /* somebody writes all the time */
     keeper->busy_ms = keeper->busy_ms == 0 ? BUSY_MS : 2 * keeper->busy_ms;
     if (keeper->busy_ms > BUSY_MS_MAX) keeper->busy_ms = BUSY_MS_MAX;
     keeper->retry_at_ms = clock_now_ms() + keeper->busy_ms;

@@ -13,15 +13,7 @@ static const struct config_field duckdb_config[] = {
      .type = CONFIG_PATH,
      .default_text = "",
      .doc = "The database file; empty or :memory: keeps it in memory."},
-    {.name = "memory_limit",
-     .type = CONFIG_BYTES,
-     .default_text = "0",
-     .doc = "Memory that DuckDB may use; 0 leaves its own default, 80% of the machine's."},
-    {.name = "threads",
-     .type = CONFIG_INTEGER,
-     .default_text = "0",
-     .max = 1024,
-     .doc = "Threads that DuckDB may use; 0 takes as many as the machine has."},
+    DUCKDB_ENGINE_FIELDS,
     {.name = "read_only",
      .type = CONFIG_BOOLEAN,
      .default_text = "false",
@@ -41,26 +33,7 @@ static const struct config_field duckdb_config[] = {
      .min = 1,
      .max = INT64_C(1) << 40,
      .doc = "Rows that one INSERT carries; multiples of 122880 suit DuckDB best."},
-    {.name = "insert_bytes_max",
-     .type = CONFIG_BYTES,
-     .default_text = "64MiB",
-     .min = 1,
-     .max = INT64_C(1) << 40,
-     .doc = "A load inserts what it has gathered once it is this large, however few rows."},
-    {.name = "token_retention_h",
-     .type = CONFIG_INTEGER,
-     .unit = "hours",
-     .default_text = "24",
-     .min = 1,
-     .max = 8760,
-     .doc =
-         "How long a load's token is remembered, so that it lands once however often it is sent."},
-    {.name = "tokens_max",
-     .type = CONFIG_INTEGER,
-     .default_text = "4000000",
-     .min = 1000,
-     .max = 1000000000,
-     .doc = "How many are remembered at most; the oldest are then forgotten before their time."},
+    DUCKDB_LANDING_FIELDS,
     {.name = "checkpoint_wal_bytes",
      .type = CONFIG_BYTES,
      .default_text = "16MiB",
@@ -85,6 +58,13 @@ void duckdb_close(struct sink *base) {
   free(sink->catalog);
   pthread_mutex_destroy(&sink->desk_lock);
   free(sink);
+}
+
+void duckdb_configure(struct duckdb_sink *sink, const struct config *config) {
+  sink->insert_rows = config_integer(config, "insert_rows");
+  sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
+  sink->token_retention_s = config_integer(config, "token_retention_h") * 3600;
+  sink->tokens_max = config_integer(config, "tokens_max");
 }
 
 static enum status open_engine(struct duckdb_sink *sink, const struct config *config,
@@ -137,10 +117,7 @@ static enum status duckdb_open(const struct config *config, struct sink **out,
   enum status status = duckdb_new(&SINK_DUCKDB, &sink, error);
   if (sink == NULL) return status;
   sink->read_only = config_boolean(config, "read_only");
-  sink->insert_rows = config_integer(config, "insert_rows");
-  sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
-  sink->token_retention_s = config_integer(config, "token_retention_h") * 3600;
-  sink->tokens_max = config_integer(config, "tokens_max");
+  duckdb_configure(sink, config);
   if (status == STATUS_OK) status = open_engine(sink, config, error);
   if (status == STATUS_OK) status = duckdb_open_tokens(sink, error);
   if (status != STATUS_OK) {

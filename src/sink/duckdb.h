@@ -23,7 +23,7 @@ enum status sink_duckdb_alone(struct sink *sink, struct turn *turn,
 void sink_duckdb_limit_tokens(struct sink *sink, int64_t retention_s, int64_t count_max);
 int64_t sink_duckdb_token_count(struct sink *sink);
 
-/* The engine of a sink of type SINK_DUCKDB; it lives as long as the sink. */
+/* The engine of a sink of type SINK_DUCKDB or SINK_DUCKLAKE; it lives as long as the sink. */
 struct engine *sink_duckdb_engine(struct sink *sink);
 
 #endif

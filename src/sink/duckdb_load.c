@@ -438,13 +438,7 @@ static enum status commit_rows(struct duckdb_load *load, struct error *error) {
   return status;
 }
 
-/* The load's token landed before it did. */
-static enum status commit_repeated(struct duckdb_load *load, struct load_result *first,
-                                   struct load_result *result, struct error *error) {
-  return duckdb_repeat(first, load->token, load->result.rows, result, error);
-}
-
-/* A load that is in a transaction, or collects by key. */
+/* A load that is in a transaction, collects by key, or had landed before it began. */
 static enum status commit_begun(struct duckdb_load *load, struct load_result *result,
                                 struct error *error) {
   struct tokens *tokens = sink_of(load)->tokens;
@@ -455,7 +449,16 @@ static enum status commit_begun(struct duckdb_load *load, struct load_result *re
     status =
         tokens_claim(tokens, &load->spec.table, load->token, TOKEN_WAIT_MS, &state, &first, error);
   if (status != STATUS_OK) return status;
-  if (state == TOKEN_LANDED) return commit_repeated(load, &first, result, error);
+  if (state == TOKEN_LANDED)
+    return duckdb_repeat(&first, load->token, load->result.rows, result, error);
+  if (load->landed_before) {
+    tokens_settle(tokens, &load->spec.table, load->token, NULL);
+    status = error_set(error, STATUS_CONFLICT,
+                       "the token \"%.100s\" was forgotten while the rows came; send them again",
+                       load->token);
+    if (error != NULL) error->retry_after_ms = 1;
+    return status;
+  }
   status = settle_budget(commit_rows(load, error), error);
   if (status == STATUS_OK) {
     *result = load->result;
@@ -466,31 +469,12 @@ static enum status commit_begun(struct duckdb_load *load, struct load_result *re
   return status;
 }
 
-static enum status commit_landed_before(struct duckdb_load *load, struct load_result *result,
-                                        struct error *error) {
-  struct tokens *tokens = sink_of(load)->tokens;
-  enum token_state state;
-  struct load_result first;
-  enum status status =
-      tokens_claim(tokens, &load->spec.table, load->token, TOKEN_WAIT_MS, &state, &first, error);
-  if (status != STATUS_OK) return status;
-  if (state == TOKEN_LANDED) return commit_repeated(load, &first, result, error);
-  tokens_settle(tokens, &load->spec.table, load->token, NULL);
-  status = error_set(error, STATUS_CONFLICT,
-                     "the token \"%.100s\" was forgotten while the rows came; send them again",
-                     load->token);
-  if (error != NULL) error->retry_after_ms = 1;
-  return status;
-}
-
 enum status duckdb_commit(struct load *base, struct load_result *result, struct error *error) {
   struct duckdb_load *load = (struct duckdb_load *)base;
   enum status status;
   if (load->failed)
     status = error_set(error, STATUS_INTERNAL, "the load failed before and cannot be committed");
-  else if (load->landed_before)
-    status = commit_landed_before(load, result, error);
-  else if (load->session == NULL)
+  else if (load->session == NULL && !load->landed_before)
     status = duckdb_land_one(sink_of(load), &load->spec, load->slices, load->slice_count,
                              load->result.batches, result, error);
   else

@@ -25,6 +25,37 @@ enum {
   DESK_INSERTS_MAX = 4 /* that an idle desk keeps */
 };
 
+/* Settings that the sinks on DuckDB share: of an engine of their own, and of what lands. */
+#define DUCKDB_ENGINE_FIELDS                                                                       \
+  {.name = "memory_limit",                                                                         \
+   .type = CONFIG_BYTES,                                                                           \
+   .default_text = "0",                                                                            \
+   .doc = "Memory that DuckDB may use; 0 leaves its own default, 80% of the machine's."},          \
+  {                                                                                                \
+    .name = "threads", .type = CONFIG_INTEGER, .default_text = "0", .max = 1024,                   \
+    .doc = "Threads that DuckDB may use; 0 takes as many as the machine has."                      \
+  }
+#define DUCKDB_LANDING_FIELDS                                                                      \
+  {.name = "insert_bytes_max",                                                                     \
+   .type = CONFIG_BYTES,                                                                           \
+   .default_text = "64MiB",                                                                        \
+   .min = 1,                                                                                       \
+   .max = INT64_C(1) << 40,                                                                        \
+   .doc = "A load inserts what it has gathered once it is this large, however few rows."},         \
+      {.name = "token_retention_h",                                                                \
+       .type = CONFIG_INTEGER,                                                                     \
+       .unit = "hours",                                                                            \
+       .default_text = "24",                                                                       \
+       .min = 1,                                                                                   \
+       .max = 8760,                                                                                \
+       .doc = "How long a load's token is remembered, so that it lands once however often it is "  \
+              "sent."},                                                                            \
+  {                                                                                                \
+    .name = "tokens_max", .type = CONFIG_INTEGER, .default_text = "4000000", .min = 1000,          \
+    .max = 1000000000,                                                                             \
+    .doc = "How many are remembered at most; the oldest are then forgotten before their time."     \
+  }
+
 struct duckdb_sink {
   struct sink base;
   struct engine *engine;
@@ -45,6 +76,8 @@ struct duckdb_sink {
 enum status duckdb_new(const struct sink_type *type, struct duckdb_sink **sink,
                        struct error *error) WARN_UNUSED;
 void duckdb_close(struct sink *sink);
+/* What the settings say of how rows land. */
+void duckdb_configure(struct duckdb_sink *sink, const struct config *config);
 /* Opens the sink's tokens, once it has its engine. */
 enum status duckdb_open_tokens(struct duckdb_sink *sink, struct error *error) WARN_UNUSED;
 enum status duckdb_lookup(struct sink *sink, const struct table_name *name, const char *token,

@@ -22,15 +22,7 @@ static const struct config_field ducklake_config[] = {
      .type = CONFIG_PATH,
      .default_text = "",
      .doc = "DuckDB's extension: the file ducklake.duckdb_extension (docs/ducklake.md)."},
-    {.name = "memory_limit",
-     .type = CONFIG_BYTES,
-     .default_text = "0",
-     .doc = "Memory that DuckDB may use; 0 leaves its own default, 80% of the machine's."},
-    {.name = "threads",
-     .type = CONFIG_INTEGER,
-     .default_text = "0",
-     .max = 1024,
-     .doc = "Threads that DuckDB may use; 0 takes as many as the machine has."},
+    DUCKDB_ENGINE_FIELDS,
     {.name = "insert_rows",
      .type = CONFIG_INTEGER,
      .unit = "rows",
@@ -38,26 +30,7 @@ static const struct config_field ducklake_config[] = {
      .min = 1,
      .max = INT64_C(1) << 40,
      .doc = "Rows that one INSERT carries; each writes a file or more."},
-    {.name = "insert_bytes_max",
-     .type = CONFIG_BYTES,
-     .default_text = "64MiB",
-     .min = 1,
-     .max = INT64_C(1) << 40,
-     .doc = "A load inserts what it has gathered once it is this large, however few rows."},
-    {.name = "token_retention_h",
-     .type = CONFIG_INTEGER,
-     .unit = "hours",
-     .default_text = "24",
-     .min = 1,
-     .max = 8760,
-     .doc =
-         "How long a load's token is remembered, so that it lands once however often it is sent."},
-    {.name = "tokens_max",
-     .type = CONFIG_INTEGER,
-     .default_text = "4000000",
-     .min = 1000,
-     .max = 1000000000,
-     .doc = "How many are remembered at most; the oldest are then forgotten before their time."},
+    DUCKDB_LANDING_FIELDS,
     CONFIG_FIELD_END,
 };
 
@@ -92,10 +65,7 @@ static enum status ducklake_open(const struct config *config, struct sink **out,
   struct duckdb_sink *sink = NULL;
   enum status status = duckdb_new(&SINK_DUCKLAKE, &sink, error);
   if (sink == NULL) return status;
-  sink->insert_rows = config_integer(config, "insert_rows");
-  sink->insert_bytes_max = config_integer(config, "insert_bytes_max");
-  sink->token_retention_s = config_integer(config, "token_retention_h") * 3600;
-  sink->tokens_max = config_integer(config, "tokens_max");
+  duckdb_configure(sink, config);
   if (status == STATUS_OK) status = open_engine(sink, config, error);
   if (status == STATUS_OK) engine_on_loss(sink->engine, desk_close_idle, sink);
   if (status == STATUS_OK) status = set_catalog(sink, config_string(config, "path"), error);
@@ -133,10 +103,6 @@ enum status sink_ducklake_on(struct sink *duckdb, const char *path, struct sink 
   }
   *out = &sink->base;
   return STATUS_OK;
-}
-
-struct engine *sink_ducklake_engine(struct sink *sink) {
-  return ((struct duckdb_sink *)sink)->engine;
 }
 
 /* ---- names ------------------------------------------------------------------------------- */

@@ -12,7 +12,4 @@ extern const struct sink_type SINK_DUCKLAKE;
 enum status sink_ducklake_on(struct sink *duckdb, const char *path, struct sink **sink,
                              struct error *error) WARN_UNUSED;
 
-/* The engine of a sink of type SINK_DUCKLAKE. */
-struct engine *sink_ducklake_engine(struct sink *sink);
-
 #endif

@@ -45,7 +45,7 @@ static enum status read_rows(struct sink *sink, const struct table_name *table, 
   struct table_name full = *table;
   snprintf(full.catalog, sizeof full.catalog, "lake");
   snprintf(full.schema, sizeof full.schema, "main");
-  return suite_read(sink_ducklake_engine(sink), &full, out, error);
+  return suite_read(sink_duckdb_engine(sink), &full, out, error);
 }
 
 /* ---- what only a lake has ------------------------------------------------------------------- */
@@ -178,7 +178,7 @@ static void test_on_a_lent_engine(void **state) {
   assert_int_equal(sink_ducklake_on(duckdb, "/tmp/none.ducklake", &lake, &error), STATUS_NOT_FOUND);
   assert_null(lake);
   if (sink_ducklake_on(duckdb, path, &lake, &error) != STATUS_OK) fail_msg("%s", error.text);
-  assert_ptr_equal(sink_ducklake_engine(lake), sink_duckdb_engine(duckdb));
+  assert_ptr_equal(sink_duckdb_engine(lake), sink_duckdb_engine(duckdb));
   assert_int_equal(land(duckdb, "", SINK_APPEND, 7), -1);
   assert_true(land(lake, "", SINK_APPEND, 9) > 0);
   struct table_info info = {.columns = NULL};
