@@ -9,6 +9,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5.4)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4>=1.9.4)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.13)
 # Only its headers: the library is loaded when a command makes a request (http_client.c).
 pkg_check_modules(CURL REQUIRED libcurl>=7.88)
@@ -16,7 +17,7 @@ pkg_check_modules(CURL REQUIRED libcurl>=7.88)
 add_library(arrowport_dependencies INTERFACE)
 target_link_libraries(arrowport_dependencies INTERFACE
   PkgConfig::UV PkgConfig::YAML PkgConfig::JANSSON PkgConfig::ZSTD PkgConfig::LZ4
-  PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::ZLIB
+  PkgConfig::NGHTTP2 PkgConfig::PROTOBUF_C PkgConfig::OPENSSL PkgConfig::ZLIB
   Threads::Threads ${CMAKE_DL_LIBS} m)
 target_include_directories(arrowport_dependencies SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
 

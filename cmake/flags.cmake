@@ -21,6 +21,7 @@ target_include_directories(arrowport_flags INTERFACE
   "${CMAKE_CURRENT_SOURCE_DIR}/src"
   "${CMAKE_CURRENT_SOURCE_DIR}/include"
   "${CMAKE_BINARY_DIR}/generated")
+target_include_directories(arrowport_flags SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/generated/proto")
 if(CMAKE_BUILD_TYPE MATCHES "^Rel")
   target_compile_options(arrowport_flags INTERFACE -fstack-protector-strong)
   # ccache leaves a command alone that names _FORTIFY_SOURCE twice: Debian's gcc does not set it.

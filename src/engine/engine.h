@@ -333,6 +333,9 @@ struct engine_query {
    * to its end, so that one that is given up leaves nothing. */
   bool revocable;
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
+  /* It runs inside the transaction that was begun on the session (engine_begin), and leaves it open; a
+   * failure that DuckDB answers by ending the transaction is told by engine_transaction_open. */
+  bool within;
   /* The statement is the caller's own work, not a client's: its words are not looked through for
    * what clients must not say. */
   bool own;
@@ -371,6 +374,54 @@ bool engine_result_has_rows(const struct engine_result *result);
 int64_t engine_result_changed_rows(const struct engine_result *result);
 /* A result that is closed before its end is cancelled. NULL is allowed. */
 void engine_result_close(struct engine_result *result);
+
+/* ---- statements that are kept (Flight SQL's prepared statements) -------------------- */
+
+struct engine_statement;
+
+/* Prepares one statement; `query` as for engine_query, whose parameters are not looked at; what it
+ * points to must outlive the statement, but for `sql`. Everything that engine_query refuses is refused
+ * here, or again when it is run (permissions by then, tables that have changed). */
+enum status engine_prepare(struct engine_session *session, const struct engine_query *query,
+                           struct engine_statement **statement, struct error *error) WARN_UNUSED;
+/* A struct of the columns that it answers with; without fields for a statement that answers with none.
+ * INSERT, UPDATE and DELETE (without RETURNING) have none, whatever DuckDB says. */
+const struct ArrowSchema *engine_statement_schema(const struct engine_statement *statement);
+/* A struct of its parameters, in their order; a field of the type null where DuckDB cannot tell. */
+const struct ArrowSchema *engine_statement_parameters(const struct engine_statement *statement);
+/* Whether it is asked for rows. */
+bool engine_statement_has_rows(const struct engine_statement *statement);
+/* Runs it with the values of one row of `parameters` (a struct array of `schema`; both NULL without
+ * parameters), by name where they have names, else by position. STATUS_INVALID: another number of them;
+ * STATUS_SCHEMA: a type that cannot be bound exactly, by name. May be called again once the result is
+ * closed. */
+enum status engine_statement_run(struct engine_statement *statement,
+                                 const struct ArrowSchema *schema,
+                                 const struct ArrowArray *parameters, int64_t row,
+                                 struct engine_result **result, struct error *error) WARN_UNUSED;
+void engine_statement_close(struct engine_statement *statement); /* NULL is allowed */
+
+/* True while the transaction of engine_begin can go on. */
+bool engine_transaction_open(const struct engine_session *session);
+/* Names without a catalog or schema mean these from now on; NULL: as it was. STATUS_NOT_FOUND. */
+enum status engine_session_use(struct engine_session *session, const char *catalog,
+                               const char *schema, struct error *error) WARN_UNUSED;
+
+/* ---- results that are kept, to be read in parts ---------------------------------------- */
+
+struct engine_kept;
+
+/* Runs a query to its end and keeps its rows where every session of the engine can read them, within
+ * DuckDB's memory limit and spilled to disk beyond it, until it is closed. They are one snapshot. */
+enum status engine_keep(struct engine_session *session, const struct engine_query *query,
+                        struct engine_kept **kept, struct error *error) WARN_UNUSED;
+int64_t engine_kept_rows(const struct engine_kept *kept);
+const struct ArrowSchema *engine_kept_schema(const struct engine_kept *kept);
+/* Rows [offset, offset + rows) in the order of the query; `query` for batch_rows, batch_bytes, budget. */
+enum status engine_kept_read(struct engine_session *session, const struct engine_kept *kept,
+                             int64_t offset, int64_t rows, const struct engine_query *query,
+                             struct engine_result **result, struct error *error) WARN_UNUSED;
+void engine_kept_close(struct engine_kept *kept); /* no read is under way; NULL is allowed */
 
 /* ---- Parquet ----------------------------------------------------------------- */
 

@@ -271,6 +271,12 @@ void http_start(struct http_exchange *exchange, int code, const struct http_head
 void http_write(struct http_exchange *exchange, struct buffer *data);
 bool http_writable(const struct http_exchange *exchange);
 void http_end(struct http_exchange *exchange); /* the rest of the body as in http_respond */
+/* The same with trailers, copied: HTTP/2 alone (asserted). */
+void http_end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
+                       size_t trailer_count);
+/* From now on the body may be as long and come as slowly as it likes, and the answer may stand still
+ * as long as nothing of it is queued: a stream that lives as long as its two ends do. */
+void http_body_unbounded(struct http_exchange *exchange);
 /* The answer cannot be completed: the connection is broken off so that the client
  * notices (no terminating chunk). `finished` follows, without `gone`. */
 void http_abort(struct http_exchange *exchange);
