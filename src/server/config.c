@@ -246,6 +246,7 @@ static enum status fill(struct server_config *config, struct error *error) {
   config->allowed_host_count = config_list(values, "allowed_hosts", &config->allowed_hosts);
   config->allowed_origin_count = config_list(values, "allowed_origins", &config->allowed_origins);
   config->query = query_of(settings_section(root, "query")->values);
+  config->flight = flight_limits_of(settings_section(root, "flight")->values);
   config->log_level = log_level_of(config_string(values, "log_level"));
   config->log_format = log_format_of(config_string(values, "log_format"));
   config->tls = tls_of(settings_section(root, "tls")->values);

@@ -19,6 +19,7 @@
 #include "base/table_name.h"
 #include "base/text.h"
 #include "net/net.h"
+#include "server/config_flight.h"
 #include "sink/sink.h"
 
 /* How loads are committed. */
@@ -69,6 +70,7 @@ struct server_config {
     int memory_percent;          /* of memory_limit_bytes, for the SQL engine */
     int concurrent_max;          /* 0: half of the workers */
   } query;
+  struct flight_limits flight;
   int64_t drain_timeout_ms;
   const char *const *allowed_hosts; /* besides loopback names and what is listened on */
   size_t allowed_host_count;

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "server/auth.h"
 #include "server/config.h"
+#include "server/config_flight.h"
 #include "server/settings.h"
 
 /* ---- what a type cannot say ----------------------------------------------------- */
@@ -638,6 +639,9 @@ static const struct settings_section ROOT_SECTIONS[] = {
      .doc = "Limits of the HTTP server; each stops a client that takes too much.",
      .fields = HTTP_FIELDS},
     {.key = "query", .doc = "Limits of `/query`.", .fields = QUERY_FIELDS},
+    {.key = "flight",
+     .doc = "Limits of Flight and Flight SQL, and when a DoPut commits.",
+     .fields = SETTINGS_FLIGHT_FIELDS},
     {.key = "tls", .doc = "HTTPS, and certificates of clients.", .fields = TLS_FIELDS},
     {.key = "auth",
      .doc =
