@@ -5,6 +5,9 @@
  * on a worker, blocks there for the engine alone, and leaves its answers behind, which the loop sends.
  *
  *   flight.c            which method goes where; asks of the methods with one request message
+ *   flight_ask.c        what runs on a worker: turns, deadlines, answers
+ *   flight_handshake.c  Handshake; flight_login.c: the tokens that it gives out
+ *   flight_rows.c       a source of what a statement answers with
  *   flight_seal.c       tickets: sealed, so that nobody else can make, read or use them
  *   flight_get.c        DoGet: a source's batches, as fast as the client reads
  *   flight_put.c        DoPut: rows into an ingest; small streams of parameters into an ask
@@ -22,16 +25,36 @@
 #include "flight/messages.h"
 #include "net/grpc.h"
 #include "server/private.h"
+#include "sink/turns.h"
 #include "source/source.h"
 
-struct flight;         /* of the server: sessions, running queries, the key of tickets */
-struct flight_session; /* see flight_session.c */
+struct flight_session;  /* see flight_session.c */
+struct flight_sessions; /* all of them */
+
+/* Of the server. */
+struct flight {
+  struct server *server;
+  struct flight_key *key;           /* of tickets (flight_seal.c) */
+  struct flight_logins *logins;     /* tokens that Handshake gave out (flight_login.c) */
+  struct flight_sessions *sessions; /* flight_session.c */
+  struct flight_asks *asks;         /* those that are alive (flight_ask.c) */
+};
 
 enum status flight_new(struct server *server, struct flight **flight,
                        struct error *error) WARN_UNUSED;
 /* Ends what waits or runs: before the workers are waited for; NULL is allowed. */
 void flight_close(struct flight *flight);
 void flight_free(struct flight *flight); /* after the workers have ended; NULL is allowed */
+/* Stops what holds a session of the engine, which keeps a dead database from being opened anew: as
+ * query_give_up_all. Also lets go of sessions that are kept (flight_sessions_give_up). */
+void flight_give_up_all(struct server *server);
+
+/* Called by flight_new, flight_close, flight_free and flight_give_up_all (flight_session.c). */
+enum status flight_sessions_new(struct server *server, struct flight_sessions **sessions,
+                                struct error *error) WARN_UNUSED;
+void flight_sessions_close(struct flight_sessions *sessions); /* NULL is allowed */
+void flight_sessions_free(struct flight_sessions *sessions);  /* NULL is allowed */
+void flight_sessions_give_up(struct flight_sessions *sessions);
 
 /* ---- asks ------------------------------------------------------------------------------------ */
 
@@ -51,12 +74,36 @@ enum status flight_answer(struct flight_ask *ask, const ProtobufCMessage *messag
 enum status flight_answer_header(struct flight_ask *ask, const char *name, const char *value,
                                  struct error *error) WARN_UNUSED;
 /* From now on engine_interrupt reaches `session` when the client is gone, its deadline or
- * query.timeout_s has passed, or the query is cancelled (CancelFlightInfo, by `id`, may be NULL);
- * until called with NULL, before the session is closed. A failure: it is too late already. */
+ * query.timeout_s has passed, or the query is cancelled (by the id of the ticket that a DoGet came
+ * with, or by `id`, copied, may be NULL); until called with NULL, before the session is closed.
+ * A failure: it is too late already. */
 enum status flight_guard(struct flight_ask *ask, struct engine_session *session, const char *id,
                          struct error *error) WARN_UNUSED;
+/* STATUS_OK, or why the ask is to stop: for work between statements. */
+enum status flight_ask_check(struct flight_ask *ask, struct error *error) WARN_UNUSED;
+/* Interrupts what is guarded with that id, of the same user; false: there is nothing. Any thread. */
+bool flight_cancel(struct flight_ask *ask, const char *id);
 /* A work function may return STATUS_BUDGET with error->retry_after_ms > 0 before it has done anything:
  * it is called again after that time, holding no thread meanwhile, until query.timeout_s has passed. */
+
+/* ---- rows of a statement -------------------------------------------------------------------- */
+
+/* What the caller of the ask may: fills in read_only, data_only, may_read, may_write, before_alter,
+ * budget and the sizes of batches of a statement that a client has written; `alone` is given back
+ * (turn_give) when the result is closed. */
+void flight_query_rights(struct flight_ask *ask, struct turn *alone, struct engine_query *query);
+/* Runs a statement of the client's in a session of its own, guarded, and gives its rows. `sql` is
+ * copied; of `query` only sql, parameters (not kept), within and own are looked at. For a `get`. */
+enum status flight_query_rows(struct flight_ask *ask, const struct engine_query *query,
+                              struct source **rows, struct error *error) WARN_UNUSED;
+/* The rows of a result, which is the source's from now on; `close` (NULL is allowed) is called with
+ * the context when it has been closed, also after a failure. */
+enum status flight_result_rows(struct engine_result *result, void (*close)(void *context),
+                               void *context, struct source **rows,
+                               struct error *error) WARN_UNUSED;
+/* The rows of arrays that are in memory: `schema` and the batches are the source's from now on. */
+enum status flight_memory_rows(struct ArrowSchema *schema, struct ArrowArray *batches, size_t count,
+                               struct source **rows, struct error *error) WARN_UNUSED;
 
 /* ---- tickets ----------------------------------------------------------------------------------- */
 
@@ -98,12 +145,26 @@ struct flight_command {
   enum status (*put)(struct flight_ask *ask, const ProtobufCBinaryData *value,
                      const struct ArrowSchema *schema, struct ArrowArray *batches, size_t count,
                      struct error *error);
+  /* CancelFlightInfo of an endpoint whose ticket holds it: lets go of what is kept for it. NULL:
+   * nothing is. */
+  enum status (*cancel)(struct flight_ask *ask, const ProtobufCBinaryData *value,
+                        struct error *error);
 };
 /* Ends with an entry whose name is NULL. */
 extern const struct flight_command flight_statement_commands[]; /* flight_statement.c */
 extern const struct flight_command flight_catalog_commands[];   /* flight_catalog.c */
+extern const struct flight_command flight_core_commands[]; /* flight_info.c; with full type_urls */
 /* NULL: there is none of that type_url. */
 const struct flight_command *flight_command_find(const char *type_url);
+/* The command that a descriptor's cmd, or a ticket, holds: an Any, freed by the caller
+ * (google__protobuf__any__free_unpacked). STATUS_UNSUPPORTED names one that is not known,
+ * STATUS_INVALID: it is none. */
+enum status flight_command_read(const void *data, size_t bytes,
+                                const struct flight_command **command, Google__Protobuf__Any **any,
+                                struct error *error) WARN_UNUSED;
+/* Packs a message into an Any of that type_url, as a command; `out` is the caller's. */
+enum status flight_command_pack(const char *type_url, const ProtobufCMessage *message,
+                                struct buffer *out, struct error *error) WARN_UNUSED;
 
 /* ---- actions ------------------------------------------------------------------------------------- */
 
@@ -111,6 +172,8 @@ struct flight_action {
   const char *type; /* "BeginTransaction" */
   const char *description;
   unsigned scope; /* that the caller must have */
+  bool quick;     /* it does not stand in line behind statements: it asks the engine for none, or
+                   * cancels one */
   /* `body`: as it came; Flight SQL's actions hold an Any in it, core ones a message itself. Answers
    * by flight_action_result. */
   enum status (*run)(struct flight_ask *ask, const ProtobufCBinaryData *body, struct error *error);
@@ -145,6 +208,11 @@ void flight_put_start(struct call *call);      /* flight_put.c */
 void flight_exchange_start(struct call *call); /* flight_exchange.c */
 void flight_ask_start(struct call *call);      /* flight.c: methods with one request message */
 
+/* Ends a call: grpc_finish, with what the log and the metrics are told of it. On the loop; does nothing
+ * when it was finished. */
+void flight_finish(struct request *request, struct grpc_call *grpc, enum status status,
+                   const struct error *error);
+
 /* For methods with structs of their own: makes an ask that belongs to the request, and ends it (on the
  * loop, when no worker uses it). `run` is called on a worker, `done` on the loop behind it; what was
  * answered has been sent then. */
@@ -154,6 +222,19 @@ void flight_ask_run(struct flight_ask *ask,
                     enum status (*run)(void *context, struct flight_ask *ask, struct error *error),
                     void (*done)(void *context, enum status status, const struct error *error),
                     void *context);
+/* The same for work of many steps, in one turn: `step` is called on a worker, and again after each
+ * flight_ask_wake, until it says `over` or fails. */
+void flight_ask_steps(struct flight_ask *ask,
+                      enum status (*step)(void *context, struct flight_ask *ask, bool *over,
+                                          struct error *error),
+                      void (*done)(void *context, enum status status, const struct error *error),
+                      void *context);
+void flight_ask_wake(struct flight_ask *ask); /* the loop; nothing happens once it is over */
+/* Whether query.timeout_s runs (it does from the beginning): not while it is the client who is waited
+ * for. The loop. */
+void flight_ask_clock(struct flight_ask *ask, bool runs);
+/* It does not stand in line behind statements; before it is run. */
+void flight_ask_quick(struct flight_ask *ask);
 /* The client is gone, or its time is over: guarded sessions are interrupted. The loop. */
 void flight_ask_stop(struct flight_ask *ask, enum status reason);
 void flight_ask_free(struct flight_ask *ask); /* no run is under way; NULL is allowed */

@@ -43,7 +43,8 @@ struct server {
   struct net_post held_post; /* sessions keep a dead database from being opened anew */
   struct groups *groups;     /* small ones that share commits */
   int64_t active_requests;   /* request structs that are alive, answered or not */
-  struct query_line queries; /* statements of /query that run or wait */
+  struct query_line queries; /* statements of /query and Flight that run or wait */
+  struct flight *flight;     /* sessions, tickets and calls of Flight (server/flight.h) */
   int worker_count;
   bool draining;
 };
