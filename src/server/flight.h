@@ -64,7 +64,8 @@ struct flight_ask {
   struct server_config *config;   /* the call's */
   const struct identity *who;     /* in `config` */
   struct flight_session *session; /* held for the call's time; NULL: the client has none yet */
-  struct flight_private *more;    /* of flight.c */
+  int endpoints; /* that the header x-arrowport-endpoints asks for (flight_endpoints_asked) */
+  struct flight_private *more; /* of flight.c */
 };
 
 /* Adds a message to what the call answers (DoAction's Result, DoPut's PutResult, ...). */
@@ -199,6 +200,38 @@ enum status flight_session_find(struct call *call, struct flight_session **sessi
 void flight_session_release(struct flight_session *session); /* any thread; NULL is allowed */
 /* 16 bytes that say which session it is, for tickets; zeros for none. */
 void flight_session_mark(const struct flight_session *session, uint8_t mark[16]);
+/* Into how many endpoints the call's header wants results split: 0: it is not there; -1: it is no
+ * number from 1 to 64. The loop. */
+int flight_endpoints_asked(const struct call *call);
+
+/* An engine session for a statement or a load: a transaction's, that of the client's session (which
+ * has its temporary tables), or one that is closed behind it. Nobody else uses it meanwhile. */
+struct flight_loan {
+  struct engine_session *session;
+  bool within;        /* in a transaction: engine_query.within; no begin, no commit */
+  struct turn *alone; /* where a statement that alters tables keeps its turn */
+  struct turn own;    /* private from here on */
+  int need;
+  int64_t generation;
+  struct flight_handle *of;
+};
+enum flight_need {
+  FLIGHT_NEED_NOTHING, /* any session does */
+  FLIGHT_NEED_PERHAPS, /* it may leave temporary tables behind */
+  FLIGHT_NEED_SESSION, /* it will: the client's session, which is begun (set-cookie) if need be */
+};
+/* Lends one, guarded already (flight_guard). `transaction_id` NULL, or empty: outside of one.
+ * STATUS_BUDGET with retry_after_ms: somebody else has it, come again. STATUS_NOT_FOUND: no such
+ * transaction, or not this client's; STATUS_CONFLICT: it has failed and can only be rolled back;
+ * STATUS_UNAVAILABLE: the database was opened anew, and what was in it is gone. */
+enum status flight_borrow(struct flight_ask *ask, const ProtobufCBinaryData *transaction_id,
+                          enum flight_need need, struct flight_loan *loan,
+                          struct error *error) WARN_UNUSED;
+/* Gives it back, results and inserts on it closed: `status` is what became of the work, and is
+ * returned, unless that was well and the temporary tables cannot be kept. Also after a failed
+ * flight_borrow. A transaction that DuckDB has ended is known to have failed from then on. */
+enum status flight_return(struct flight_ask *ask, struct flight_loan *loan, enum status status,
+                          struct error *error) WARN_UNUSED;
 
 /* ---- methods that stream ---------------------------------------------------------------------- */
 
