@@ -182,6 +182,42 @@ enum status ipc_writer_metadata(struct ipc_writer *writer, const char *metadata,
 enum status ipc_writer_end(struct ipc_writer *writer, struct buffer *out,
                            struct error *error) WARN_UNUSED;
 
+/* What stands before a message's body where messages are not framed as in a stream. */
+struct ipc_head {
+  const void *metadata; /* the flatbuffer */
+  int64_t metadata_bytes;
+  int64_t body_bytes; /* with its padding; 0: a batch without columns */
+  bool is_last;       /* of the batch; those before are dictionaries and rows cut off */
+};
+
+struct ipc_share_options {
+  /* Counted before compression. A batch of more than is wanted is cut into several of its rows, where
+   * that helps: the data buffers of views go with each of them. A row or a dictionary of more than
+   * the most is STATUS_TOO_LARGE. */
+  int64_t body_bytes_wanted;
+  int64_t body_bytes_max;
+  /* What `head` takes beyond the metadata at most. */
+  int64_t head_bytes_max;
+  /* Writes all that goes before the body, the metadata included, so that it ends at `end`; returns
+   * how many bytes. */
+  int64_t (*head)(void *context, const struct ipc_head *head, uint8_t *end);
+  void *context;
+};
+
+/* As ipc_writer_batch, for a stream; but the bytes are given in pieces, one behind the other, and what
+ * needs no change is the batch's own memory: small pieces, shifted bitmaps, offsets that began
+ * elsewhere and compressed buffers alone are copied. `pieces` gets many a struct buffer appended, each
+ * the caller's. Takes the batch over on STATUS_OK: it is released with the last piece that is of it,
+ * on whichever thread. On failure it stays the caller's, as does what `pieces` held. */
+enum status ipc_writer_share(struct ipc_writer *writer, struct ArrowArray *batch,
+                             const struct ipc_share_options *options, struct buffer *pieces,
+                             struct error *error) WARN_UNUSED;
+/* Lets go of all pieces and of the list. */
+void ipc_pieces_release(struct buffer *pieces);
+static inline int64_t ipc_piece_count(const struct buffer *pieces) {
+  return pieces->size_bytes / (int64_t)sizeof(struct buffer);
+}
+
 /* ---- the file format -------------------------------------------------------- */
 
 /* Where the messages of an Arrow file lie ("IPC file format": magic, stream,

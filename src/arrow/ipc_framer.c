@@ -6,9 +6,7 @@
  *      +-----------------------------------+
  *   a length of 0: END
  *
- * Room for metadata and body grows by doubling as bytes arrive, from at most
- * FIRST_ROOM_BYTES on: to announce a gigabyte costs a peer nothing, so it must not
- * cost us one. */
+ * Room for metadata and body grows with what has arrived (base/arriving.h). */
 #include "arrow/ipc.h"
 
 #include <assert.h>
@@ -17,8 +15,9 @@
 #include <string.h>
 
 #include "arrow/ipc_header.h"
+#include "base/arriving.h"
 
-enum { FIRST_ROOM_BYTES = 4 << 20, PREFIX_BYTES = 4 };
+enum { PREFIX_BYTES = 4 };
 
 static const uint8_t continuation[PREFIX_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
 static const uint8_t file_magic[PREFIX_BYTES] = {'A', 'R', 'R', 'O'};
@@ -57,20 +56,12 @@ void ipc_framer_free(struct ipc_framer *framer) {
   free(framer);
 }
 
-/* The capacity that a full buffer gets next. */
-static int64_t next_capacity(const struct buffer *buffer, int64_t total_bytes) {
-  int64_t wanted = buffer->size_bytes == 0 ? FIRST_ROOM_BYTES : 2 * buffer->size_bytes;
-  return wanted > total_bytes ? total_bytes : wanted;
-}
-
-static int64_t wants(const struct buffer *buffer, int64_t total_bytes) {
-  return buffer->size_bytes == buffer->capacity_bytes ? next_capacity(buffer, total_bytes) : 0;
-}
-
 int64_t ipc_framer_wants(const struct ipc_framer *framer) {
   const struct ipc_message *message = &framer->message;
-  if (framer->state == AT_METADATA) return wants(&message->metadata, framer->metadata_bytes);
-  if (framer->state == AT_BODY) return wants(&message->body, framer->body_bytes);
+  if (framer->state == AT_METADATA)
+    return arriving_wants(&message->metadata, ARRIVING_FIRST_BYTES, framer->metadata_bytes);
+  if (framer->state == AT_BODY)
+    return arriving_wants(&message->body, ARRIVING_FIRST_BYTES, framer->body_bytes);
   return 0;
 }
 
@@ -78,27 +69,15 @@ int64_t ipc_framer_held(const struct ipc_framer *framer) {
   return framer->message.metadata.capacity_bytes + framer->message.body.capacity_bytes;
 }
 
-/* Room behind what has arrived of `buffer`, which will have `total_bytes`. */
-static enum status room(struct ipc_framer *framer, struct buffer *buffer, int64_t total_bytes,
-                        uint8_t **data, int64_t *bytes, struct error *error) {
-  if (buffer->size_bytes == buffer->capacity_bytes) {
-    int64_t wanted = next_capacity(buffer, total_bytes);
-    enum status status = buffer_reserve(buffer, framer->budget, wanted, error);
-    if (status != STATUS_OK) return status;
-  }
-  int64_t left = total_bytes - buffer->size_bytes;
-  int64_t free_bytes = buffer->capacity_bytes - buffer->size_bytes;
-  *data = buffer->data + buffer->size_bytes;
-  *bytes = left < free_bytes ? left : free_bytes;
-  return STATUS_OK;
-}
-
 enum status ipc_framer_window(struct ipc_framer *framer, uint8_t **data, int64_t *bytes,
                               struct error *error) {
   switch (framer->state) {
   case AT_METADATA:
-    return room(framer, &framer->message.metadata, framer->metadata_bytes, data, bytes, error);
-  case AT_BODY: return room(framer, &framer->message.body, framer->body_bytes, data, bytes, error);
+    return arriving_room(&framer->message.metadata, framer->budget, ARRIVING_FIRST_BYTES,
+                         framer->metadata_bytes, data, bytes, error);
+  case AT_BODY:
+    return arriving_room(&framer->message.body, framer->budget, ARRIVING_FIRST_BYTES,
+                         framer->body_bytes, data, bytes, error);
   case AT_PREFIX:
   case AT_LENGTH:
     *data = framer->prefix + framer->prefix_filled;

@@ -80,8 +80,10 @@ static enum status plan_views(struct ipc_plan *plan, const struct layout *layout
                      layout_name(layout));
   enum status status =
       ipc_plan_add_values(plan, layout, array->buffers[1], begin, length, VIEW_BYTES, error);
-  for (int64_t i = 0; i < count && status == STATUS_OK; i++)
+  for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
     status = ipc_plan_add_values(plan, layout, array->buffers[2 + i], 0, sizes[i], 1, error);
+    if (status == STATUS_OK) plan->whole_bytes += sizes[i];
+  }
   if (status == STATUS_OK) status = ipc_plan_add_variadic(plan, count, error);
   return status;
 }
@@ -354,7 +356,7 @@ static enum status plan_slots(struct ipc_plan *plan, const struct layout *layout
 
 static void start_anew(struct ipc_plan *plan, int64_t length) {
   plan->length = length;
-  plan->body_bytes = 0;
+  plan->body_bytes = plan->whole_bytes = 0;
   plan->nodes.size_bytes = plan->pieces.size_bytes = 0;
   plan->variadic.size_bytes = plan->bases.size_bytes = 0;
 }

@@ -42,6 +42,7 @@ struct ipc_plan {
   struct budget *budget;
   int64_t length;
   int64_t body_bytes;     /* of all pieces together, without padding */
+  int64_t whole_bytes;    /* of those that have any rows' bytes, however few rows there are */
   struct buffer nodes;    /* of struct ipc_node */
   struct buffer pieces;   /* of struct ipc_piece; one for each buffer of the body */
   struct buffer variadic; /* of int64_t: data buffers of each column of views */

@@ -16,41 +16,19 @@
 #include <string.h>
 
 #include "arrow/compress.h"
-#include "arrow/ipc.h"
-#include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_file.h"
 #include "arrow/ipc_metadata.h"
-#include "arrow/ipc_plan.h"
-#include "arrow/ipc_writer_body.h"
-#include "arrow/layout.h"
+#include "arrow/ipc_writer.h"
 
 enum { PREFIX_BYTES = 8 };
 
 static const uint8_t continuation[4] = {0xFF, 0xFF, 0xFF, 0xFF};
-
-enum { DICTIONARY_BLOCKS, BATCH_BLOCKS, BLOCK_LISTS };
 
 /* What a failing call has to undo. */
 struct mark {
   int64_t out_bytes;
   int64_t position_bytes;
   int64_t block_bytes[BLOCK_LISTS];
-};
-
-struct ipc_writer {
-  struct ArrowSchema schema;
-  struct layout *layout;
-  struct budget *budget;
-  enum ipc_format format;
-  enum ipc_compression compression;
-  bool has_schema;                       /* written */
-  int64_t position_bytes;                /* written in all, wherever it has gone */
-  struct ipc_dictionaries *dictionaries; /* NULL when the schema has none */
-  struct buffer metadata;                /* custom, of the next batch; empty without any */
-  struct buffer blocks[BLOCK_LISTS];     /* of struct ipc_file_block; of files */
-  struct flatbuf flatbuf;
-  struct ipc_plan plan;
-  struct ipc_body_maker body;
 };
 
 /* ---- making and freeing ------------------------------------------------------------ */

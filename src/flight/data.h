@@ -25,8 +25,10 @@ void flight_data_release(struct flight_data *data);
 
 struct flight_data_reader;
 
-/* Limits: a message's header as limits->metadata_bytes_max, its body as body_bytes_max; descriptor and
- * app_metadata 1 MiB each. `budget` is charged for what messages hold, and outlives them. */
+enum { FLIGHT_SMALL_BYTES_MAX = 1 << 20 }; /* of a descriptor, of app_metadata */
+
+/* Limits: a message's header as limits->metadata_bytes_max, its body as body_bytes_max. `budget` is
+ * charged for what messages hold, and outlives them. */
 enum status flight_data_reader_new(const struct ipc_limits *limits, struct budget *budget,
                                    struct flight_data_reader **reader,
                                    struct error *error) WARN_UNUSED;
@@ -51,8 +53,9 @@ void flight_data_reader_take(struct flight_data_reader *reader, struct flight_da
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* What is sent, piece by piece, in order: each buffer is the receiver's. A failure stops the writer
- * and is what its function then returns. */
+/* What is sent, piece by piece, in order: each buffer is the receiver's, also when it fails. A failure
+ * stops the writer and is what its function then returns; it is not STATUS_BUDGET, which would say that
+ * nothing was sent. */
 struct flight_out {
   enum status (*piece)(void *context, struct buffer *piece, struct error *error);
   void *context;
@@ -66,12 +69,21 @@ enum status flight_writer_new(const struct ArrowSchema *schema,
                               const struct ipc_writer_options *options, struct budget *budget,
                               struct flight_writer **writer, struct error *error) WARN_UNUSED;
 void flight_writer_free(struct flight_writer *writer); /* pieces live on; NULL is allowed */
+
+/* Batches are cut by rows so that a message has about so many bytes at most, counted before
+ * compression: clients of grpc-go and tonic take 4 MiB unless told otherwise. Without it only what no
+ * message can hold, 2 GiB, is cut. The columns stay where they are: a cut costs some hundred bytes. */
+enum { FLIGHT_MESSAGE_BYTES_MODEST = 4 << 20 };
+void flight_writer_cut(struct flight_writer *writer, int64_t message_bytes);
+
 /* `descriptor` (protobuf; NULL: none) goes with the schema, as a DoPut begins. */
 enum status flight_writer_schema(struct flight_writer *writer, const struct buffer *descriptor,
                                  const struct flight_out *out, struct error *error) WARN_UNUSED;
-/* Takes the batch over in any case; it is released with the last piece that is of it. `app_metadata`
- * (NULL: none) goes with the batch itself. STATUS_BUDGET: nothing was sent and the batch is still the
- * caller's, the call may be repeated. */
+/* Takes the batch over; it is released with the last piece that is of it, on whichever thread.
+ * `app_metadata` (NULL: none) goes with the batch itself, with its last rows where it is cut.
+ * STATUS_BUDGET alone: nothing was sent and the batch is still the caller's, the call may be
+ * repeated. STATUS_INVALID: the batch is not of the schema; STATUS_TOO_LARGE: a row or a dictionary of
+ * 2 GiB; STATUS_NOMEM: nothing was sent. */
 enum status flight_writer_batch(struct flight_writer *writer, struct ArrowArray *batch,
                                 const struct buffer *app_metadata, const struct flight_out *out,
                                 struct error *error) WARN_UNUSED;
