@@ -2,7 +2,7 @@
  * deadlines, status and trailers, on an exchange of net.h. Everything happens on the loop's thread.
  *
  *   exchange whose request is grpc_is_call --grpc_call_new--> messages ... --> end
- *   answer: grpc_write ... , grpc_finish      (grpc_finish alone: a trailers-only answer)
+ *   answer: grpc_header ..., grpc_send and grpc_write ..., grpc_finish
  *
  * Every answer of such a request is HTTP 200; errors are trailers (grpc-status by base/status.h,
  * grpc-message percent-encoded). */
@@ -18,15 +18,16 @@ bool grpc_is_call(const struct http_exchange *exchange);
 /* Answers an exchange that has no grpc_call (yet) with a status: the way in for refusals. */
 void grpc_refuse(struct http_exchange *exchange, enum status status, const struct error *error);
 
-/* Who takes the messages. As in http_body_handler, every function may answer with STATUS_BUDGET after
- * grpc_pause (window alone); after another failure no further call comes, and the handler finishes
- * the call. */
+/* Who takes the messages. As in http_body_handler, `window` may answer with STATUS_BUDGET after
+ * grpc_pause: "not now". After another failure of any of them no further call but `gone` comes, and
+ * the handler finishes the call. grpc_finish may be called inside all of them. After grpc_pause
+ * outside of `window` the message at hand may still be told whole where all its bytes are there. */
 struct grpc_handler {
   void *context;
   /* A message of so many bytes begins (after decompression where it is compressed). */
   enum status (*begin)(void *context, int64_t bytes);
-  /* Where its next bytes go: at least 1 byte, never more than are left of the message. Not asked for
-   * an empty message. */
+  /* Where its next bytes go: at least 1 byte, never more than are left of the message (asserted). Not
+   * asked for an empty message. */
   enum status (*window)(void *context, uint8_t **data, int64_t *bytes);
   enum status (*filled)(void *context, int64_t bytes);
   /* It is whole (all its bytes were filled). */
@@ -34,8 +35,10 @@ struct grpc_handler {
   /* The client has sent its last message. */
   void (*end)(void *context);
   /* The client vanished or cancelled (STATUS_CANCELLED), broke the protocol (STATUS_INVALID,
-   * STATUS_TOO_LARGE; the client was told) or its deadline has passed (STATUS_TIMEOUT; told too): stop
-   * what works for it. Called at most once, also after `end`, and never after grpc_finish. */
+   * STATUS_TOO_LARGE; the client was told), does not read its answer or its deadline has passed
+   * (STATUS_TIMEOUT; the latter is told), or there is no memory to expand what it sends
+   * (STATUS_BUDGET, STATUS_NOMEM; told): stop what works for it. Called at most once, also after
+   * `end`, and never after grpc_finish. */
   void (*gone)(void *context, enum status status, const struct error *why);
 };
 
@@ -47,9 +50,10 @@ struct grpc_call_options {
 
 struct grpc_call;
 /* Takes the exchange's body: inside service->request or after http_body_wait. The call lives until the
- * service's `finished`, in which grpc_call_free is called. STATUS_INVALID, STATUS_UNSUPPORTED (a
- * grpc-encoding that is not identity, gzip or deflate): the exchange is still to be refused. The body
- * may then be as long and as slow as it likes. */
+ * service's `finished`, in which grpc_call_free is called. STATUS_INVALID (grpc-timeout),
+ * STATUS_UNSUPPORTED (a grpc-encoding that is not identity, gzip or deflate), STATUS_NOMEM: the
+ * exchange is still to be refused. The body may then be as long and as slow as it likes. Takes
+ * http_on_gone and http_on_writable of the exchange for itself. */
 enum status grpc_call_new(struct http_exchange *exchange, const struct grpc_call_options *options,
                           const struct grpc_handler *handler, struct net_loop *loop,
                           struct grpc_call **call, struct error *error) WARN_UNUSED;
@@ -62,6 +66,9 @@ int64_t grpc_deadline_ms(const struct grpc_call *call);
 
 /* Headers of the answer (metadata), before the first message; copied. */
 void grpc_header(struct grpc_call *call, const char *name, const char *value);
+/* Sends the headers now: for clients that wait for them before they send. Else they go with the first
+ * message. */
+void grpc_start(struct grpc_call *call);
 /* Sends a whole message (copied); its 5-byte prefix is put before it. */
 void grpc_send(struct grpc_call *call, const void *message, size_t bytes);
 /* Sends bytes that hold their prefixes already, taking them over (flight/data.h makes such). */
@@ -69,9 +76,10 @@ void grpc_write(struct grpc_call *call, struct buffer *data);
 /* False: the client does not keep up; `writable` is called when it does again. */
 bool grpc_writable(const struct grpc_call *call);
 void grpc_on_writable(struct grpc_call *call, void (*writable)(void *context), void *context);
-/* The end: trailers. STATUS_OK, or what went wrong. Messages that still come are dropped. Messages of
- * STATUS_INTERNAL are logged by the caller and not told: give a text that may be. Does nothing once
- * the client is gone. */
+/* The end: trailers. STATUS_OK (`error` may be NULL), or what went wrong; an error before any message
+ * is a trailers-only answer. What was sent before goes out first. Messages that still come are
+ * dropped, and the client is told to stop. Texts of STATUS_INTERNAL are logged by the caller and not
+ * told: give one that may be. Does nothing once the client is gone. */
 void grpc_finish(struct grpc_call *call, enum status status, const struct error *error);
 bool grpc_finished(const struct grpc_call *call); /* grpc_finish was called, or `gone` */
 

@@ -31,12 +31,11 @@ void http2_stream_reset(struct http2_stream *stream, uint32_t code) {
 
 /* ---- heads -------------------------------------------------------------------------------- */
 
-/* Fields in an order, with their texts in memory of their own. */
-struct answer_head {
-  nghttp2_nv *fields;
-  size_t count;
-  struct text text;
-};
+void http2_block_release(struct http2_block *block) {
+  free(block->fields);
+  text_release(&block->text);
+  *block = (struct http2_block){0};
+}
 
 /* HTTP/1.1's connections; in HTTP/2 a field of that name breaks the answer (RFC 9113, 8.2.2). */
 static bool is_of_connection(const char *name) {
@@ -47,7 +46,7 @@ static bool is_of_connection(const char *name) {
   return false;
 }
 
-static enum status add_field(struct answer_head *head, const char *name, const char *value) {
+static enum status add_field(struct http2_block *head, const char *name, const char *value) {
   struct text *text = &head->text;
   size_t from = text->size_bytes;
   size_t name_bytes = strlen(name);
@@ -78,7 +77,7 @@ static const char *date_now(struct http2 *http2) {
 }
 
 /* All texts are in place: their memory does not move any more. */
-static void point_fields(struct answer_head *head) {
+static void point_fields(struct http2_block *head) {
   uint8_t *at = (uint8_t *)head->text.data;
   for (size_t i = 0; i < head->count; i++) {
     nghttp2_nv *field = &head->fields[i];
@@ -89,10 +88,19 @@ static void point_fields(struct answer_head *head) {
   }
 }
 
-/* body_bytes -1: not known. */
+static enum status add_fields(struct http2_block *head, const struct http_header *headers,
+                              size_t header_count) {
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < header_count && status == STATUS_OK; i++)
+    if (!is_of_connection(headers[i].name))
+      status = add_field(head, headers[i].name, headers[i].value);
+  return status;
+}
+
+/* body_bytes -1: not known, or not told. */
 static enum status make_head(struct http2_stream *stream, int code,
                              const struct http_header *headers, size_t header_count,
-                             int64_t body_bytes, struct answer_head *head) {
+                             int64_t body_bytes, struct http2_block *head) {
   const struct http_exchange *exchange = &stream->exchange;
   char number[24];
   size_t count = OWN_FIELDS + header_count + exchange->answer_header_count;
@@ -104,12 +112,9 @@ static enum status make_head(struct http2_stream *stream, int code,
   (void)snprintf(number, sizeof number, "%lld", (long long)body_bytes);
   if (status == STATUS_OK && body_bytes >= 0 && code != 204)
     status = add_field(head, "content-length", number);
-  for (size_t i = 0; i < header_count && status == STATUS_OK; i++)
-    if (!is_of_connection(headers[i].name))
-      status = add_field(head, headers[i].name, headers[i].value);
-  for (size_t i = 0; i < exchange->answer_header_count && status == STATUS_OK; i++)
-    if (!is_of_connection(exchange->answer_headers[i].name))
-      status = add_field(head, exchange->answer_headers[i].name, exchange->answer_headers[i].value);
+  if (status == STATUS_OK) status = add_fields(head, headers, header_count);
+  if (status == STATUS_OK)
+    status = add_fields(head, exchange->answer_headers, exchange->answer_header_count);
   if (status == STATUS_OK) point_fields(head);
   return status;
 }
@@ -121,15 +126,14 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *room, size
 static void submit(struct http2_stream *stream, int code, const struct http_header *headers,
                    size_t header_count, int64_t body_bytes, bool data) {
   struct http2 *http2 = stream->http2;
-  struct answer_head head = {0};
+  struct http2_block head = {0};
   nghttp2_data_provider provider = {.source = {.ptr = stream}, .read_callback = on_read};
   int failed = NGHTTP2_ERR_NOMEM;
   if (stream->closed || stream->resetting) return;
   if (make_head(stream, code, headers, header_count, body_bytes, &head) == STATUS_OK)
     failed = nghttp2_submit_response(http2->session, stream->id, head.fields, head.count,
                                      data ? &provider : NULL);
-  free(head.fields);
-  text_release(&head.text);
+  http2_block_release(&head);
   stream->started = true;
   if (failed != 0) http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
   http2_soon(http2);
@@ -182,15 +186,20 @@ static void resume(struct http2_stream *stream) {
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *room, size_t room_bytes,
                        uint32_t *flags, nghttp2_data_source *source, void *context) {
   struct http2_stream *stream = source->ptr;
-  (void)session;
-  (void)id;
   (void)room;
   (void)context;
   if (stream->queued_bytes == 0 && !stream->whole) return NGHTTP2_ERR_DEFERRED;
   int64_t bytes = stream->queued_bytes;
   if (bytes > (int64_t)room_bytes) bytes = (int64_t)room_bytes;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (stream->whole && bytes == stream->queued_bytes) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (!stream->whole || bytes < stream->queued_bytes) return (ssize_t)bytes;
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream->trailers.fields == NULL) return (ssize_t)bytes;
+  /* They are queued behind this frame; where they cannot be, the client sees the stream break. */
+  *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  int failed = nghttp2_submit_trailer(session, id, stream->trailers.fields, stream->trailers.count);
+  if (failed != 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets it */
+  http2_block_release(&stream->trailers);
   return (ssize_t)bytes;
 }
 
@@ -318,6 +327,28 @@ static void end(struct http_exchange *exchange) {
   resume(stream);
 }
 
+static void end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
+                         size_t trailer_count) {
+  struct http2_stream *stream = stream_of(exchange);
+  struct http2_block *block = &stream->trailers;
+  stream->whole = true;
+  stream->cut = true;
+  if (exchange->answer == ANSWER_NONE) {
+    submit(stream, exchange->code, trailers, trailer_count, -1, false);
+    return;
+  }
+  enum status status = STATUS_NOMEM;
+  block->fields = calloc(trailer_count, sizeof *block->fields);
+  if (block->fields != NULL) status = add_fields(block, trailers, trailer_count);
+  if (status != STATUS_OK) {
+    http2_block_release(block);
+    http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+    return;
+  }
+  point_fields(block);
+  resume(stream);
+}
+
 static void abort_answer(struct http_exchange *exchange) {
   struct http2_stream *stream = stream_of(exchange);
   http2_stream_reset(stream,
@@ -332,5 +363,6 @@ const struct http_protocol HTTP2_PROTOCOL = {
     .write = write_data,
     .writable = writable,
     .end = end,
+    .end_trailers = end_trailers,
     .abort = abort_answer,
 };

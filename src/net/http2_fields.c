@@ -7,9 +7,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/grpc_status.h"
 #include "net/http2_private.h"
 
-enum { FIELD_OVERHEAD_BYTES = 4 }; /* ": " and the line's end, as HTTP/1.1 would count them */
+enum {
+  FIELD_OVERHEAD_BYTES = 4,     /* ": " and the line's end, as HTTP/1.1 would count them */
+  CONTENT_TYPE_BYTES_MAX = 128, /* a longer one is not gRPC's */
+};
 
 void http2_fields_release(struct http2_fields *fields) {
   text_release(&fields->method);
@@ -68,12 +72,21 @@ static enum status add_crumb(struct http2_fields *fields, const uint8_t *value, 
   return status;
 }
 
+static bool is_grpc(const uint8_t *value, size_t value_bytes) {
+  char text[CONTENT_TYPE_BYTES_MAX];
+  memcpy(text, value, value_bytes);
+  text[value_bytes] = '\0';
+  return grpc_is_media_type(text);
+}
+
 enum status http2_fields_add(struct http2_fields *fields, const struct http_server_options *limits,
                              const uint8_t *name, size_t name_bytes, const uint8_t *value,
                              size_t value_bytes, struct error *error) {
   bool pseudo = name_bytes > 0 && name[0] == ':';
   fields->bytes += (int64_t)(name_bytes + value_bytes) + FIELD_OVERHEAD_BYTES;
   fields->fields += !pseudo;
+  if (is_named(name, name_bytes, "content-type"))
+    fields->is_grpc = value_bytes < CONTENT_TYPE_BYTES_MAX && is_grpc(value, value_bytes);
   if (fields->bytes > limits->header_bytes_max)
     return error_set(error, STATUS_TOO_LARGE,
                      "the request's head is longer than %lld bytes (http.header_bytes_max)",
@@ -102,7 +115,10 @@ enum status http2_fields_stub(const struct http2_fields *fields, struct http_hea
   if (strcmp(method, "CONNECT") == 0) method = "GET"; /* has no target that one could answer */
   enum status status = add_text(head, method, error);
   if (status == STATUS_OK) status = add_text(head, "/", error);
-  if (status == STATUS_OK) status = http_head_finish(head, 0, &code, error); /* as HTTP/1.0 */
+  if (status == STATUS_OK && fields->is_grpc) status = add_text(head, "content-type", error);
+  if (status == STATUS_OK && fields->is_grpc) status = add_text(head, GRPC_MEDIA_TYPE, error);
+  if (status == STATUS_OK)
+    status = http_head_finish(head, fields->is_grpc ? 1 : 0, &code, error); /* as HTTP/1.0 */
   head->minor_version = 1;
   return status;
 }

@@ -43,6 +43,7 @@ struct http2_fields {
   int64_t fields;    /* that came */
   int64_t bytes;     /* of all, decoded */
   bool has_host;
+  bool is_grpc;             /* by its content type, kept or not: refusals are gRPC's then */
   const char *host_differs; /* why the request is refused for its host; NULL: it is not */
 };
 
@@ -58,6 +59,13 @@ struct http2_piece {
   struct http2_piece *next;
   struct buffer data;
   int64_t sent_bytes;
+};
+
+/* Fields in an order, with their texts in memory of their own. */
+struct http2_block {
+  nghttp2_nv *fields; /* NULL: none */
+  size_t count;
+  struct text text;
 };
 
 struct http2_stream {
@@ -90,9 +98,10 @@ struct http2_stream {
   struct http2_piece *first_piece, *last_piece;
   int64_t queued_bytes;
   int64_t sent_bytes;
-  bool started;     /* HEADERS are submitted */
-  bool whole;       /* nothing more will be queued */
-  bool answer_sent; /* END_STREAM is on its way */
+  bool started;                /* HEADERS are submitted */
+  bool whole;                  /* nothing more will be queued */
+  struct http2_block trailers; /* that follow it; empty: none */
+  bool answer_sent;            /* END_STREAM is on its way */
 
   struct http2_wait body_wait, write_wait, drop_wait;
 };
@@ -184,6 +193,7 @@ extern const struct http_protocol HTTP2_PROTOCOL;
 
 void http2_stream_reset(struct http2_stream *stream, uint32_t code);
 void http2_drop_pieces(struct http2_stream *stream);
+void http2_block_release(struct http2_block *block);
 /* Callbacks of nghttp2 for answers. */
 ssize_t http2_on_read_length(nghttp2_session *session, uint8_t type, int32_t id,
                              int32_t session_window, int32_t stream_window, uint32_t frame_max,

@@ -80,6 +80,7 @@ void http2_stream_free(struct http2_stream *stream) {
   if (!stream->closed) nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
   drop_held(stream);
   http2_drop_pieces(stream);
+  http2_block_release(&stream->trailers);
   give_reserved_back(stream);
   http2_fields_release(&stream->fields);
   if (stream->previous != NULL)
@@ -238,6 +239,7 @@ static void drop(struct http2_stream *stream, size_t bytes) {
 /* A body that is read to be dropped: its sender may go on. */
 static void open_dropped(struct http2_stream *stream) {
   bool wanted = stream->exchange.body == BODY_DROPPED || stream->exchange.answer == ANSWER_ENDED;
+  if (stream->cut) wanted = false; /* it is told to stop instead */
   if (!wanted || stream->withheld_bytes == 0 || stream->closed) return;
   (void)nghttp2_session_consume_stream(stream->http2->session, stream->id,
                                        (size_t)stream->withheld_bytes);
@@ -386,6 +388,7 @@ bool http2_stream_awaits_body(const struct http2_stream *stream) {
   const struct http_exchange *exchange = &stream->exchange;
   if (!stream->begun || stream->finished || stream->ended || stream->closed) return false;
   if (exchange->answer == ANSWER_ENDED || exchange->answer == ANSWER_ABORTED) return false;
+  if (exchange->unbounded) return false;
   if (exchange->body == BODY_TAKEN) return !exchange->paused;
   /* A client that was not told to continue rightly sends nothing. */
   return exchange->body == BODY_DROPPED && stream->continued;
@@ -428,7 +431,7 @@ static void step_answered(struct http2_stream *stream) {
     drop_held(stream);
     give_reserved_back(stream);
     finish(stream);
-    stream->cut = late || long_rest;
+    stream->cut = late || long_rest || stream->cut;
   }
   if (stream->ended || stream->resetting) return; /* closed by and by */
   open_dropped(stream);

@@ -278,7 +278,8 @@ static int64_t timer_ms(const struct http_connection *connection, enum timer_kin
 static enum timer_kind exchange_timer(const struct http_connection *connection) {
   const struct http1_exchange *exchange = connection->exchange;
   if (connection_has_unsent(connection)) return TIMER_WRITE;
-  if (exchange->base.body == BODY_TAKEN && !exchange->base.paused) return TIMER_BODY;
+  bool bounded = !exchange->base.unbounded;
+  if (exchange->base.body == BODY_TAKEN && !exchange->base.paused && bounded) return TIMER_BODY;
   /* A client that was not told to continue rightly sends nothing. */
   bool waits = exchange->base.head.expects_continue && !exchange->continued;
   if (exchange->base.body == BODY_DROPPED && !waits) return TIMER_BODY;

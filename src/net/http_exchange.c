@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "net/grpc_status.h"
 #include "net/http_text.h"
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -123,6 +124,14 @@ static void respond(struct http_exchange *exchange, int code, const struct http_
   answered(exchange);
 }
 
+static void end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
+                         size_t trailer_count) {
+  assert(exchange->protocol->end_trailers != NULL);
+  if (exchange->answer == ANSWER_NONE) begin_answer(exchange, 200);
+  exchange->protocol->end_trailers(exchange, trailers, trailer_count);
+  answered(exchange);
+}
+
 void exchange_refuse(struct http_exchange *exchange, int code, const struct error *why) {
   if (exchange->over || exchange->answer == ANSWER_ENDED) { /* it has its answer */
     exchange->body = BODY_STOPPED;
@@ -130,7 +139,13 @@ void exchange_refuse(struct http_exchange *exchange, int code, const struct erro
   }
   exchange->why = *why;
   exchange_tell_gone(exchange);
-  if (exchange->answer == ANSWER_NONE) {
+  if (grpc_is_call(exchange) && exchange->answer <= ANSWER_OPEN) {
+    struct grpc_end end;
+    grpc_end_init(&end, why->status, why);
+    size_t skipped = exchange->answer == ANSWER_NONE ? 0 : end.head_count;
+    end_trailers(exchange, end.fields + skipped, end.count - skipped);
+    grpc_end_release(&end);
+  } else if (exchange->answer == ANSWER_NONE) {
     struct text body = TEXT_EMPTY;
     if (http_problem(&body, code, why) != STATUS_OK) text_clear(&body);
     struct http_header headers[2] = {{"content-type", "application/problem+json"}};
@@ -261,6 +276,19 @@ void http_end(struct http_exchange *exchange) {
   assert(exchange->answer == ANSWER_OPEN);
   exchange->protocol->end(exchange);
   answered(exchange);
+}
+
+void http_end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
+                       size_t trailer_count) {
+  if (exchange->over) return;
+  assert(exchange->answer <= ANSWER_OPEN);
+  end_trailers(exchange, trailers, trailer_count);
+}
+
+void http_body_unbounded(struct http_exchange *exchange) {
+  exchange->unbounded = true;
+  exchange->body_bytes_max = 0;
+  if (!exchange->over) exchange->protocol->body_changed(exchange);
 }
 
 void http_abort(struct http_exchange *exchange) {

@@ -70,6 +70,10 @@ struct http_protocol {
   void (*write)(struct http_exchange *exchange, struct buffer *data); /* takes it over */
   bool (*writable)(const struct http_exchange *exchange);
   void (*end)(struct http_exchange *exchange);
+  /* The end with trailers; before `start`: one head with these fields is all. NULL: the protocol
+   * has none. */
+  void (*end_trailers)(struct http_exchange *exchange, const struct http_header *trailers,
+                       size_t trailer_count);
   void (*abort)(struct http_exchange *exchange);
 };
 
@@ -85,7 +89,8 @@ struct http_exchange {
   bool waits; /* BODY_NEW for now: whoever asks is not known yet (http_body_wait) */
   bool asked; /* the service knows of it */
   bool paused;
-  bool ending; /* all bytes have come, the decoder still holds some of them */
+  bool ending;    /* all bytes have come, the decoder still holds some of them */
+  bool unbounded; /* the body may take its time (http_body_unbounded) */
   struct http_body_handler handler;
   struct http_coding *coding; /* Content-Encoding; NULL: identity */
   int64_t body_bytes_max;     /* endless bodies: storage filled by one request; 0: no limit */
@@ -117,7 +122,8 @@ void exchange_init(struct http_exchange *exchange, const struct http_protocol *p
  * Content-Length past body_bytes_max are answered here. Counts stats->requests_open. */
 void exchange_ask(struct http_exchange *exchange);
 /* The client broke the protocol or a limit, or its time is over: tells who takes the body, and
- * answers `code` as application/problem+json where no answer has begun; breaks it off otherwise. */
+ * answers `code` as application/problem+json where no answer has begun; breaks it off otherwise.
+ * A gRPC call gets its status in trailers, either way. */
 void exchange_refuse(struct http_exchange *exchange, int code, const struct error *why);
 /* Marks it as over, with the reason; nothing is called. */
 void exchange_lost(struct http_exchange *exchange, enum status status, const char *why);

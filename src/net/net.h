@@ -271,7 +271,9 @@ void http_start(struct http_exchange *exchange, int code, const struct http_head
 void http_write(struct http_exchange *exchange, struct buffer *data);
 bool http_writable(const struct http_exchange *exchange);
 void http_end(struct http_exchange *exchange); /* the rest of the body as in http_respond */
-/* The same with trailers, copied: HTTP/2 alone (asserted). */
+/* The same with trailers, copied: HTTP/2 alone (asserted). On an exchange whose answer has not begun
+ * it is the whole answer: one head with code 200 and these fields, and nothing behind it. What is
+ * left of the body is not waited for: its sender is told to stop (RST_STREAM with NO_ERROR). */
 void http_end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
                        size_t trailer_count);
 /* From now on the body may be as long and come as slowly as it likes, and the answer may stand still

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/grpc.h"
+
 static const char *reason_of(int code) {
   switch (code) {
   case 405: return "the method is not allowed here";
@@ -45,6 +47,15 @@ static void add_problem(struct text *body, int code, enum status status, const c
   if (text_add_format(body, NULL, "%s}\n", members) != STATUS_OK) text_clear(body);
 }
 
+/* As a gRPC client gets it. */
+static void send_status(struct http_exchange *exchange, enum status status, int retry_after_ms,
+                        const char *detail) {
+  struct error told;
+  error_set(&told, status, "%s", detail);
+  told.retry_after_ms = retry_after_ms;
+  grpc_refuse(exchange, status, &told);
+}
+
 static void send_problem(struct http_exchange *exchange, int code, enum status status,
                          const char *detail, const char *members, const struct http_header *more,
                          size_t more_count) {
@@ -80,6 +91,10 @@ void respond_problem_members(struct http_exchange *exchange, enum status status,
     detail = "the server met a defect of its own and stopped working on this request; its log "
              "says more";
   }
+  if (grpc_is_call(exchange)) {
+    send_status(exchange, status, error->retry_after_ms, detail);
+    return;
+  }
   char seconds[16];
   snprintf(seconds, sizeof seconds, "%d", (error->retry_after_ms + 999) / 1000);
   struct http_header retry = {"retry-after", seconds};
@@ -95,6 +110,10 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
   vsnprintf(detail, sizeof detail, format, arguments);
   va_end(arguments);
   call_refused(exchange, code, status, detail, false);
+  if (grpc_is_call(exchange)) {
+    send_status(exchange, status, 0, detail);
+    return;
+  }
   send_problem(exchange, code, status, detail, "", header, header != NULL ? 1 : 0);
 }
 

@@ -308,6 +308,11 @@ static int on_client_frame(nghttp2_session *session, const nghttp2_frame *frame,
     world->last_data_id = frame->hd.stream_id;
   }
   if (call == NULL) return 0;
+  if (frame->hd.type == NGHTTP2_HEADERS && call->status >= 200) {
+    size_t used = strlen(call->fields);
+    call->heads++;
+    (void)snprintf(call->fields + used, sizeof call->fields - used, "\n");
+  }
   bool carries = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
   if (carries && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) call->ended = true;
   if (frame->hd.type == NGHTTP2_RST_STREAM) call->reset_code = frame->rst_stream.error_code;
@@ -462,7 +467,8 @@ struct h2_world *h2_new(void) {
 void h2_start(struct h2_world *world) {
   struct http2_owner owner = {world, on_owner_send, on_unsent, on_soon, on_now};
   struct error error;
-  world->service = (struct http_service){world, on_request, on_finished};
+  if (world->service.request == NULL)
+    world->service = (struct http_service){world, on_request, on_finished};
   assert_int_equal(http2_new(&world->options, &owner, &world->service, &world->peer, &world->budget,
                              &world->stats, &world->http2, &error),
                    STATUS_OK);

@@ -51,7 +51,8 @@ struct h2_call {
   int64_t to_send_bytes, sent_bytes;
   bool endless; /* its body never ends */
   int status, interim;
-  char fields[4096]; /* "name: value\n" */
+  char fields[4096]; /* "name: value\n", those of trailers behind "\n" */
+  int heads;         /* blocks of fields of the answer, trailers included */
   uint8_t *body;
   int64_t body_bytes;
   bool ended;  /* the answer is whole */
@@ -95,7 +96,7 @@ struct h2_world {
 
 /* Short limits and generous ones, to be changed before h2_start. */
 struct h2_world *h2_new(void);
-/* Makes the core and shakes hands. */
+/* Makes the core and shakes hands. A `service` that was set before takes the place of the one above. */
 void h2_start(struct h2_world *world);
 /* Ends all; checks that every request is finished and nothing is held. */
 void h2_end(struct h2_world *world);
