@@ -255,6 +255,16 @@ done:
   return status;
 }
 
+enum status collector_field(const struct duckdb_api *duckdb, duckdb_logical_type type,
+                            const char *name, struct ArrowSchema *schema, struct error *error) {
+  struct column column = {0};
+  *schema = (struct ArrowSchema){0};
+  enum status status = column_init(&column, duckdb, NULL, type, name, true, schema, error);
+  column_release(&column);
+  if (status != STATUS_OK) arrow_schema_release(schema);
+  return status;
+}
+
 void collector_free(struct collector *collector) {
   if (collector == NULL) return;
   for (int64_t i = 0; i < collector->column_count; i++) column_release(&collector->columns[i]);

@@ -11,6 +11,11 @@ struct collector;
 enum status collector_new(const struct duckdb_api *duckdb, duckdb_result *result,
                           struct budget *budget, struct collector **collector,
                           struct error *error) WARN_UNUSED;
+/* The field that a column of that type and name becomes. `schema` holds nothing before, nor after a
+ * failure; STATUS_UNSUPPORTED as above. */
+enum status collector_field(const struct duckdb_api *duckdb, duckdb_logical_type type,
+                            const char *name, struct ArrowSchema *schema,
+                            struct error *error) WARN_UNUSED;
 void collector_free(struct collector *collector); /* NULL is allowed */
 
 const struct ArrowSchema *collector_schema(const struct collector *collector);

@@ -172,6 +172,40 @@ typedef struct {
   int64_t micros;
 } duckdb_interval;
 
+typedef struct {
+  uint8_t width;
+  uint8_t scale;
+  duckdb_hugeint value;
+} duckdb_decimal;
+
+typedef struct {
+  int32_t days;
+} duckdb_date;
+
+typedef struct {
+  int64_t micros;
+} duckdb_time;
+
+typedef struct {
+  int64_t nanos;
+} duckdb_time_ns;
+
+typedef struct {
+  int64_t micros;
+} duckdb_timestamp;
+
+typedef struct {
+  int64_t seconds;
+} duckdb_timestamp_s;
+
+typedef struct {
+  int64_t millis;
+} duckdb_timestamp_ms;
+
+typedef struct {
+  int64_t nanos;
+} duckdb_timestamp_ns;
+
 typedef void (*duckdb_delete_callback_t)(void *data);
 typedef void (*duckdb_table_function_bind_t)(duckdb_bind_info info);
 typedef void (*duckdb_table_function_init_t)(duckdb_init_info info);
@@ -214,7 +248,12 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(duckdb_statement_type, prepared_statement_type, (duckdb_prepared_statement))                   \
   X(duckdb_logical_type, prepared_statement_column_logical_type,                                   \
     (duckdb_prepared_statement, idx_t))                                                            \
+  X(idx_t, prepared_statement_column_count, (duckdb_prepared_statement))                           \
+  X(const char *, prepared_statement_column_name, (duckdb_prepared_statement, idx_t))              \
   X(idx_t, nparams, (duckdb_prepared_statement))                                                   \
+  X(const char *, parameter_name, (duckdb_prepared_statement, idx_t))                              \
+  X(duckdb_logical_type, param_logical_type, (duckdb_prepared_statement, idx_t))                   \
+  X(duckdb_state, bind_value, (duckdb_prepared_statement, idx_t, duckdb_value))                    \
   X(duckdb_state, bind_null, (duckdb_prepared_statement, idx_t))                                   \
   X(duckdb_state, bind_boolean, (duckdb_prepared_statement, idx_t, bool))                          \
   X(duckdb_state, bind_int64, (duckdb_prepared_statement, idx_t, int64_t))                         \
@@ -227,6 +266,8 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(duckdb_pending_state, pending_execute_task, (duckdb_pending_result))                           \
   X(duckdb_state, execute_pending, (duckdb_pending_result, duckdb_result *))                       \
   X(void, destroy_pending, (duckdb_pending_result *))                                              \
+  X(duckdb_data_chunk, create_data_chunk, (duckdb_logical_type *, idx_t))                          \
+  X(void, data_chunk_reset, (duckdb_data_chunk))                                                   \
   X(idx_t, data_chunk_get_size, (duckdb_data_chunk))                                               \
   X(duckdb_vector, data_chunk_get_vector, (duckdb_data_chunk, idx_t))                              \
   X(void, data_chunk_set_size, (duckdb_data_chunk, idx_t))                                         \
@@ -293,6 +334,34 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(void *, function_get_local_init_data, (duckdb_function_info))                                  \
   X(void, function_set_error, (duckdb_function_info, const char *))                                \
   X(int64_t, get_int64, (duckdb_value))                                                            \
+  X(duckdb_value, create_null_value, (void))                                                       \
+  X(duckdb_value, create_bool, (bool))                                                             \
+  X(duckdb_value, create_int8, (int8_t))                                                           \
+  X(duckdb_value, create_int16, (int16_t))                                                         \
+  X(duckdb_value, create_int32, (int32_t))                                                         \
+  X(duckdb_value, create_int64, (int64_t))                                                         \
+  X(duckdb_value, create_uint8, (uint8_t))                                                         \
+  X(duckdb_value, create_uint16, (uint16_t))                                                       \
+  X(duckdb_value, create_uint32, (uint32_t))                                                       \
+  X(duckdb_value, create_uint64, (uint64_t))                                                       \
+  X(duckdb_value, create_float, (float))                                                           \
+  X(duckdb_value, create_double, (double))                                                         \
+  X(duckdb_value, create_decimal, (duckdb_decimal))                                                \
+  X(duckdb_value, create_varchar_length, (const char *, idx_t))                                    \
+  X(duckdb_value, create_blob, (const uint8_t *, idx_t))                                           \
+  X(duckdb_value, create_date, (duckdb_date))                                                      \
+  X(duckdb_value, create_time, (duckdb_time))                                                      \
+  X(duckdb_value, create_time_ns, (duckdb_time_ns))                                                \
+  X(duckdb_value, create_timestamp, (duckdb_timestamp))                                            \
+  X(duckdb_value, create_timestamp_s, (duckdb_timestamp_s))                                        \
+  X(duckdb_value, create_timestamp_ms, (duckdb_timestamp_ms))                                      \
+  X(duckdb_value, create_timestamp_ns, (duckdb_timestamp_ns))                                      \
+  X(duckdb_value, create_timestamp_tz, (duckdb_timestamp))                                         \
+  X(duckdb_value, create_interval, (duckdb_interval))                                              \
+  X(duckdb_value, create_list_value, (duckdb_logical_type, duckdb_value *, idx_t))                 \
+  X(duckdb_value, create_array_value, (duckdb_logical_type, duckdb_value *, idx_t))                \
+  X(duckdb_value, create_struct_value, (duckdb_logical_type, duckdb_value *))                      \
+  X(duckdb_value, create_map_value, (duckdb_logical_type, duckdb_value *, duckdb_value *, idx_t))  \
   X(void, destroy_value, (duckdb_value *))
 
 struct duckdb_api {

@@ -385,21 +385,33 @@ struct engine_statement;
 enum status engine_prepare(struct engine_session *session, const struct engine_query *query,
                            struct engine_statement **statement, struct error *error) WARN_UNUSED;
 /* A struct of the columns that it answers with; without fields for a statement that answers with none.
- * INSERT, UPDATE and DELETE (without RETURNING) have none, whatever DuckDB says. */
+ * INSERT, UPDATE and DELETE (without RETURNING) have none, whatever DuckDB says. Where an answer's type
+ * depends on a parameter that may have any it is a guess (as if that were text); where not even the
+ * columns can be told there is one, "unknown", of the type null. */
 const struct ArrowSchema *engine_statement_schema(const struct engine_statement *statement);
 /* A struct of its parameters, in their order; a field of the type null where DuckDB cannot tell. */
 const struct ArrowSchema *engine_statement_parameters(const struct engine_statement *statement);
 /* Whether it is asked for rows. */
 bool engine_statement_has_rows(const struct engine_statement *statement);
 /* Runs it with the values of one row of `parameters` (a struct array of `schema`; both NULL without
- * parameters), by name where they have names, else by position. STATUS_INVALID: another number of them;
- * STATUS_SCHEMA: a type that cannot be bound exactly, by name. May be called again once the result is
- * closed. */
+ * parameters): by name when each has a name and a field has it, else by position. A value has the type
+ * that its field would land in (engine_type_of); where the statement expects another one DuckDB casts
+ * it, text to a date for instance. STATUS_INVALID: another number of them; STATUS_UNSUPPORTED: a type
+ * that cannot be bound exactly, STATUS_SCHEMA: a value, by name. Other errors as engine_query. May be
+ * called again once the result is closed; result's schema is the answer's, which may be another than
+ * engine_statement_schema where it depends on a parameter's type. */
 enum status engine_statement_run(struct engine_statement *statement,
                                  const struct ArrowSchema *schema,
                                  const struct ArrowArray *parameters, int64_t row,
                                  struct engine_result **result, struct error *error) WARN_UNUSED;
-void engine_statement_close(struct engine_statement *statement); /* NULL is allowed */
+/* The columns that it answers with when it is run with that row, without running it: the same as
+ * engine_statement_schema unless that had to guess (SELECT ?, a + ?). `answer` is the caller's to release. */
+enum status engine_statement_describe(struct engine_statement *statement,
+                                      const struct ArrowSchema *schema,
+                                      const struct ArrowArray *parameters, int64_t row,
+                                      struct ArrowSchema *answer, struct error *error) WARN_UNUSED;
+/* No result of it is open. NULL is allowed. */
+void engine_statement_close(struct engine_statement *statement);
 
 /* True while the transaction of engine_begin can go on. */
 bool engine_transaction_open(const struct engine_session *session);

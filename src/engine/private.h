@@ -206,9 +206,17 @@ enum status guard_check_secret(const char *sql, struct error *error) WARN_UNUSED
 
 /* ---- query.c ------------------------------------------------------------------ */
 
-/* Gives a prepared statement the parameters of `query`, which must be as many as it has. */
+/* Parameters as DuckDB's values; NULL: NULL. */
+struct query_values {
+  duckdb_value *values;
+  idx_t count;
+};
+
+/* Gives a prepared statement its parameters, which must be as many as it has: `values`, or where
+ * that is NULL those of `query`. */
 enum status query_bind(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
-                       const struct engine_query *query, struct error *error) WARN_UNUSED;
+                       const struct engine_query *query, const struct query_values *values,
+                       struct error *error) WARN_UNUSED;
 
 /* ---- types.c ------------------------------------------------------------------ */
 

@@ -12,31 +12,14 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine/collect.h"
 #include "engine/lake.h"
-#include "engine/private.h"
+#include "engine/query.h"
 #include "engine/tables.h"
 
 enum {
   BATCH_ROWS_DEFAULT = ROW_GROUP_ROWS,
   BATCH_BYTES_DEFAULT = 64 << 20,
   KEEP_OUT_MS = 4000 /* that a CHECKPOINT waits for writers */
-};
-
-struct engine_result {
-  struct engine_session *session;
-  duckdb_prepared_statement statement;
-  duckdb_result duck;
-  bool has_duck;
-  bool own_transaction; /* begun here, to be ended here */
-  bool streaming;       /* drawn as DuckDB makes it */
-  bool drained;         /* the last chunk was drawn */
-  bool ended;           /* and what it did is committed */
-  struct collector *collector;
-  int64_t batch_rows, batch_bytes;
-  int64_t changed_rows;
-  duckdb_data_chunk chunk; /* drawn, and gathered up to `chunk_row` */
-  int64_t chunk_row;
 };
 
 /* ---- which statements run ------------------------------------------------------------- */
@@ -77,11 +60,6 @@ static const struct statement_rule {
 
 enum { STATEMENT_RULES = sizeof statement_rules / sizeof statement_rules[0] };
 
-/* True when not every table is the caller's to read, or to write. */
-static bool is_restricted(const struct engine_query *query) {
-  return query->may_read != NULL || query->may_write != NULL;
-}
-
 static enum status check_statement(duckdb_statement_type type, const struct engine_query *query,
                                    struct error *error) {
   const struct statement_rule *rule =
@@ -95,10 +73,10 @@ static enum status check_statement(duckdb_statement_type type, const struct engi
   if (rule->permission != READS && query->read_only)
     return error_set(error, STATUS_DENIED, "%s writes, and only statements that read are allowed",
                      name);
-  if (rule->permission == DEFINES && (query->data_only || is_restricted(query)))
+  if (rule->permission == DEFINES && (query->data_only || query_is_restricted(query)))
     return error_set(error, STATUS_DENIED,
                      "%s needs the scope admin for every table (a load makes its own table)", name);
-  if (is_restricted(query) && type == DUCKDB_STATEMENT_TYPE_EXPLAIN)
+  if (query_is_restricted(query) && type == DUCKDB_STATEMENT_TYPE_EXPLAIN)
     return error_set(error, STATUS_DENIED,
                      "EXPLAIN is for those who may see every table, and you may see only some");
   if (type == DUCKDB_STATEMENT_TYPE_CREATE || type == DUCKDB_STATEMENT_TYPE_DROP)
@@ -128,8 +106,27 @@ static enum status bind_value(const struct duckdb_api *duckdb, duckdb_prepared_s
                    (unsigned long long)index);
 }
 
+/* Values that were made of a row of Arrow's (bind.c). */
+static enum status bind_values(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
+                               const struct query_values *values, struct error *error) {
+  idx_t wanted = duckdb->nparams(statement);
+  if (wanted != values->count)
+    return error_set(error, STATUS_INTERNAL,
+                     "the statement has %llu parameters, and %llu are bound",
+                     (unsigned long long)wanted, (unsigned long long)values->count);
+  for (idx_t i = 0; i < wanted; i++)
+    if ((values->values[i] == NULL
+             ? duckdb->bind_null(statement, i + 1)
+             : duckdb->bind_value(statement, i + 1, values->values[i])) != DuckDBSuccess)
+      return error_set(error, STATUS_INVALID, "parameter %llu was not taken",
+                       (unsigned long long)i + 1);
+  return STATUS_OK;
+}
+
 enum status query_bind(const struct duckdb_api *duckdb, duckdb_prepared_statement statement,
-                       const struct engine_query *query, struct error *error) {
+                       const struct engine_query *query, const struct query_values *values,
+                       struct error *error) {
+  if (values != NULL) return bind_values(duckdb, statement, values, error);
   idx_t wanted = duckdb->nparams(statement);
   if (wanted != query->parameter_count)
     return error_set(error, STATUS_INVALID, "the statement has %llu parameters, but %zu were given",
@@ -140,20 +137,41 @@ enum status query_bind(const struct duckdb_api *duckdb, duckdb_prepared_statemen
   return status;
 }
 
-/* Prepares one of the statements and checks that it may run. */
-static enum status prepare(struct engine_session *session, duckdb_extracted_statements statements,
-                           idx_t index, const struct engine_query *query,
-                           duckdb_prepared_statement *statement, struct error *error) {
+enum status query_prepare(struct engine_session *session, duckdb_extracted_statements statements,
+                          idx_t index, const struct engine_query *query,
+                          duckdb_prepared_statement *statement, struct error *error) {
   const struct duckdb_api *duckdb = session->duckdb;
   if (duckdb->prepare_extracted_statement(session->connection, statements, index, statement) !=
       DuckDBSuccess)
     return failure_set(session, error, duckdb->prepare_error(*statement));
   duckdb_statement_type type = duckdb->prepared_statement_type(*statement);
-  enum status status = check_statement(type, query, error);
   /* What may have written to a lake is committed by lake_commit. */
   if (session->engine->lake_count > 0 && type != DUCKDB_STATEMENT_TYPE_SELECT)
     session->any_lake = true;
-  if (status == STATUS_OK) status = query_bind(duckdb, *statement, query, error);
+  return check_statement(type, query, error);
+}
+
+static enum status no_statement(struct engine_session *session,
+                                duckdb_extracted_statements statements, struct error *error) {
+  const char *message =
+      statements == NULL ? NULL : session->duckdb->extract_statements_error(statements);
+  return message != NULL ? failure_set(session, error, message)
+                         : error_set(error, STATUS_INVALID, "there is no statement to run");
+}
+
+enum status query_prepare_one(struct engine_session *session, const struct engine_query *query,
+                              duckdb_prepared_statement *statement, struct error *error) {
+  const struct duckdb_api *duckdb = session->duckdb;
+  duckdb_extracted_statements statements = NULL;
+  idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
+  enum status status =
+      count == 0  ? no_statement(session, statements, error)
+      : count > 1 ? error_set(error, STATUS_INVALID,
+                              "one statement can be prepared, but there are %llu of them (a PIVOT "
+                              "without IN (...) is two)",
+                              (unsigned long long)count)
+                  : query_prepare(session, statements, 0, query, statement, error);
+  duckdb->destroy_extracted(&statements);
   return status;
 }
 
@@ -162,14 +180,15 @@ static enum status run_aside(struct engine_session *session, duckdb_extracted_st
                              idx_t index, const struct engine_query *query, struct error *error) {
   duckdb_prepared_statement statement = NULL;
   duckdb_result result = {0};
-  enum status status = prepare(session, statements, index, query, &statement, error);
+  enum status status = query_prepare(session, statements, index, query, &statement, error);
+  if (status == STATUS_OK) status = query_bind(session->duckdb, statement, query, NULL, error);
   if (status == STATUS_OK) status = session_execute(session, statement, &result, error);
   session->duckdb->destroy_result(&result);
   session->duckdb->destroy_prepare(&statement);
   return status;
 }
 
-static enum status begin(struct engine_result *result, bool read_only, struct error *error) {
+enum status query_begin(struct engine_result *result, bool read_only, struct error *error) {
   if (!read_only) writers_enter(result->session);
   enum status status = session_run(
       result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
@@ -178,12 +197,11 @@ static enum status begin(struct engine_result *result, bool read_only, struct er
 }
 
 /* The statement whose answer is read. */
-static enum status run_last(struct engine_result *result, duckdb_extracted_statements statements,
-                            idx_t index, const struct engine_query *query, struct error *error) {
+enum status query_execute(struct engine_result *result, const struct engine_query *query,
+                          const struct query_values *values, struct error *error) {
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
-  enum status status = prepare(session, statements, index, query, &result->statement, error);
-  if (status != STATUS_OK) return status;
+  enum status status = STATUS_OK;
   duckdb_statement_type type = duckdb->prepared_statement_type(result->statement);
   /* EXPLAIN ANALYZE takes BEGIN and COMMIT, too: inside a transaction of ours the one
    * fails, and the other makes ours fail. */
@@ -191,8 +209,9 @@ static enum status run_last(struct engine_result *result, duckdb_extracted_state
                  type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO;
   if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
       !session->in_transaction && !result->own_transaction)
-    status = begin(result, query->read_only, error);
-  if (status == STATUS_OK && is_restricted(query)) status = tables_check(session, query, error);
+    status = query_begin(result, query->read_only, error);
+  if (status == STATUS_OK && query_is_restricted(query))
+    status = tables_check(session, query, values, error);
   if (status != STATUS_OK) return status;
   result->has_duck = true;
   if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
@@ -243,16 +262,15 @@ static duckdb_statement_type type_of_one(struct engine_session *session, const c
   return type;
 }
 
-/* Before a transaction begins: loads and writers are kept away from what must not go beside them. The
- * words alone say little; of one statement DuckDB says what it is. */
-static enum status make_room(struct engine_session *session, idx_t count,
-                             const struct engine_query *query, struct error *error) {
+enum status query_make_room(struct engine_session *session, const struct engine_query *query,
+                            duckdb_statement_type type, bool several, struct error *error) {
   bool alters = strcasestr(query->sql, "alter") != NULL;
   bool checkpoints = strcasestr(query->sql, "checkpoint") != NULL;
   if (query->read_only || query->data_only || query->own || (!alters && !checkpoints))
     return STATUS_OK;
-  if (count == 1) {
-    duckdb_statement_type type = type_of_one(session, query->sql);
+  if (!several) {
+    /* The words alone say little; of one statement DuckDB says what it is. */
+    if (type == DUCKDB_STATEMENT_TYPE_INVALID) type = type_of_one(session, query->sql);
     alters = type == DUCKDB_STATEMENT_TYPE_ALTER;
     checkpoints = checkpoints &&
                   (type == DUCKDB_STATEMENT_TYPE_CALL || has_words(query->sql, "checkpoint", "("));
@@ -264,6 +282,9 @@ static enum status make_room(struct engine_session *session, idx_t count,
     if (status != STATUS_OK) return status;
   }
   if (!checkpoints) return STATUS_OK;
+  if (session->in_transaction)
+    return error_set(error, STATUS_INVALID,
+                     "a checkpoint is made outside of transactions: commit or roll back first");
   session->keeps_out = writers_keep_out(session->engine, KEEP_OUT_MS);
   if (session->keeps_out) return STATUS_OK;
   enum status status =
@@ -272,23 +293,26 @@ static enum status make_room(struct engine_session *session, idx_t count,
   return status;
 }
 
+enum status query_check_text(struct engine_session *session, const struct engine_query *query,
+                             bool *changes_lake, struct error *error) {
+  *changes_lake = false;
+  if (query->own) return STATUS_OK;
+  enum status status = guard_check(session->engine, query->sql, error);
+  return status == STATUS_OK ? lake_guard(session->engine, query, changes_lake, error) : status;
+}
+
 static enum status run_all(struct engine_result *result, const struct engine_query *query,
                            struct error *error) {
   struct engine_session *session = result->session;
   const struct duckdb_api *duckdb = session->duckdb;
   duckdb_extracted_statements statements = NULL;
   bool changes_lake = false; /* a SELECT may, by a function */
-  enum status status = STATUS_OK;
-  if (!query->own) status = guard_check(session->engine, query->sql, error);
-  if (status == STATUS_OK && !query->own)
-    status = lake_guard(session->engine, query, &changes_lake, error);
-  session->any_lake = changes_lake;
+  enum status status = query_check_text(session, query, &changes_lake, error);
+  session->any_lake = changes_lake || (session->any_lake && session->in_transaction);
   if (status != STATUS_OK) return status;
   idx_t count = duckdb->extract_statements(session->connection, query->sql, &statements);
   if (count == 0) {
-    const char *message = statements == NULL ? NULL : duckdb->extract_statements_error(statements);
-    status = message != NULL ? failure_set(session, error, message)
-                             : error_set(error, STATUS_INVALID, "there is no statement to run");
+    status = no_statement(session, statements, error);
     goto done;
   }
   if (count > 1 && query->parameter_count > 0) {
@@ -297,7 +321,7 @@ static enum status run_all(struct engine_result *result, const struct engine_que
                        (unsigned long long)count);
     goto done;
   }
-  if (count > 1 && is_restricted(query)) {
+  if (count > 1 && query_is_restricted(query)) {
     status = error_set(error, STATUS_DENIED,
                        "one statement at a time for those who may see only some tables (a PIVOT "
                        "without IN (...) is two)");
@@ -305,36 +329,32 @@ static enum status run_all(struct engine_result *result, const struct engine_que
   }
   /* A statement on a lake is prepared in the transaction that runs it (insert.c says why). */
   bool lakes = session->engine->lake_count > 0;
-  status = make_room(session, count, query, error);
+  status = query_make_room(session, query, DUCKDB_STATEMENT_TYPE_INVALID, count > 1, error);
   if (status != STATUS_OK) goto done;
-  if ((count > 1 || query->read_only || lakes || is_restricted(query)) && !session->in_transaction)
-    status = begin(result, query->read_only, error);
+  if ((count > 1 || query->read_only || lakes || query_is_restricted(query)) &&
+      !session->in_transaction)
+    status = query_begin(result, query->read_only, error);
   for (idx_t i = 0; i + 1 < count && status == STATUS_OK; i++) {
     status = run_aside(session, statements, i, query, error);
     if (status != STATUS_OK) error_at(error, "statement %llu", (unsigned long long)i + 1);
   }
-  if (status == STATUS_OK) status = run_last(result, statements, count - 1, query, error);
+  if (status == STATUS_OK)
+    status = query_prepare(session, statements, count - 1, query, &result->statement, error);
+  if (status == STATUS_OK) status = query_bind(duckdb, result->statement, query, NULL, error);
+  if (status == STATUS_OK) status = query_execute(result, query, NULL, error);
 
 done:
   duckdb->destroy_extracted(&statements);
   return status;
 }
 
-/* Ends the transaction that was begun here. */
-static enum status finish(struct engine_result *result, struct error *error) {
-  enum status status = STATUS_OK;
-  result->ended = true;
-  if (result->own_transaction) status = session_commit(result->session, error);
-  result->own_transaction = false;
-  if (!result->session->in_transaction) writers_leave(result->session);
-  return status;
-}
-
-enum status engine_query(struct engine_session *session, const struct engine_query *query,
-                         struct engine_result **out, struct error *error) {
+enum status query_result_new(struct engine_session *session, const struct engine_query *query,
+                             struct engine_result **out, struct error *error) {
   *out = NULL;
   if (session->open != NULL)
     return error_set(error, STATUS_INTERNAL, "the session's last result is still open");
+  if (query->within && !session->in_transaction)
+    return error_set(error, STATUS_INTERNAL, "the session has no transaction to run this in");
   struct engine_result *result = calloc(1, sizeof *result);
   if (result == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
   result->session = session;
@@ -342,120 +362,32 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   result->batch_bytes = query->batch_bytes > 0 ? query->batch_bytes : BATCH_BYTES_DEFAULT;
   session->open = result;
   session_enter(session);
-  enum status status = run_all(result, query, error);
-  if (status == STATUS_OK)
-    status =
-        collector_new(session->duckdb, &result->duck, query->budget, &result->collector, error);
+  *out = result;
+  return STATUS_OK;
+}
+
+enum status query_answer(struct engine_result *result, const struct engine_query *query,
+                         struct error *error) {
+  enum status status = collector_new(result->session->duckdb, &result->duck, query->budget,
+                                     &result->collector, error);
   /* Nothing to draw: the statement's effects are there when we return. */
-  if (status == STATUS_OK && !engine_result_has_rows(result)) status = finish(result, error);
+  return status == STATUS_OK && !engine_result_has_rows(result) ? query_finish(result, error)
+                                                                : status;
+}
+
+enum status engine_query(struct engine_session *session, const struct engine_query *query,
+                         struct engine_result **out, struct error *error) {
+  struct engine_result *result = NULL;
+  *out = NULL;
+  enum status status = query_result_new(session, query, &result, error);
+  if (status != STATUS_OK) return status;
+  status = run_all(result, query, error);
+  if (status == STATUS_OK) status = query_answer(result, query, error);
   if (status != STATUS_OK) {
-    if (error != NULL) status = failure_conceal(error, query->sql, is_restricted(query));
+    if (error != NULL) status = failure_conceal(error, query->sql, query_is_restricted(query));
     engine_result_close(result);
     result = NULL;
   }
   *out = result;
   return status;
-}
-
-/* ---- drawing -------------------------------------------------------------------------------- */
-
-const struct ArrowSchema *engine_result_schema(const struct engine_result *result) {
-  return collector_schema(result->collector);
-}
-
-bool engine_result_has_rows(const struct engine_result *result) {
-  return result->session->duckdb->result_return_type(result->duck) ==
-         DUCKDB_RESULT_TYPE_QUERY_RESULT;
-}
-
-int64_t engine_result_changed_rows(const struct engine_result *result) {
-  return result->changed_rows;
-}
-
-/* Sees to it that there is a chunk with rows not yet gathered; `*more` false: the end. */
-static enum status draw(struct engine_result *result, bool *more, struct error *error) {
-  struct engine_session *session = result->session;
-  const struct duckdb_api *duckdb = session->duckdb;
-  *more = true;
-  if (result->chunk != NULL) {
-    if (result->chunk_row < (int64_t)duckdb->data_chunk_get_size(result->chunk)) return STATUS_OK;
-    duckdb->destroy_data_chunk(&result->chunk);
-    result->chunk = NULL;
-  }
-  if (atomic_load(&session->interrupt) != STATUS_OK) return failure_set(session, error, NULL);
-  result->chunk = duckdb->fetch_chunk(result->duck);
-  result->chunk_row = 0;
-  if (result->chunk != NULL) return STATUS_OK;
-  const char *message = duckdb->result_error(&result->duck);
-  if (message != NULL && message[0] != '\0') return failure_set(session, error, message);
-  *more = false;
-  result->drained = true;
-  return STATUS_OK;
-}
-
-/* Gathers the rest of the chunk, or half of it where a batch holds no more; `*full`
- * when the rows so far must go first. */
-static enum status gather(struct engine_result *result, bool *full, struct error *error) {
-  int64_t size = (int64_t)result->session->duckdb->data_chunk_get_size(result->chunk);
-  int64_t rows = size - result->chunk_row;
-  for (;;) {
-    enum status status =
-        collector_append(result->collector, result->chunk, result->chunk_row, rows, error);
-    if (status == STATUS_OK) break;
-    if (status != STATUS_TOO_LARGE && status != STATUS_BUDGET) return status;
-    *full = collector_rows(result->collector) > 0;
-    if (*full) return STATUS_OK;
-    if (rows == 1) return status;
-    rows /= 2;
-  }
-  result->chunk_row += rows;
-  return STATUS_OK;
-}
-
-static enum status next(struct engine_result *result, struct ArrowArray *batch,
-                        struct error *error) {
-  *batch = (struct ArrowArray){0};
-  bool more = !result->drained, full = false;
-  while (more && !full) {
-    enum status status = draw(result, &more, error);
-    if (status == STATUS_OK && more) status = gather(result, &full, error);
-    if (status != STATUS_OK) return status;
-    if (collector_rows(result->collector) >= result->batch_rows ||
-        collector_bytes(result->collector) >= result->batch_bytes)
-      full = true;
-  }
-  if (collector_rows(result->collector) > 0)
-    return collector_finish(result->collector, batch, error);
-  return result->ended ? STATUS_OK : finish(result, error);
-}
-
-enum status engine_result_next(struct engine_result *result, struct ArrowArray *batch,
-                               struct error *error) {
-  enum status status = next(result, batch, error);
-  if (status != STATUS_OK && error != NULL) status = failure_conceal(error, "", false);
-  return status;
-}
-
-void engine_result_close(struct engine_result *result) {
-  if (result == NULL) return;
-  struct engine_session *session = result->session;
-  const struct duckdb_api *duckdb = session->duckdb;
-  if (result->chunk != NULL) duckdb->destroy_data_chunk(&result->chunk);
-  if (result->has_duck) duckdb->destroy_result(&result->duck);
-  duckdb->destroy_prepare(&result->statement);
-  /* A statement that was not drawn to its end runs on until the next one begins:
-   * ROLLBACK stops it, and ends the transaction that it may have. */
-  if (!result->ended && !session->in_transaction &&
-      (result->own_transaction || result->streaming)) {
-    struct error ignored;
-    if (session_run(session, "ROLLBACK", &ignored) != STATUS_OK)
-      log_debug("engine", "closing a result: %s", ignored.text);
-  }
-  collector_free(result->collector);
-  session->open = NULL;
-  if (!session->in_transaction) writers_leave(session);
-  if (session->keeps_out) writers_let_in(session->engine);
-  session->keeps_out = false;
-  session_leave(session);
-  free(result);
 }

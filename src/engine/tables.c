@@ -47,6 +47,7 @@ static const char *const hiding[] = {"json_serialize_plan"};
 struct look {
   struct engine_session *session;
   const struct engine_query *query;
+  const struct query_values *values;
   bool changes; /* UPDATE, DELETE, MERGE: what is scanned may be what is changed */
   struct error *error;
 };
@@ -271,7 +272,7 @@ static enum status explain(struct look *look, const char *sql) {
            DuckDBSuccess)
     status = failure_set(session, look->error, duckdb->prepare_error(statement));
   else
-    status = query_bind(duckdb, statement, look->query, look->error);
+    status = query_bind(duckdb, statement, look->query, look->values, look->error);
   if (status == STATUS_OK) status = session_execute(session, statement, &result, look->error);
   if (status == STATUS_OK) status = read_plans(look, result);
   duckdb->destroy_result(&result);
@@ -281,9 +282,12 @@ static enum status explain(struct look *look, const char *sql) {
 }
 
 enum status tables_check(struct engine_session *session, const struct engine_query *query,
-                         struct error *error) {
+                         const struct query_values *values, struct error *error) {
   struct error local;
-  struct look look = {.session = session, .query = query, .error = error == NULL ? &local : error};
+  struct look look = {.session = session,
+                      .query = query,
+                      .values = values,
+                      .error = error == NULL ? &local : error};
   for (size_t i = 0; i < sizeof hiding / sizeof hiding[0]; i++)
     if (strcasestr(query->sql, hiding[i]) != NULL)
       return error_set(error, STATUS_DENIED, "%s is for those who may see every table", hiding[i]);

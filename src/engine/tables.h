@@ -6,8 +6,9 @@
 
 /* Asks query->may_read and may_write about every table that the one statement query->sql reads
  * or changes. STATUS_DENIED names the first that is refused, or says that it cannot be told
- * which they are. The statement is to run in the transaction that is open. */
+ * which they are. The statement is to run in the transaction that is open, with `values` (NULL: those
+ * of the query) as its parameters, which may say which tables they are. */
 enum status tables_check(struct engine_session *session, const struct engine_query *query,
-                         struct error *error) WARN_UNUSED;
+                         const struct query_values *values, struct error *error) WARN_UNUSED;
 
 #endif
