@@ -90,6 +90,7 @@ static bool goes_on(const struct grpc_call *call) { return !call->over && !call-
 static void tell_gone(struct grpc_call *call, enum status status, const struct error *why) {
   if (call->over) return;
   call->over = true;
+  call->exchange->code = status_http(status);
   if (call->deadline != NULL) net_timer_stop(call->deadline);
   enter(call);
   if (call->handler.gone != NULL) call->handler.gone(call->handler.context, status, why);
@@ -213,6 +214,7 @@ static void send_end(struct grpc_call *call, enum status status, const struct er
       http_end_trailers(call->exchange, all, end.count + call->header_count);
     free(all);
   }
+  if (!call->over) call->exchange->code = status_http(status);
   grpc_end_release(&end);
 }
 

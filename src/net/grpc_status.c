@@ -101,5 +101,6 @@ void grpc_refuse(struct http_exchange *exchange, enum status status, const struc
   struct grpc_end end;
   grpc_end_init(&end, status, error);
   http_end_trailers(exchange, end.fields, end.count);
+  if (!exchange->over) exchange->code = status_http(status);
   grpc_end_release(&end);
 }

@@ -144,6 +144,7 @@ void exchange_refuse(struct http_exchange *exchange, int code, const struct erro
     grpc_end_init(&end, why->status, why);
     size_t skipped = exchange->answer == ANSWER_NONE ? 0 : end.head_count;
     end_trailers(exchange, end.fields + skipped, end.count - skipped);
+    exchange->code = code;
     grpc_end_release(&end);
   } else if (exchange->answer == ANSWER_NONE) {
     struct text body = TEXT_EMPTY;

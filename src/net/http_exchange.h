@@ -99,7 +99,7 @@ struct http_exchange {
   int64_t sent_bytes;         /* of body, as they were written */
 
   enum answer_state answer;
-  int code;          /* of the answer; 0: none yet */
+  int code;          /* of the answer (http_exchange_code); 0: none yet */
   bool over;         /* lost or refused: the service's calls do nothing any more */
   bool without_body; /* of the answer: HEAD, 204, 304 */
   bool blocked;      /* the service waits for `writable` */

@@ -228,7 +228,9 @@ const char *http_exchange_protocol(const struct http_exchange *exchange); /* "HT
  * begins. Without memory the answer goes without it. */
 void http_exchange_answer_header(struct http_exchange *exchange, const char *name,
                                  const char *value);
-int http_exchange_code(const struct http_exchange *exchange); /* of the answer; 0: none yet */
+/* Of the answer; 0: none yet. A gRPC call that has ended: what its status stands for, although its
+ * head says 200. */
+int http_exchange_code(const struct http_exchange *exchange);
 int64_t http_exchange_received_bytes(const struct http_exchange *exchange); /* of the body */
 int64_t http_exchange_sent_bytes(const struct http_exchange *exchange);     /* of the answer's */
 

@@ -171,6 +171,7 @@ static void on_finished(void *context, struct http_exchange *exchange) {
   struct grpc_seen *seen = http_exchange_context(exchange);
   (void)context;
   assert_ptr_equal(seen->exchange, exchange);
+  seen->code = http_exchange_code(exchange);
   seen->exchange = NULL;
   grpc_call_free(seen->call);
   seen->call = NULL;

@@ -361,6 +361,7 @@ static void test_refused_heads(void **state) {
     assert_int_equal(strncmp(told(call), OK_HEAD, strlen(OK_HEAD)), 0);
     assert_int_equal(call->heads, 1);
     assert_int_equal(call->body_bytes, 0);
+    if (world->count > 0) assert_true(world->seen[0]->code >= 400);
     grpc_world_end(world);
   }
 }
@@ -427,6 +428,7 @@ static void test_early_end(void **state) {
   assert_int_equal(world->seen[0]->messages, 3);
   assert_true(call->sent_bytes < 1 << 20); /* not the eight megabytes */
   assert_null(world->seen[0]->exchange);
+  assert_int_equal(world->seen[0]->code, 422);
   /* The connection serves on, with its whole window. */
   for (int i = 0; i < 20; i++) grpc_ask(world, "/early?1", NULL, body.data, 1 << 20);
   h2_pump(world->h2);
@@ -520,6 +522,7 @@ static void test_cancelled(void **state) {
       http2_gone(world->h2->http2, &why);
     }
     assert_string_equal(grpc_log(world, 0), cases[i].log);
+    assert_int_equal(world->seen[0]->code, 499);
     grpc_world_end(world);
   }
 }
