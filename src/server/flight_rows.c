@@ -107,6 +107,10 @@ static enum status check(const struct flight_rows *rows, struct error *error) {
                      "%s has no meaning where each batch is committed by itself: leave \"commit\" "
                      "out",
                      rows->ask.mode == SINK_OVERWRITE ? "mode overwrite" : "on_duplicate error");
+  if ((rows->ask.mode == SINK_UPSERT || rows->ask.mode == SINK_MERGE) && rows->ask.key_count == 0)
+    return error_set(error, STATUS_INVALID,
+                     "mode %s needs the columns that say which row is meant: add \"key\"",
+                     sink_mode_name(rows->ask.mode));
   if (rows->resume && rows->token == NULL)
     return error_set(error, STATUS_INVALID,
                      "\"resume\" goes on where the last stream of a token has ended: name the "

@@ -147,7 +147,7 @@ enum status ingest_ask_check(const struct ingest_ask *ask, struct error *error) 
   const char *mode = sink_mode_name(ask->mode);
   if (keyed && ask->key_count == 0)
     return error_set(error, STATUS_INVALID,
-                     "mode=%s needs the columns that say which row is meant: add key=COLUMN",
+                     "mode=%s needs the columns that say which row is meant: add &key=COLUMN",
                      mode);
   if (!keyed && ask->key_count > 0)
     return error_set(error, STATUS_INVALID,
