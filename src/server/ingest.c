@@ -49,6 +49,19 @@ static void ingest_free(struct ingest *ingest) {
   free(ingest);
 }
 
+/* Both ends are over, and nobody holds it. */
+static void free_if_over(struct ingest *ingest) {
+  bool busy = ingest->holds > 0 || (ingest->intake != NULL && !ingest->done);
+  if (ingest->request.exchange == NULL && !busy) ingest_free(ingest);
+}
+
+void ingest_hold(struct ingest *ingest) { ingest->holds++; }
+
+void ingest_let_go(struct ingest *ingest) {
+  ingest->holds--;
+  free_if_over(ingest);
+}
+
 /* ---- answers ------------------------------------------------------------------- */
 
 /* What an error leaves behind, or has set aside; "": nothing that is not said. */
@@ -85,8 +98,7 @@ static void answer_error(struct ingest *ingest, enum status status, struct error
   respond_problem_members(ingest->request.exchange, status, error, members);
 }
 
-/* The lines of `changes` as an array. */
-static enum status add_changes(const char *changes, struct text *body, struct error *error) {
+enum status ingest_add_changes(const char *changes, struct text *body, struct error *error) {
   enum status status = text_add(body, ",\"schema_changes\":[", error);
   for (const char *at = changes; *at != '\0' && status == STATUS_OK;) {
     size_t bytes = strcspn(at, "\n");
@@ -107,7 +119,7 @@ enum status ingest_add_members(const struct ingest *ingest, const struct load_re
   if (status == STATUS_OK && figures.each_batch)
     status = text_add_format(body, error, ",\"commits\":%lld", (long long)figures.commits);
   if (status == STATUS_OK && result->changes != NULL)
-    status = add_changes(result->changes, body, error);
+    status = ingest_add_changes(result->changes, body, error);
   return status;
 }
 
@@ -203,8 +215,9 @@ static void on_done(void *context) {
   enum status status = intake_result(ingest->intake, &result, &error);
   ingest->done = true;
   count(ingest, status, &result);
+  if (ingest->door->settle != NULL && ingest->door->settle(ingest, status, &result, &error)) return;
   if (ingest->request.exchange == NULL) {
-    ingest_free(ingest);
+    free_if_over(ingest);
     return;
   }
   if (ingest->refusal != NULL) answer_error(ingest, ingest->refusal->status, ingest->refusal);
@@ -338,7 +351,7 @@ static void ingest_finished(struct request *request) {
   starving_leave(ingest);
   if (ingest->door->over != NULL) ingest->door->over(ingest);
   if (ingest->intake != NULL && !ingest->body_over) intake_cancel(ingest->intake);
-  if (ingest->intake == NULL || ingest->done) ingest_free(ingest);
+  free_if_over(ingest);
 }
 
 /* ---- start ----------------------------------------------------------------------- */
@@ -467,7 +480,9 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
   struct ingest_target placed = *asked;
   const struct ingest_target *target = &placed;
   enum status status =
-      server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
+      placed.sink != NULL
+          ? STATUS_OK
+          : server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
   if (status == STATUS_OK)
     status =
         auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
@@ -478,7 +493,8 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
       .workers = server->workers,
       .budget = &server->budget,
       .limits = ingest->limits,
-      .target = {.table = target->table,
+      .target = {.sink = target->sink,
+                 .table = target->table,
                  .mode = target->mode,
                  .create_table = true,
                  .chunk_rows = target->chunk_rows,
@@ -491,7 +507,7 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
       .watermark = target->watermark,
       .resume = target->resume,
       .offset = ingest->door->offset == NULL ? NULL : pass_offset,
-      .groups = server->groups,
+      .groups = target->sink == NULL ? server->groups : NULL,
       .backend = target->backend,
       .group_limits = {.rows_max = target->landing.group_rows_max,
                        .bytes_max = target->landing.group_bytes_max,

@@ -32,6 +32,9 @@ struct ingest_door {
   void (*offset)(struct ingest *ingest, const struct intake_offset *offset);
   /* The exchange is over; the struct may live on until the intake is done. */
   void (*over)(struct ingest *ingest);
+  /* The intake is done: true when the door goes on from here, holding the ingest (ingest_hold). */
+  bool (*settle)(struct ingest *ingest, enum status status, const struct load_result *result,
+                 const struct error *error);
 };
 
 /* Where the rows go. */
@@ -46,6 +49,7 @@ struct ingest_target {
   struct landing_config landing;
   struct intake_watermark watermark; /* as in struct intake_options */
   bool resume;
+  struct sink *sink; /* NULL: that of the backend, opened when it is needed */
 };
 
 /* A door's struct begins with it. */
@@ -76,6 +80,7 @@ struct ingest {
   bool answered;
   bool done;          /* the intake is */
   bool held;          /* the intake waits until it is whole, for a while */
+  int holds;          /* of its door, that keep it alive */
   int64_t body_bytes; /* after Content-Encoding */
   int64_t started_us;
 };
@@ -120,11 +125,17 @@ void ingest_refuse(struct ingest *ingest, enum status status, struct error *erro
 /* What an answer of 200 says besides its door's own, as JSON members with a comma before each. */
 enum status ingest_add_members(const struct ingest *ingest, const struct load_result *result,
                                struct text *body, struct error *error) WARN_UNUSED;
+/* The lines of `changes` (struct load_result) as the member "schema_changes", a comma before it. */
+enum status ingest_add_changes(const char *changes, struct text *body,
+                               struct error *error) WARN_UNUSED;
 /* Answers 200. */
 void ingest_respond(struct ingest *ingest, const struct load_result *result,
                     const struct text *body);
 /* The Arrow stream is whole, and has no end that would say so itself. */
 void ingest_complete(struct ingest *ingest);
+/* Keeps it alive beyond exchange and intake, until it is let go: then it may be freed. */
+void ingest_hold(struct ingest *ingest);
+void ingest_let_go(struct ingest *ingest);
 /* Memory that the request holds for what has come. */
 int64_t ingest_held(const struct ingest *ingest);
 int64_t ingest_wants(const struct ingest *ingest);
