@@ -45,11 +45,9 @@ static const char *schema_of(const Command *command) {
 }
 
 static const ProtobufCBinaryData *transaction_of(const Command *command) {
-  enum {
-    HAS =
-        ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID
-  };
-  return command->optional_transaction_id_case == HAS && command->transaction_id.len > 0
+  return command->optional_transaction_id_case ==
+                     ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID &&
+                 command->transaction_id.len > 0
              ? &command->transaction_id
              : NULL;
 }
@@ -246,6 +244,7 @@ static void prepared(void *context, enum status status, const struct error *erro
     return;
   }
   put->kind = FLIGHT_PUT_INGEST;
+  flight_ask_clock(put->ask, false); /* it is the client who is waited for */
   flight_put_go_on(put);
   ingest_let_go(ingest); /* the intake keeps it from here on */
 }
