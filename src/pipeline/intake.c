@@ -197,14 +197,15 @@ static enum intake_step next_step(struct intake *intake, struct ipc_message *mes
   } else if (intake->relieve) {
     intake->relieve = false;
     step = STEP_RELIEVE;
-  } else if (intake->commit) {
-    intake->commit = false;
+  } else if (intake->commit_at > 0 && intake->taken >= intake->commit_at) {
+    intake->commit_at = 0;
     step = STEP_PART;
   } else if (intake->first != NULL) {
     struct queued_message *queued = intake->first;
     intake->first = queued->next;
     if (intake->first == NULL) intake->last = &intake->first;
     *message = queued->message;
+    intake->taken++;
     intake->queued_bytes -= message_bytes(message);
     free(queued);
     *space = intake->was_full && intake->queued_bytes <= intake->options.queue_bytes_max / 2;
@@ -304,6 +305,7 @@ void intake_push(struct intake *intake, struct ipc_message *message) {
     *intake->last = queued;
     intake->last = &queued->next;
     intake->queued_bytes += message_bytes(message);
+    intake->pushed++;
     queued = NULL;
   } else {
     ipc_message_release(message);
@@ -334,7 +336,15 @@ static void tell(struct intake *intake, bool *flag) {
 
 void intake_start(struct intake *intake) { tell(intake, NULL); }
 void intake_cancel(struct intake *intake) { tell(intake, &intake->cancelled); }
-void intake_commit(struct intake *intake) { tell(intake, &intake->commit); }
+
+void intake_commit(struct intake *intake) {
+  pthread_mutex_lock(&intake->lock);
+  if (intake->commit_at == 0) intake->commit_at = intake->pushed;
+  start(intake);
+  wake(intake);
+  pthread_mutex_unlock(&intake->lock);
+}
+
 void intake_relieve(struct intake *intake) { tell(intake, &intake->relieve); }
 
 void intake_work_alone(struct intake *intake) {

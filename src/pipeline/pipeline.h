@@ -119,7 +119,7 @@ void intake_push(struct intake *intake, struct ipc_message *message);
 bool intake_full(struct intake *intake);
 /* It takes its time to come: what is there is worked on, and it will be a load by itself. */
 void intake_start(struct intake *intake);
-/* Commits what has come, where it commits on the way. */
+/* Commits what was pushed until now, where it commits on the way, as soon as it is worked on. */
 void intake_commit(struct intake *intake);
 /* The stream is whole: commit. */
 void intake_end(struct intake *intake);

@@ -30,7 +30,8 @@ struct intake {
   bool ended;
   bool cancelled;
   bool relieve;
-  bool commit;             /* what was appended, now */
+  int64_t pushed, taken;   /* messages, in all */
+  int64_t commit_at;       /* when so many are taken; 0: not asked for */
   enum status push_status; /* a push that found no memory for the queue */
 
   /* of whoever works on it */
