@@ -37,7 +37,7 @@ struct grpc_channel;
 /* Copies the options; does not connect yet. STATUS_INVALID, or a file that cannot be read. */
 enum status grpc_channel_open(const struct grpc_channel_options *options,
                               struct grpc_channel **channel, struct error *error) WARN_UNUSED;
-/* Calls that are under way are cancelled. NULL is allowed. */
+/* Calls that are under way are cancelled; they are still to be freed. NULL is allowed. */
 void grpc_channel_close(struct grpc_channel *channel);
 
 /* Where the bytes of a message go that is received: as struct grpc_handler of net/grpc.h, but called
@@ -52,38 +52,62 @@ struct grpc_receiver {
 struct grpc_client_call;
 /* `method`: "/arrow.flight.protocol.FlightService/DoGet". `headers` (lower case; values of names that
  * end in -bin are bytes already in base64) and `deadline_ms` (from now; 0: none) are sent with it.
- * STATUS_UNAVAILABLE: nobody answers; STATUS_DENIED: the server's certificate is not to be trusted. */
+ * Connects if need be, and waits for that alone: the call itself leaves with the first bytes that do.
+ * `receiver` is copied, NULL: messages are collected.
+ * STATUS_INVALID: a name or value that cannot be sent. STATUS_UNAVAILABLE: nobody answers;
+ * STATUS_DENIED: the server's certificate is not to be trusted; STATUS_BUDGET: the server takes no
+ * more calls beside those that are under way. In all of these cases nothing has been done. */
 enum status grpc_client_start(struct grpc_channel *channel, const char *method,
                               const struct http_header *headers, size_t header_count,
                               int64_t deadline_ms, const struct grpc_receiver *receiver,
                               struct grpc_client_call **call, struct error *error) WARN_UNUSED;
-/* Sends bytes that hold their 5-byte prefixes already, taking them over. Waits while the server does
- * not take more (receiving what it sends meanwhile, up to a bound). STATUS_CANCELLED when the call has
- * ended already: grpc_client_next says how. */
+/* Sends bytes that hold their 5-byte prefixes already, taking them over unless it is STATUS_BUDGET or
+ * STATUS_NOMEM. Waits while the server does not take more, receiving what it sends meanwhile; less
+ * than 64 KiB wait for more, or for grpc_client_flush, _close_sending, _next and _ready.
+ *
+ * What is received is held up to the stream's window (16 MiB). When that is full and the server still
+ * takes nothing, both sides would wait for ever: a write then returns with its bytes queued, and the
+ * one after it is STATUS_BUDGET. Whoever calls grpc_client_next for as long as grpc_client_ready,
+ * between writes, never sees that.
+ *
+ * STATUS_CANCELLED when the call has ended already: grpc_client_next says how. */
 enum status grpc_client_write(struct grpc_client_call *call, struct buffer *data,
                               struct error *error) WARN_UNUSED;
 /* A whole message; copied. */
 enum status grpc_client_send(struct grpc_client_call *call, const void *message, size_t bytes,
                              struct error *error) WARN_UNUSED;
+/* Sends what waits for more, so that the server sees it now. Errors as grpc_client_write. */
+enum status grpc_client_flush(struct grpc_client_call *call, struct error *error) WARN_UNUSED;
+/* There is nothing more to send; does not wait. */
 enum status grpc_client_close_sending(struct grpc_client_call *call,
                                       struct error *error) WARN_UNUSED;
 /* Waits for the next message. `*got` false: there are no more, and the server's status was OK. Any
- * status of the server's that is not OK is what this returns, with its message; the call is over then.
- * `message` (collected; the caller's) may be NULL when the receiver takes them. */
+ * status of the server's that is not OK is what this returns, with its message; the call is over then,
+ * and calling again returns the same. A receiver's failure ends the call, but for STATUS_BUDGET of
+ * `window` (and of collecting): then the message goes on where it stopped when this is called again.
+ * An empty message is a `begin` alone.
+ * `message` (collected; the caller's, what it held is released) may be NULL when the receiver takes
+ * them. */
 enum status grpc_client_next(struct grpc_client_call *call, struct buffer *message, bool *got,
                              struct error *error) WARN_UNUSED;
-/* True when a message, or the end, can be had without waiting. */
+/* True when a message, or the end, can be had without waiting; or when no more can come before what is
+ * held is taken. Does not wait. */
 bool grpc_client_ready(struct grpc_client_call *call);
+/* True when a call that failed was not begun with by the server, which is certain: it may be sent
+ * again. (What fails in grpc_client_start always may.) */
+bool grpc_client_unprocessed(const struct grpc_client_call *call);
 /* A header or trailer of the answer, as far as it has come; NULL: none. */
 const char *grpc_client_header(const struct grpc_client_call *call, const char *name);
 /* The n-th of that name: set-cookie comes more than once. */
 const char *grpc_client_header_at(const struct grpc_client_call *call, const char *name, size_t n);
-/* Makes the call end with STATUS_CANCELLED as soon as its thread notices. From any thread. */
+/* Makes the call end with STATUS_CANCELLED as soon as its thread notices. From any thread, while the
+ * call is not freed. */
 void grpc_client_cancel(struct grpc_client_call *call);
 /* Gives it up if it is not over. NULL is allowed. */
 void grpc_client_free(struct grpc_client_call *call);
 
-/* One message there, one back, by the calls above. `answer` is the caller's. */
+/* One message there, one back, by the calls above. `answer` is the caller's. A call that the server
+ * has not begun with (it was leaving) is sent once more. */
 enum status grpc_client_unary(struct grpc_channel *channel, const char *method,
                               const struct http_header *headers, size_t header_count,
                               int64_t deadline_ms, const void *message, size_t bytes,
