@@ -2,7 +2,8 @@
  *
  *   protected mode         while nobody has said who may ask, only this machine may
  *   Host and Origin        a stranger's page must not ask through somebody's browser
- *   credentials            a token at once; a password on a worker, since that takes 100 ms
+ *   credentials            a token at once; a password on a worker, since that takes 100 ms; a
+ *                          handshake may bring them in what it asks (endpoint->login)
  *   (scope, stream, table: the endpoints, by server/auth.h)
  *
  * A health check (endpoint->open) needs only the second.
@@ -25,9 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/grpc.h"
 #include "server/auth_parts.h"
+#include "server/flight.h"
 #include "server/throttle.h"
 
 enum {
@@ -38,6 +43,8 @@ enum {
 
 static const struct identity NOBODY = {.name = "anonymous"};
 
+const struct identity *admission_nobody(void) { return &NOBODY; }
+
 struct login {
   struct request request;
   struct login *next; /* in line; only while WAITING */
@@ -47,6 +54,9 @@ struct login {
   struct auth_header header;
   const struct identity *who; /* what the check has found */
   void (*admitted)(struct call *call);
+  /* Of what came in a handshake, which goes on whatever the verdict; NULL: a header's. */
+  void (*verdict)(void *context, const struct identity *who, const struct error *why);
+  void *context;
 };
 
 struct admission {
@@ -110,26 +120,40 @@ static void refuse_missing(struct call *call) {
 }
 
 /* Credentials were wrong: counted against the address. */
-static void refuse_wrong(struct call *call, const char *name, const char *detail) {
+static void count_wrong(struct call *call, const char *name, const char *detail) {
   const char *address = http_exchange_peer(call->exchange)->address;
   throttle_failed(call->server->admission->throttle, address, clock_now_ms());
   log_refused(call, name, detail);
+}
+
+static void refuse_wrong(struct call *call, const char *name, const char *detail) {
+  count_wrong(call, name, detail);
   refuse(call, true, detail);
+}
+
+/* Seconds that the address has to wait; 0: none. */
+static int64_t throttled_s(struct call *call, struct error *error) {
+  const char *address = http_exchange_peer(call->exchange)->address;
+  int64_t wait_ms = throttle_wait_ms(call->server->admission->throttle, address, clock_now_ms());
+  if (wait_ms == 0) return 0;
+  int64_t wait_s = (wait_ms + 999) / 1000;
+  metrics_refused(call->server->metrics, METRICS_THROTTLED);
+  error_set(error, STATUS_BUDGET,
+            "too many wrong credentials have come from this address; these were not looked at, try "
+            "again in %lld s",
+            (long long)wait_s);
+  return wait_s;
 }
 
 /* True when the address has to wait, and was told so. */
 static bool throttled(struct call *call) {
-  const char *address = http_exchange_peer(call->exchange)->address;
-  int64_t wait_ms = throttle_wait_ms(call->server->admission->throttle, address, clock_now_ms());
-  if (wait_ms == 0) return false;
+  struct error error;
+  int64_t wait_s = throttled_s(call, &error);
+  if (wait_s == 0) return false;
   char seconds[24];
-  snprintf(seconds, sizeof seconds, "%lld", (long long)((wait_ms + 999) / 1000));
+  snprintf(seconds, sizeof seconds, "%lld", (long long)wait_s);
   struct http_header retry = {"retry-after", seconds};
-  metrics_refused(call->server->metrics, METRICS_THROTTLED);
-  respond_problem_code(call->exchange, 429, STATUS_UNAUTHENTICATED, &retry,
-                       "too many wrong credentials have come from this address; these were not "
-                       "looked at, try again in %s s",
-                       seconds);
+  respond_problem_code(call->exchange, 429, STATUS_UNAUTHENTICATED, &retry, "%s", error.text);
   return true;
 }
 
@@ -157,17 +181,40 @@ static void login_run(void *context) {
   net_loop_post(login->request.server->loop, &login->post);
 }
 
+static const char WRONG_PASSWORD[] = "there is no user of this name and password";
+
+/* The name of a user whom the configuration has, which may be logged; NULL: of none. */
+static const char *known_name(const struct login *login) {
+  const char *name = login->header.name;
+  return auth_knows(login->request.config->auth, name) ? name : NULL;
+}
+
+/* A handshake's. */
+static void tell_verdict(struct login *login, struct call *call) {
+  struct error error = {.status = STATUS_OK};
+  const struct identity *who = login->who;
+  if (who != NULL) {
+    throttle_succeeded(call->server->admission->throttle,
+                       http_exchange_peer(call->exchange)->address);
+  } else {
+    count_wrong(call, known_name(login), WRONG_PASSWORD);
+    metrics_refused(call->server->metrics, METRICS_CREDENTIALS);
+    error_set(&error, STATUS_UNAUTHENTICATED, "%s", WRONG_PASSWORD);
+  }
+  login->verdict(login->context, who, &error);
+}
+
 /* The verdict: the exchange goes on without the login. */
 static void login_over(struct login *login) {
   struct call *call = login->request.call;
-  if (call != NULL) {
+  if (call != NULL && login->verdict != NULL) {
+    tell_verdict(login, call);
+  } else if (call != NULL) {
     request_untie(&login->request);
     if (login->who != NULL)
       admit(call, login->who, login->admitted);
     else
-      refuse_wrong(call,
-                   auth_knows(call->config->auth, login->header.name) ? login->header.name : NULL,
-                   "there is no user of this name and password");
+      refuse_wrong(call, known_name(login), WRONG_PASSWORD);
   }
   login_free(login);
 }
@@ -182,17 +229,28 @@ static struct login *next_login(struct admission *admission) {
   return login;
 }
 
+/* True when the address has to wait by now, and was told so. */
+static bool login_throttled(struct login *login) {
+  struct call *call = login->request.call;
+  struct error error;
+  if (login->verdict != NULL) {
+    if (throttled_s(call, &error) == 0) return false;
+    login->verdict(login->context, NULL, &error);
+  } else {
+    if (!throttled(call)) return false;
+    request_untie(&login->request);
+  }
+  login_free(login);
+  return true;
+}
+
 static void start_logins(struct admission *admission) {
   for (struct login *login; (login = next_login(admission)) != NULL;) {
-    struct call *call = login->request.call;
-    login->who =
-        auth_password_known(call->config->auth, login->header.name, login->header.password);
+    login->who = auth_password_known(login->request.config->auth, login->header.name,
+                                     login->header.password);
     if (login->who != NULL) {
       login_over(login);
-    } else if (throttled(call)) {
-      request_untie(&login->request);
-      login_free(login);
-    } else {
+    } else if (!login_throttled(login)) {
       login->running = true;
       admission->running++;
       task_wake(&login->task);
@@ -221,10 +279,36 @@ static void login_finished(struct request *request) {
   login_free(login);
 }
 
-/* Takes the header over. */
+/* NULL: `error` says why. */
+static struct login *login_new(struct call *call, struct error *error) {
+  struct login *login = NULL;
+  if (call->server->admission->waiting == LOGINS_WAITING_MAX) {
+    error_set(error, STATUS_UNAVAILABLE, "too many passwords are being checked; try again");
+    error->retry_after_ms = LOGIN_RETRY_MS;
+    return NULL;
+  }
+  login = calloc(1, sizeof *login);
+  if (login == NULL) {
+    error_set(error, STATUS_NOMEM, "no memory for a request");
+    return NULL;
+  }
+  login->post = (struct net_post){.run = on_checked, .context = login};
+  task_init(&login->task, call->server->workers, login_run, login);
+  return login;
+}
+
+/* Takes the header over, and gets in line. */
+static void login_wait(struct login *login, struct auth_header *header) {
+  struct admission *admission = login->request.server->admission;
+  login->header = *header;
+  *header = (struct auth_header){.scheme = AUTH_SCHEME_NONE};
+  *admission->end = login;
+  admission->end = &login->next;
+  admission->waiting++;
+}
+
 static void login_start(struct call *call, struct auth_header *header,
                         void (*admitted)(struct call *call)) {
-  struct admission *admission = call->server->admission;
   const struct identity *known =
       auth_password_known(call->config->auth, header->name, header->password);
   if (known != NULL) {
@@ -232,28 +316,69 @@ static void login_start(struct call *call, struct auth_header *header,
     return;
   }
   struct error error = {.status = STATUS_OK};
-  struct login *login = NULL;
-  if (admission->waiting == LOGINS_WAITING_MAX) {
-    error_set(&error, STATUS_UNAVAILABLE, "too many passwords are being checked; try again");
-    error.retry_after_ms = LOGIN_RETRY_MS;
-  } else if ((login = calloc(1, sizeof *login)) == NULL) {
-    error_set(&error, STATUS_NOMEM, "no memory for a request");
-  }
+  struct login *login = login_new(call, &error);
   if (login == NULL) {
     respond_problem(call->exchange, error.status, &error);
     return;
   }
   request_begin(&login->request, call, login_finished);
-  login->header = *header;
-  *header = (struct auth_header){.scheme = AUTH_SCHEME_NONE};
   login->admitted = admitted;
-  login->post = (struct net_post){.run = on_checked, .context = login};
-  task_init(&login->task, call->server->workers, login_run, login);
-  *admission->end = login;
-  admission->end = &login->next;
-  admission->waiting++;
+  login_wait(login, header);
   http_body_wait(call->exchange);
-  start_logins(admission);
+  start_logins(call->server->admission);
+}
+
+/* ---- passwords of a handshake -------------------------------------------------------------------- */
+
+/* As a header would hold them. */
+static bool header_of(const char *name, const char *password, struct auth_header *header) {
+  size_t name_bytes = strlen(name) + 1, password_bytes = strlen(password) + 1;
+  *header = (struct auth_header){.scheme = AUTH_SCHEME_BASIC,
+                                 .memory_bytes = name_bytes + password_bytes};
+  header->memory = malloc(header->memory_bytes);
+  if (header->memory == NULL) return false;
+  memcpy(header->memory, name, name_bytes);
+  memcpy(header->memory + name_bytes, password, password_bytes);
+  header->name = header->memory;
+  header->password = header->memory + name_bytes;
+  return true;
+}
+
+void admission_login(struct call *call, const char *name, const char *password,
+                     void (*verdict)(void *context, const struct identity *who,
+                                     const struct error *why),
+                     void *context, struct login **under_way) {
+  struct error error = {.status = STATUS_OK};
+  struct auth_header header = {.scheme = AUTH_SCHEME_NONE};
+  struct login *login = NULL;
+  *under_way = NULL;
+  if (throttled_s(call, &error) == 0) login = login_new(call, &error);
+  if (login != NULL && !header_of(name, password, &header)) {
+    free(login);
+    login = NULL;
+    error_set(&error, STATUS_NOMEM, "no memory for a request");
+  }
+  if (login == NULL) {
+    verdict(context, NULL, &error);
+    return;
+  }
+  /* The call stays that of the handshake, which tells when it is over. */
+  login->request = (struct request){.server = call->server,
+                                    .config = server_config_share(call->config),
+                                    .call = call,
+                                    .exchange = call->exchange};
+  call->server->active_requests++;
+  login->verdict = verdict;
+  login->context = context;
+  login_wait(login, &header);
+  *under_way = login;
+  start_logins(call->server->admission);
+}
+
+void admission_forget(struct login *login) {
+  login->request.call = NULL;
+  login->request.exchange = NULL;
+  login_finished(&login->request);
 }
 
 /* ---- the way in ------------------------------------------------------------------------------ */
@@ -321,7 +446,14 @@ static const char *authorization(const struct http_request *request, bool *doubl
 static void check_credentials(struct call *call, struct auth_header *header,
                               void (*admitted)(struct call *call)) {
   switch (header->scheme) {
-  case AUTH_SCHEME_NONE: refuse_missing(call); break;
+  case AUTH_SCHEME_NONE:
+    if (call->endpoint != NULL && call->endpoint->login) {
+      call->who = &NOBODY;
+      admitted(call);
+    } else {
+      refuse_missing(call);
+    }
+    break;
   case AUTH_SCHEME_BROKEN:
     refuse_wrong(call, NULL,
                  "the header Authorization is not well formed; write `Bearer TOKEN`, or `Basic` "
@@ -330,6 +462,8 @@ static void check_credentials(struct call *call, struct auth_header *header,
   case AUTH_SCHEME_BASIC: login_start(call, header, admitted); break;
   case AUTH_SCHEME_BEARER: {
     const struct identity *who = auth_token(call->config->auth, header->token);
+    if (who == NULL)
+      who = flight_login_find(call->server->flight->logins, call->config, header->token);
     if (who != NULL)
       admit(call, who, admitted);
     else
@@ -337,6 +471,27 @@ static void check_credentials(struct call *call, struct auth_header *header,
     break;
   }
   }
+}
+
+/* What clients of Flight send that got a token from the older form of the handshake: the token in
+ * base64, as gRPC sends what need not be text. As the header Authorization would say it, malloc'd; NULL:
+ * there is none. */
+static char *token_bin(const struct http_request *request) {
+  static const char bearer[] = "Bearer ";
+  const char *value = http_request_header(request, "auth-token-bin");
+  if (value == NULL) return NULL;
+  size_t text_bytes = strlen(value);
+  while (text_bytes > 0 && value[text_bytes - 1] == '=') text_bytes--; /* padded or not */
+  char *made = malloc(sizeof bearer + text_bytes);
+  size_t bytes = 0;
+  if (made == NULL) return NULL;
+  memcpy(made, bearer, sizeof bearer);
+  char *token = made + sizeof bearer - 1;
+  /* What cannot be read is a token that nobody has. */
+  if (!auth_base64_decode(value, text_bytes, false, (uint8_t *)token, text_bytes, &bytes))
+    bytes = 0;
+  token[bytes] = '\0';
+  return made;
 }
 
 void admission_start(struct call *call, void (*admitted)(struct call *call)) {
@@ -359,10 +514,17 @@ void admission_start(struct call *call, void (*admitted)(struct call *call)) {
   }
   bool doubled = false;
   const char *value = authorization(request, &doubled);
-  if (value != NULL && throttled(call)) return;
+  char *made = value == NULL && grpc_is_call(call->exchange) ? token_bin(request) : NULL;
+  if (made != NULL) value = made;
+  if (value != NULL && throttled(call)) {
+    free(made);
+    return;
+  }
   struct auth_header header;
   struct error error;
   enum status status = auth_header_parse(value, &header, &error);
+  if (made != NULL) OPENSSL_cleanse(made, strlen(made));
+  free(made);
   if (status != STATUS_OK) {
     respond_problem(call->exchange, status, &error);
     return;

@@ -370,6 +370,26 @@ const struct identity *auth_password_known(const struct auth *auth, const char *
   return auth_cache_get(auth->cache, name, password, clock_now_ms());
 }
 
+static const struct entry *find_identity(const struct entries *entries, const char *name) {
+  for (size_t i = 0; i < entries->count; i++)
+    if (entries->items[i].known && strcmp(entries->items[i].identity.name, name) == 0)
+      return &entries->items[i];
+  return NULL;
+}
+
+const struct identity *auth_identity(const struct auth *auth, const char *name,
+                                     uint8_t secret[AUTH_SECRET_BYTES]) {
+  const struct entry *entry = find_identity(&auth->users, name);
+  if (entry == NULL) entry = find_identity(&auth->tokens, name);
+  if (entry == NULL) return NULL;
+  uint8_t both[sizeof entry->digest + sizeof entry->hash.salt + sizeof entry->hash.hash];
+  memcpy(both, entry->digest, sizeof entry->digest);
+  memcpy(both + sizeof entry->digest, entry->hash.salt, sizeof entry->hash.salt);
+  memcpy(both + sizeof entry->digest + sizeof entry->hash.salt, entry->hash.hash,
+         sizeof entry->hash.hash);
+  return auth_sha256(both, sizeof both, secret) ? &entry->identity : NULL;
+}
+
 /* ---- what it may ------------------------------------------------------------------------ */
 
 enum status auth_allow(const struct identity *who, unsigned scope, struct error *error) {

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "base/table_name.h"
@@ -26,6 +27,8 @@ struct identity {
 };
 
 struct auth;
+
+enum { AUTH_SECRET_BYTES = 32 };
 
 /* Reads the section `auth`, which must outlive the auth. Secrets that stand in the file are taken
  * and wiped there; environment and files are not looked at. STATUS_INVALID names the entry, its
@@ -58,6 +61,11 @@ const struct identity *auth_password(const struct auth *auth, const char *name,
  * NULL: ask that. */
 const struct identity *auth_password_known(const struct auth *auth, const char *name,
                                            const char *password);
+
+/* The identity of that name ("user:anna"), and a digest of its secret that is another once the secret
+ * is; NULL: there is none (any more). */
+const struct identity *auth_identity(const struct auth *auth, const char *name,
+                                     uint8_t secret[AUTH_SECRET_BYTES]);
 
 /* A hash for the configuration, with a salt of its own: "$scrypt$ln=15,r=8,p=1$SALT$HASH". Takes
  * as long as auth_password. */

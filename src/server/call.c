@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/grpc.h"
 #include "server/private.h"
 
 /* Sixteen random bytes. They are drawn for many ids at once: to ask for so few costs a tenth of what a
@@ -107,13 +108,14 @@ void call_refused(struct http_exchange *exchange, int code, enum status status, 
 static void log_call(const struct call *call, int code, int64_t duration_us) {
   if (!log_wanted(level_of(call, code))) return;
   const struct http_request *request = http_exchange_request(call->exchange);
-  char code_text[12], duration_ms[32], received[24], sent[24], rows[24];
+  char code_text[12], grpc_text[12], duration_ms[32], received[24], sent[24], rows[24];
   snprintf(code_text, sizeof code_text, "%d", code);
+  snprintf(grpc_text, sizeof grpc_text, "%d", status_grpc(call->status));
   snprintf(duration_ms, sizeof duration_ms, "%.3f", (double)duration_us / 1e3);
   snprintf(received, sizeof received, "%" PRId64, http_exchange_received_bytes(call->exchange));
   snprintf(sent, sizeof sent, "%" PRId64, http_exchange_sent_bytes(call->exchange));
   snprintf(rows, sizeof rows, "%" PRId64, call->rows);
-  struct log_field fields[12] = {
+  struct log_field fields[13] = {
       {"request_id", call->id, false},
       {"client", http_exchange_peer(call->exchange)->address, false},
       {"protocol", http_exchange_protocol(call->exchange), false},
@@ -128,6 +130,8 @@ static void log_call(const struct call *call, int code, int64_t duration_us) {
   if (call->who != NULL) fields[count++] = (struct log_field){"who", call->who->name, false};
   if (call->stream != NULL) fields[count++] = (struct log_field){"stream", call->stream, false};
   if (call->rows >= 0) fields[count++] = (struct log_field){"rows", rows, true};
+  if (grpc_is_call(call->exchange) && (code == 200 || call->status != STATUS_OK))
+    fields[count++] = (struct log_field){"grpc_status", grpc_text, true};
   log_fields(level_of(call, code), "http", "request", fields, count);
 }
 

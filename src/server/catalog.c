@@ -84,29 +84,35 @@ static enum status add_tables(struct text *body, const struct identity *who,
 }
 
 /* The tables of one sink; a lake that only the next start will have is left out. */
-static enum status add_backend(struct job *job, const char *backend, bool *first,
+static enum status add_backend(struct server *server, const struct identity *who,
+                               const char *backend, struct text *body, bool *first,
                                struct error *error) {
   struct sink *sink = NULL;
   struct table_info *tables = NULL;
   int64_t count = 0;
-  enum status status = storage_sink(job->request.server->storage, backend, &sink, error);
+  enum status status = storage_sink(server->storage, backend, &sink, error);
   if (status == STATUS_UNAVAILABLE && server_config_lake_path(backend) != NULL) return STATUS_OK;
   if (status == STATUS_OK) status = sink_list_tables(sink, &tables, &count, error);
-  if (status == STATUS_OK)
-    status = add_tables(&job->body, job->request.who, tables, count, first, error);
+  if (status == STATUS_OK) status = add_tables(body, who, tables, count, first, error);
   for (int64_t i = 0; i < count; i++) table_info_release(&tables[i]);
   free(tables);
   return status;
 }
 
-static enum status work_tables(struct job *job, struct error *error) {
-  const struct server_config *config = job->request.config;
+enum status catalog_tables_json(struct server *server, const struct server_config *config,
+                                const struct identity *who, struct text *body,
+                                struct error *error) {
   bool first = true;
-  enum status status = text_add(&job->body, "{\"tables\":[", error);
-  if (status == STATUS_OK) status = add_backend(job, "duckdb", &first, error);
+  enum status status = text_add(body, "{\"tables\":[", error);
+  if (status == STATUS_OK) status = add_backend(server, who, "duckdb", body, &first, error);
   for (size_t i = 0; i < config->lake_count && status == STATUS_OK; i++)
-    status = add_backend(job, config->lakes[i].backend, &first, error);
-  return status == STATUS_OK ? text_add(&job->body, "]}\n", error) : status;
+    status = add_backend(server, who, config->lakes[i].backend, body, &first, error);
+  return status == STATUS_OK ? text_add(body, "]}\n", error) : status;
+}
+
+static enum status work_tables(struct job *job, struct error *error) {
+  const struct request *request = &job->request;
+  return catalog_tables_json(request->server, request->config, request->who, &job->body, error);
 }
 
 void catalog_tables(struct call *call) { job_start(call, NULL, work_tables); }
@@ -160,19 +166,24 @@ static enum status work_table_at(struct job *job, struct error *error) {
   return status;
 }
 
-static enum status work_table(struct job *job, struct error *error) {
+enum status catalog_table_json(struct server *server, const struct server_config *config,
+                               struct table_name *table, struct text *body, struct error *error) {
   struct sink *sink = NULL;
-  enum status status =
-      storage_sink_of(job->request.server->storage, job->request.config, &job->name, &sink, error);
+  enum status status = storage_sink_of(server->storage, config, table, &sink, error);
   if (status != STATUS_OK) return status;
   struct table_info info = {.columns = NULL};
-  status = sink_table_info(sink, &job->name, &info, error);
+  status = sink_table_info(sink, table, &info, error);
   if (status != STATUS_OK) return status;
-  status = text_add(&job->body, "{\"name\":", error);
-  if (status == STATUS_OK) status = add_table_name(&job->body, &job->name, error);
-  if (status == STATUS_OK) status = add_columns(&job->body, &info, error);
+  status = text_add(body, "{\"name\":", error);
+  if (status == STATUS_OK) status = add_table_name(body, table, error);
+  if (status == STATUS_OK) status = add_columns(body, &info, error);
   table_info_release(&info);
   return status;
+}
+
+static enum status work_table(struct job *job, struct error *error) {
+  return catalog_table_json(job->request.server, job->request.config, &job->name, &job->body,
+                            error);
 }
 
 bool catalog_name(struct call *call, struct table_name *table) {

@@ -49,6 +49,11 @@ void flight_free(struct flight *flight); /* after the workers have ended; NULL i
  * query_give_up_all. Also lets go of sessions that are kept (flight_sessions_give_up). */
 void flight_give_up_all(struct server *server);
 
+/* flight_ask.c */
+enum status flight_asks_new(struct flight_asks **asks, struct error *error) WARN_UNUSED;
+void flight_asks_free(struct flight_asks *asks); /* NULL is allowed */
+void flight_asks_give_up(struct flight_asks *asks);
+
 /* Called by flight_new, flight_close, flight_free and flight_give_up_all (flight_session.c). */
 enum status flight_sessions_new(struct server *server, struct flight_sessions **sessions,
                                 struct error *error) WARN_UNUSED;
@@ -64,8 +69,9 @@ struct flight_ask {
   struct server_config *config;   /* the call's */
   const struct identity *who;     /* in `config` */
   struct flight_session *session; /* held for the call's time; NULL: the client has none yet */
-  int endpoints; /* that the header x-arrowport-endpoints asks for (flight_endpoints_asked) */
-  struct flight_private *more; /* of flight.c */
+  int endpoints;      /* that the header x-arrowport-endpoints asks for (flight_endpoints_asked) */
+  struct turn *alone; /* of the statement that runs (flight_query_rights) */
+  struct flight_private *more; /* of flight_ask.c */
 };
 
 /* Adds a message to what the call answers (DoAction's Result, DoPut's PutResult, ...). */
@@ -93,8 +99,9 @@ bool flight_cancel(struct flight_ask *ask, const char *id);
  * budget and the sizes of batches of a statement that a client has written; `alone` is given back
  * (turn_give) when the result is closed. */
 void flight_query_rights(struct flight_ask *ask, struct turn *alone, struct engine_query *query);
-/* Runs a statement of the client's in a session of its own, guarded, and gives its rows. `sql` is
- * copied; of `query` only sql, parameters (not kept), within and own are looked at. For a `get`. */
+/* Runs a statement in a session of its own, guarded, with the caller's rights, and gives its rows: for a
+ * `get`. Of `query`, sql, parameters, read_only and own are looked at; none of it is kept. With `own` and
+ * without may_read, the tables that it reads are not looked at: the caller has done so. */
 enum status flight_query_rows(struct flight_ask *ask, const struct engine_query *query,
                               struct source **rows, struct error *error) WARN_UNUSED;
 /* The rows of a result, which is the source's from now on; `close` (NULL is allowed) is called with
@@ -106,18 +113,63 @@ enum status flight_result_rows(struct engine_result *result, void (*close)(void 
 enum status flight_memory_rows(struct ArrowSchema *schema, struct ArrowArray *batches, size_t count,
                                struct source **rows, struct error *error) WARN_UNUSED;
 
-/* ---- tickets ----------------------------------------------------------------------------------- */
+/* ---- tickets (flight_seal.c) ----------------------------------------------------------------------------------- */
 
 /* What a ticket stands for: a command (a google.protobuf.Any of Flight SQL, or one of our own), who may
- * use it, in which session, until when. Encrypted and authenticated with a key of this process. */
+ * use it, in which session, until when. Encrypted and authenticated with a key of this process. All
+ * tickets that one ask makes have one id, by which what reads them is cancelled. */
+
+enum {
+  FLIGHT_ID_BYTES = 33,         /* 16 bytes in hex */
+  FLIGHT_MARK_BYTES = 16,       /* of a session */
+  FLIGHT_CANCELLED_MAX = 10000, /* ids that are remembered; the oldest are forgotten */
+};
+
+struct flight_ticket {
+  int64_t expires_ms;              /* since 1970 */
+  uint8_t mark[FLIGHT_MARK_BYTES]; /* of the session that may use it; zeros: any of its user's */
+  char id[FLIGHT_ID_BYTES];
+  const char *who;     /* the identity's name; of an opened one: in `memory` */
+  const void *command; /* likewise */
+  size_t command_bytes;
+  struct buffer memory;
+};
+
+/* For what is small by limits of its own: tickets, commands. */
+extern struct budget flight_uncounted;
+
+struct flight_key;
+enum status flight_key_new(struct flight_key **key, struct error *error) WARN_UNUSED;
+void flight_key_free(struct flight_key *key); /* NULL is allowed */
+enum status flight_id_make(char id[FLIGHT_ID_BYTES], struct error *error) WARN_UNUSED;
+
+/* Any thread. `sealed` is the caller's. */
+enum status flight_ticket_seal(struct flight_key *key, const struct flight_ticket *ticket,
+                               struct buffer *sealed, struct error *error) WARN_UNUSED;
+/* STATUS_INVALID: not one of this key's. Says nothing of who, when and whether it was cancelled; the
+ * memory is released by the caller. */
+enum status flight_ticket_open(struct flight_key *key, const void *sealed, size_t bytes,
+                               struct flight_ticket *ticket, struct error *error) WARN_UNUSED;
+/* Tickets of that id are of no use any more. */
+enum status flight_ticket_cancel(struct flight_key *key, const struct flight_ticket *ticket,
+                                 struct error *error) WARN_UNUSED;
+bool flight_ticket_cancelled(struct flight_key *key, const struct flight_ticket *ticket);
+
+/* A ticket of the ask's caller. `shared`: others of his sessions, and connections without one, may use
+ * it, too. `expires_ms`: out. */
 enum status flight_seal(struct flight_ask *ask, const void *command, size_t command_bytes,
-                        int64_t *expires_ms /* out: since 1970 */, struct buffer *ticket,
+                        bool shared, int64_t *expires_ms, struct buffer *ticket,
                         struct error *error) WARN_UNUSED;
 /* STATUS_UNAUTHENTICATED is never told: STATUS_INVALID (not one of this server's), STATUS_DENIED
- * (another user's or session's), STATUS_NOT_FOUND (expired; ask for its FlightInfo again).
- * `command` is the caller's. */
-enum status flight_unseal(struct flight_ask *ask, const void *ticket, size_t ticket_bytes,
-                          struct buffer *command, struct error *error) WARN_UNUSED;
+ * (another user's or session's), STATUS_NOT_FOUND (expired; ask for its FlightInfo again),
+ * STATUS_CANCELLED. The memory of `ticket` is released by the caller, also after a failure. */
+enum status flight_unseal(struct flight_ask *ask, const void *sealed, size_t bytes,
+                          struct flight_ticket *ticket, struct error *error) WARN_UNUSED;
+int64_t flight_expires_ms(const struct flight_ask *ask); /* of a ticket that is made now */
+/* The id of the tickets that an ask makes; the one that it came with (flight_ask.c). */
+enum status flight_ask_seal_id(struct flight_ask *ask, const char **id,
+                               struct error *error) WARN_UNUSED;
+void flight_ask_ticket(struct flight_ask *ask, const char id[FLIGHT_ID_BYTES]);
 
 /* ---- commands: what a descriptor's cmd, or a ticket, holds ---------------------------------------- */
 
@@ -126,6 +178,7 @@ struct flight_about {
   struct ArrowSchema schema; /* of the rows; released by the caller. `release` NULL: not known */
   int64_t rows, bytes;       /* -1: not known */
   bool ordered;
+  bool shared; /* flight_seal: for parallel readers, each with a connection of its own */
   /* Commands of the endpoints, each sealed into a ticket by the caller. None: one endpoint whose
    * ticket is the command that was asked about. Released (free, and each buffer) by the caller. */
   struct buffer *endpoints;
@@ -191,6 +244,23 @@ enum status flight_action_unpack(const ProtobufCBinaryData *body,
                                  const ProtobufCMessageDescriptor *type, ProtobufCMessage **message,
                                  struct error *error) WARN_UNUSED;
 
+/* ---- tokens that Handshake gives out (flight_login.c) --------------------------------------------- */
+
+/* A token stands for an identity of the configuration, for as long as it is used (once in
+ * flight.session_idle_s at least) and the configuration has that identity with the same secret. Only its
+ * hash is kept. Only the loop's thread. */
+enum { FLIGHT_TOKEN_BYTES = 65, FLIGHT_LOGINS_MAX = 100000 };
+struct flight_logins;
+enum status flight_logins_new(struct flight_logins **logins, struct error *error) WARN_UNUSED;
+void flight_logins_free(struct flight_logins *logins); /* NULL is allowed */
+/* The token that was not used for longest makes room where there is none. */
+enum status flight_login_add(struct flight_logins *logins, const struct server_config *config,
+                             const struct identity *who, char token[FLIGHT_TOKEN_BYTES],
+                             struct error *error) WARN_UNUSED;
+/* Whose token it is; NULL: nobody's. */
+const struct identity *flight_login_find(struct flight_logins *logins,
+                                         const struct server_config *config, const char *token);
+
 /* ---- sessions ------------------------------------------------------------------------------------ */
 
 /* The session that the request's cookie names, held; NULL when it names none (or an expired one: the
@@ -199,7 +269,7 @@ enum status flight_session_find(struct call *call, struct flight_session **sessi
                                 struct error *error) WARN_UNUSED;
 void flight_session_release(struct flight_session *session); /* any thread; NULL is allowed */
 /* 16 bytes that say which session it is, for tickets; zeros for none. */
-void flight_session_mark(const struct flight_session *session, uint8_t mark[16]);
+void flight_session_mark(const struct flight_session *session, uint8_t mark[FLIGHT_MARK_BYTES]);
 /* Into how many endpoints the call's header wants results split: 0: it is not there; -1: it is no
  * number from 1 to 64. The loop. */
 int flight_endpoints_asked(const struct call *call);
@@ -236,10 +306,13 @@ enum status flight_return(struct flight_ask *ask, struct flight_loan *loan, enum
 /* ---- methods that stream ---------------------------------------------------------------------- */
 
 /* Each takes the call over: makes its struct and the grpc_call. */
-void flight_get_start(struct call *call);      /* flight_get.c */
-void flight_put_start(struct call *call);      /* flight_put.c */
-void flight_exchange_start(struct call *call); /* flight_exchange.c */
-void flight_ask_start(struct call *call);      /* flight.c: methods with one request message */
+void flight_get_start(struct call *call);       /* flight_get.c */
+void flight_put_start(struct call *call);       /* flight_put.c */
+void flight_exchange_start(struct call *call);  /* flight_exchange.c */
+void flight_handshake_start(struct call *call); /* flight_handshake.c */
+void flight_ask_start(struct call *call);       /* flight.c: methods with one request message */
+/* False: it is no gRPC call at all, and was told so. */
+bool flight_is_call(struct call *call);
 
 /* Ends a call: grpc_finish, with what the log and the metrics are told of it. On the loop; does nothing
  * when it was finished. */
@@ -256,7 +329,8 @@ void flight_ask_run(struct flight_ask *ask,
                     void (*done)(void *context, enum status status, const struct error *error),
                     void *context);
 /* The same for work of many steps, in one turn: `step` is called on a worker, and again after each
- * flight_ask_wake, until it says `over` or fails. */
+ * flight_ask_wake, until it says `over` or fails. It asks flight_ask_check itself whether it is to go on,
+ * and lets go of what it holds before it fails. */
 void flight_ask_steps(struct flight_ask *ask,
                       enum status (*step)(void *context, struct flight_ask *ask, bool *over,
                                           struct error *error),

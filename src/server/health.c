@@ -223,13 +223,17 @@ void readiness_free(struct server *server) {
 
 void service_health(struct call *call) { respond_word(call->exchange, "ok"); }
 
-static enum status work_version(struct job *job, struct error *error) {
+enum status service_version_json(struct text *body, struct error *error) {
   const char *duckdb = NULL;
   enum status status = engine_version(&duckdb, error);
   if (status != STATUS_OK) return status;
-  return text_add_format(&job->body, error,
+  return text_add_format(body, error,
                          "{\"name\":\"arrowport\",\"version\":\"%s\",\"duckdb\":\"%s\"}\n",
                          ARROWPORT_VERSION, duckdb);
+}
+
+static enum status work_version(struct job *job, struct error *error) {
+  return service_version_json(&job->body, error);
 }
 
 void service_version(struct call *call) { job_start(call, NULL, work_version); }

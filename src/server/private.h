@@ -101,6 +101,18 @@ void call_configure(struct server *server, const struct server_config *config);
  * called once `who` is known, at once or later on the loop; until then the body is not read.
  * Only inside service->request, with the call's endpoint set where there is one. */
 void admission_start(struct call *call, void (*admitted)(struct call *call));
+/* Checks a name and a password that came in what was asked, for an endpoint with `login`, as those of
+ * a header are: a few at a time, on a worker, counted against the address. `verdict` is called on the
+ * loop, at once or later: `who` NULL: `why` says why not. `*login` is NULL by then; while it is not, the
+ * end of the exchange is told by admission_forget. */
+struct login;
+void admission_login(struct call *call, const char *name, const char *password,
+                     void (*verdict)(void *context, const struct identity *who,
+                                     const struct error *why),
+                     void *context, struct login **login);
+void admission_forget(struct login *login); /* no verdict comes any more */
+/* Who asks where nobody has said so, and was let in all the same. */
+const struct identity *admission_nobody(void);
 enum status admission_new(struct admission **admission, struct error *error) WARN_UNUSED;
 void admission_free(struct admission *admission); /* NULL is allowed; no login is left */
 
@@ -129,6 +141,7 @@ struct endpoint {
   const char *methods;
   unsigned scope; /* that the caller must have; 0: everybody who is let in */
   bool open;      /* credentials are not asked for: health checks */
+  bool login;     /* who sends none is let in as nobody: they may come in what is asked */
   void (*start)(struct call *call);
   const char *suffix; /* behind the name: "/rows"; NULL: nothing */
 };
@@ -146,6 +159,15 @@ void catalog_table(struct call *call);
 void versions_start(struct call *call);
 void rows_start(struct call *call);
 
+/* What GET /tables, /tables/{t} and /version answer; on a worker. */
+enum status catalog_tables_json(struct server *server, const struct server_config *config,
+                                const struct identity *who, struct text *body,
+                                struct error *error) WARN_UNUSED;
+enum status catalog_table_json(struct server *server, const struct server_config *config,
+                               struct table_name *table, struct text *body,
+                               struct error *error) WARN_UNUSED;
+enum status service_version_json(struct text *body, struct error *error) WARN_UNUSED;
+
 /* The table of the path, with its full name. A failure was answered: false. */
 bool catalog_name(struct call *call, struct table_name *table);
 /* A number of the query string, 0 or more; -1: it is not there. */
@@ -162,6 +184,13 @@ void ingest_relieve_all(struct server *server);
  * stops the statements of /query for the same reason. */
 void ingest_give_up_all(struct server *server);
 void query_give_up_all(struct server *server);
+/* How many statements run at a time, /query's and Flight's together, and how large a batch of what
+ * they answer with may become, so that all answers stay within their share of the memory. */
+int64_t query_running_max(const struct server *server, const struct server_config *config);
+int64_t query_batch_bytes(const struct server *server, const struct server_config *config);
+/* For engine_query.may_read and may_write; the context is an identity. */
+bool query_may_read(void *who, const struct table_name *table);
+bool query_may_write(void *who, const struct table_name *table);
 /* How many are in flight, and the bytes that have come for them and wait to be decoded. */
 void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes);
 

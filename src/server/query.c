@@ -84,11 +84,11 @@ struct query {
 /* ---- the task's side --------------------------------------------------------------- */
 
 /* Only those who may not see everything are asked for what they see. */
-static bool may_read(void *context, const struct table_name *table) {
+bool query_may_read(void *context, const struct table_name *table) {
   return auth_allow_table(context, AUTH_READ, table, NULL) == STATUS_OK;
 }
 
-static bool may_write(void *context, const struct table_name *table) {
+bool query_may_write(void *context, const struct table_name *table) {
   return auth_allow_table(context, AUTH_WRITE, table, NULL) == STATUS_OK;
 }
 
@@ -99,18 +99,21 @@ static enum status before_alter(void *context, struct error *error) {
   return storage_alone(query->request.server->storage, &query->alone, error);
 }
 
-/* How many statements run at a time. */
-static int64_t running_max(const struct query *query) {
-  int64_t asked = query->request.config->query.concurrent_max;
-  int64_t half = query->request.server->worker_count / 2;
+int64_t query_running_max(const struct server *server, const struct server_config *config) {
+  int64_t asked = config->query.concurrent_max;
+  int64_t half = server->worker_count / 2;
   return asked > 0 ? asked : half < 1 ? 1 : half;
+}
+
+static int64_t running_max(const struct query *query) {
+  return query_running_max(query->request.server, query->request.config);
 }
 
 /* One batch is drawn while its encoded form and those before it are queued: all statements
  * together stay within the answers' share, also if their clients hardly read. */
-static int64_t batch_bytes(const struct query *query) {
+int64_t query_batch_bytes(const struct server *server, const struct server_config *config) {
   int64_t bytes =
-      query->request.server->answers.limit_bytes / (running_max(query) * (QUEUE_BUFFERS_MAX + 2));
+      server->answers.limit_bytes / (query_running_max(server, config) * (QUEUE_BUFFERS_MAX + 2));
   if (bytes < BATCH_BYTES_MIN) return BATCH_BYTES_MIN;
   return bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes;
 }
@@ -133,13 +136,13 @@ static struct engine_query what_to_run(struct query *query, const struct engine 
       /* One row too many shows in the first batch, before anything was sent. */
       .batch_rows = options->rows_max > 0 && options->rows_max < BATCH_ROWS ? options->rows_max + 1
                                                                             : BATCH_ROWS,
-      .batch_bytes = batch_bytes(query),
+      .batch_bytes = query_batch_bytes(query->request.server, query->request.config),
       .budget = &query->request.server->answers,
       .before_alter = before_alter,
       .alter_context = query,
       .own = rows,
-      .may_read = restricted ? may_read : NULL,
-      .may_write = restricted ? may_write : NULL,
+      .may_read = restricted ? query_may_read : NULL,
+      .may_write = restricted ? query_may_write : NULL,
       .may_context = (void *)(uintptr_t)who,
   };
 }

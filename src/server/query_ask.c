@@ -134,8 +134,8 @@ static enum status bad_compression(const char *text, struct error *error) {
                    text);
 }
 
-static enum status parse_compression(const char *text, struct ipc_writer_options *options,
-                                     struct error *error) {
+enum status query_compression_read(const char *text, struct ipc_writer_options *options,
+                                   struct error *error) {
   static const struct {
     const char *name;
     enum ipc_compression compression;
@@ -179,7 +179,7 @@ static enum status read_compression(const char *query_string, const struct serve
                                      : known_compression(&config->compression, codecs);
   enum status status = http_query_value(query_string, "compression", &text, error);
   if (status != STATUS_OK || text == NULL) return status;
-  status = parse_compression(text, options, error);
+  status = query_compression_read(text, options, error);
   if (status == STATUS_OK && output != QUERY_ARROW && output != QUERY_PARQUET &&
       options->compression != IPC_COMPRESSION_NONE)
     status = error_set(error, STATUS_INVALID,

@@ -48,6 +48,10 @@ enum status query_options_read(const char *query_string, const struct server_con
                                enum query_output output, unsigned codecs,
                                struct query_options *options, struct error *error) WARN_UNUSED;
 
+/* "none", "lz4", "zstd:7". STATUS_INVALID. */
+enum status query_compression_read(const char *text, struct ipc_writer_options *options,
+                                   struct error *error) WARN_UNUSED;
+
 /* A body of SQL. STATUS_INVALID when it is empty, not UTF-8, or holds NUL. On any
  * failure `ask` is left empty. */
 enum status query_ask_sql(struct query_ask *ask, const void *sql, size_t bytes,

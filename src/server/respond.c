@@ -111,6 +111,8 @@ void respond_problem_code(struct http_exchange *exchange, int code, enum status 
   va_end(arguments);
   call_refused(exchange, code, status, detail, false);
   if (grpc_is_call(exchange)) {
+    /* Wrong credentials too often. */
+    if (code == status_http(STATUS_BUDGET)) status = STATUS_BUDGET;
     send_status(exchange, status, 0, detail);
     return;
   }

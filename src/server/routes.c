@@ -3,21 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/grpc.h"
+#include "server/flight.h"
 #include "server/private.h"
 
+#define FLIGHT_SERVICE "/arrow.flight.protocol.FlightService/"
+
 static const struct endpoint endpoints[] = {
-    {"/ingest/", "POST", AUTH_WRITE, false, ingest_start, NULL},
-    {"/stream/", "POST", AUTH_WRITE, false, stream_start, NULL},
-    {"/query", "GET, HEAD, POST", AUTH_READ, false, query_start, NULL},
-    {"/streams", "GET, HEAD", AUTH_READ, false, catalog_streams, NULL},
-    {"/tables", "GET, HEAD", AUTH_READ, false, catalog_tables, NULL},
-    {"/tables/", "GET, HEAD", AUTH_READ, false, catalog_table, NULL},
-    {"/tables/", "GET, HEAD", AUTH_READ, false, rows_start, "/rows"},
-    {"/tables/", "GET, HEAD", AUTH_READ, false, versions_start, "/versions"},
-    {"/healthz", "GET, HEAD", 0, true, service_health, NULL},
-    {"/readyz", "GET, HEAD", 0, true, service_ready, NULL},
-    {"/metrics", "GET, HEAD", AUTH_READ, false, service_metrics, NULL},
-    {"/version", "GET, HEAD", 0, false, service_version, NULL},
+    {"/ingest/", "POST", AUTH_WRITE, false, false, ingest_start, NULL},
+    {"/stream/", "POST", AUTH_WRITE, false, false, stream_start, NULL},
+    {"/query", "GET, HEAD, POST", AUTH_READ, false, false, query_start, NULL},
+    {"/streams", "GET, HEAD", AUTH_READ, false, false, catalog_streams, NULL},
+    {"/tables", "GET, HEAD", AUTH_READ, false, false, catalog_tables, NULL},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, false, catalog_table, NULL},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, false, rows_start, "/rows"},
+    {"/tables/", "GET, HEAD", AUTH_READ, false, false, versions_start, "/versions"},
+    {"/healthz", "GET, HEAD", 0, true, false, service_health, NULL},
+    {"/readyz", "GET, HEAD", 0, true, false, service_ready, NULL},
+    {"/metrics", "GET, HEAD", AUTH_READ, false, false, service_metrics, NULL},
+    {"/version", "GET, HEAD", 0, false, false, service_version, NULL},
+    {FLIGHT_SERVICE "Handshake", "POST", 0, false, true, flight_handshake_start, NULL},
+    {FLIGHT_SERVICE "ListFlights", "POST", AUTH_READ, false, false, flight_ask_start, NULL},
+    {FLIGHT_SERVICE "GetFlightInfo", "POST", AUTH_READ, false, false, flight_ask_start, NULL},
+    {FLIGHT_SERVICE "PollFlightInfo", "POST", AUTH_READ, false, false, flight_ask_start, NULL},
+    {FLIGHT_SERVICE "GetSchema", "POST", AUTH_READ, false, false, flight_ask_start, NULL},
+    {FLIGHT_SERVICE "DoGet", "POST", AUTH_READ, false, false, flight_get_start, NULL},
+    /* What they need depends on what they are asked for. */
+    {FLIGHT_SERVICE "DoPut", "POST", 0, false, false, flight_put_start, NULL},
+    {FLIGHT_SERVICE "DoExchange", "POST", 0, false, false, flight_exchange_start, NULL},
+    {FLIGHT_SERVICE "DoAction", "POST", 0, false, false, flight_ask_start, NULL},
+    {FLIGHT_SERVICE "ListActions", "POST", 0, false, false, flight_ask_start, NULL},
 };
 
 static bool method_allowed(const char *methods, const char *method) {
@@ -71,7 +86,12 @@ static void on_admitted(struct call *call) {
   const struct http_request *request = http_exchange_request(exchange);
   const char *name = NULL;
   struct error error;
-  if (find_endpoint(request->path, &name) == NULL) {
+  bool found = find_endpoint(request->path, &name) != NULL;
+  if (!found && grpc_is_call(exchange)) {
+    error_set(&error, STATUS_UNSUPPORTED, "there is no method %.200s here; those of %s are",
+              request->path, "arrow.flight.protocol.FlightService");
+    respond_problem(exchange, STATUS_UNSUPPORTED, &error);
+  } else if (!found) {
     error_set(&error, STATUS_NOT_FOUND,
               "there is nothing at this path; /ingest/{stream}, /stream/{stream}, /query, "
               "/streams, /tables, /tables/{table}, /tables/{table}/rows, /tables/{table}/versions, "

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "server/flight.h"
 #include "server/private.h"
 #include "server/starving.h"
 
@@ -126,6 +127,7 @@ static void on_signal(void *context, int signal_number) {
 static void on_held(void *context) {
   ingest_give_up_all(context);
   query_give_up_all(context);
+  flight_give_up_all(context);
 }
 
 static void storage_held(void *context) {
@@ -223,6 +225,7 @@ static enum status server_open(struct server *server, const struct server_hooks 
     status = net_timer_new(server->loop, on_drain_timeout, server, &server->drain_timer, error);
   if (status == STATUS_OK) status = starving_new(server, &server->starving, error);
   if (status == STATUS_OK) status = readiness_new(server, error);
+  if (status == STATUS_OK) status = flight_new(server, &server->flight, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_watchdog, server, &server->watchdog, error);
   if (status == STATUS_OK) status = net_loop_on_signal(server->loop, on_signal, server, error);
@@ -236,9 +239,11 @@ static enum status server_open(struct server *server, const struct server_hooks 
 static void server_close(struct server *server) {
   http_server_free(server->http);
   readiness_stop(server);
+  flight_close(server->flight);
   workers_free(server->workers);
   groups_free(server->groups);
   readiness_free(server);
+  flight_free(server->flight);
   reload_close(server->reload);
   starving_free(server->starving);
   net_timer_free(server->drain_timer);

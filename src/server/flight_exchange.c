@@ -1,0 +1,8 @@
+/* DoExchange: refused until it is there. */
+#include "server/flight.h"
+
+void flight_exchange_start(struct call *call) {
+  struct error error;
+  error_set(&error, STATUS_UNSUPPORTED, "DoExchange is not supported yet");
+  respond_problem(call->exchange, STATUS_UNSUPPORTED, &error);
+}
