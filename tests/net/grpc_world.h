@@ -31,7 +31,7 @@ struct grpc_seen {
   int64_t begun_bytes, had_bytes; /* of the current message */
   int64_t to_send;
   int messages, gones;
-  int code; /* http_exchange_code at the end */
+  int code;         /* http_exchange_code at the end */
   bool stepped;     /* /budget: has said "not now" for this piece */
   struct text body; /* of the current message */
   struct text log;
