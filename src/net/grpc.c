@@ -87,8 +87,7 @@ void grpc_call_free(struct grpc_call *call) {
 static bool goes_on(const struct grpc_call *call) { return !call->over && !call->stopped; }
 
 /* The call is over for us: tells who works for it. */
-static void tell_gone(struct grpc_call *call, enum status status, const struct error *why) {
-  if (call->over) return;
+static void give_up(struct grpc_call *call, enum status status, const struct error *why) {
   call->over = true;
   call->exchange->code = status_http(status);
   if (call->deadline != NULL) net_timer_stop(call->deadline);
@@ -104,8 +103,16 @@ void grpc_prefix(uint8_t prefix[GRPC_PREFIX_BYTES], uint32_t bytes) {
   for (int i = 0; i < 4; i++) prefix[1 + i] = (uint8_t)(bytes >> (24 - 8 * i));
 }
 
+/* The client cannot be told how it ends: it sees the stream break. */
+static void break_off(struct grpc_call *call) {
+  call->over = true;
+  if (call->deadline != NULL) net_timer_stop(call->deadline);
+  http_abort(call->exchange);
+}
+
 void grpc_header(struct grpc_call *call, const char *name, const char *value) {
-  assert(!call->started || call->over);
+  if (call->over) return;
+  assert(!call->started);
   struct http_header copy = {strdup(name), strdup(value)};
   struct http_header *headers =
       realloc(call->headers, (call->header_count + 1) * sizeof *call->headers);
@@ -116,13 +123,7 @@ void grpc_header(struct grpc_call *call, const char *name, const char *value) {
   }
   free((void *)(uintptr_t)copy.name);
   free((void *)(uintptr_t)copy.value);
-}
-
-/* The client cannot be told how it ends: it sees the stream break. */
-static void break_off(struct grpc_call *call) {
-  call->over = true;
-  if (call->deadline != NULL) net_timer_stop(call->deadline);
-  http_abort(call->exchange);
+  break_off(call); /* an answer without its metadata would be another answer */
 }
 
 /* All fields of a list, then metadata, then those of another; NULL: no memory. */
@@ -231,7 +232,7 @@ bool grpc_finished(const struct grpc_call *call) { return call->over; }
 static void fail(struct grpc_call *call, const struct error *why) {
   if (call->over) return;
   send_end(call, why->status, why);
-  tell_gone(call, why->status, why);
+  give_up(call, why->status, why);
 }
 
 static void on_deadline(void *context) {
@@ -414,7 +415,7 @@ static void on_end(void *context) {
 
 static void on_body_gone(void *context, const struct error *why) {
   struct grpc_call *call = context;
-  tell_gone(call, why->status == STATUS_OK ? STATUS_CANCELLED : why->status, why);
+  if (!call->over) give_up(call, why->status == STATUS_OK ? STATUS_CANCELLED : why->status, why);
 }
 
 /* The client went after its last message. */

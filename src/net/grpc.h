@@ -64,7 +64,10 @@ void grpc_resume(struct grpc_call *call);
 /* When the client's patience ends (clock_now_ms); -1: never. */
 int64_t grpc_deadline_ms(const struct grpc_call *call);
 
-/* Headers of the answer (metadata), before the first message; copied. */
+/* The answer. Without memory for a part of it the stream is broken off: grpc_finished is true then,
+ * and nothing but `finished` of the service follows.
+ *
+ * Headers (metadata), before the first message; copied. */
 void grpc_header(struct grpc_call *call, const char *name, const char *value);
 /* Sends the headers now: for clients that wait for them before they send. Else they go with the first
  * message. */
