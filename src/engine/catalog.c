@@ -254,7 +254,6 @@ enum status engine_create_table(struct engine_session *session, const struct tab
                                 const struct ArrowSchema *schema, struct error *error) {
   struct text sql = TEXT_EMPTY;
   enum status status = types_check_names(schema, error);
-  writers_join(session);
   lake_enter(session, name);
   if (status == STATUS_OK && session->lake != NULL) status = catalog_check_lake(schema, error);
   if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
@@ -281,7 +280,6 @@ done:
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
                                struct error *error) {
   struct text sql = TEXT_EMPTY;
-  writers_join(session);
   lake_enter(session, name);
   enum status status = text_add(&sql, "DELETE FROM ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);

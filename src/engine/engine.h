@@ -102,6 +102,8 @@ enum status engine_lake_name(const char *path, char name[TABLE_NAME_BYTES_MAX + 
 /* STATUS_NOT_FOUND, with how to get it, when the extension that lakes need is not in the list. */
 enum status engine_lake_check(const char *const *extensions, size_t count,
                               struct error *error) WARN_UNUSED;
+/* The catalog that the database itself is to SQL: "memory", or its file's name without the ending. */
+const char *engine_catalog(const struct engine *engine);
 /* True for the catalog of a lake that is attached. */
 bool engine_has_lake(const struct engine *engine, const char *catalog);
 
@@ -123,15 +125,6 @@ void engine_interrupt(struct engine_session *session, enum status reason);
 /* ---- transactions ----------------------------------------------------------- */
 
 enum status engine_begin(struct engine_session *session, struct error *error) WARN_UNUSED;
-/* The same for a transaction in which a client's statements run (engine_query.within), and which may
- * wait for its client between them: it keeps checkpoints waiting from its first change on, where
- * engine_begin does at once. With `read_only` changes fail. */
-enum status engine_begin_client(struct engine_session *session, bool read_only,
-                                struct error *error) WARN_UNUSED;
-/* True while the transaction that was begun can go on: most failures of a statement end it, those of
- * its grammar and of names do not. Then engine_rollback is all that is left to do. Asks DuckDB, unless a
- * result is open. */
-bool engine_transaction_open(struct engine_session *session);
 /* Durable when it returns STATUS_OK (a file's WAL is synced). After a failure
  * nothing of the transaction remains. */
 enum status engine_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
@@ -342,10 +335,8 @@ struct engine_query {
    * to its end, so that one that is given up leaves nothing. */
   bool revocable;
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
-  /* It runs inside the transaction that was begun on the session (engine_begin_client), and leaves it
-   * open; a failure may end it (engine_transaction_open). What before_alter takes is to be kept until
-   * the transaction has ended. Several statements are not undone together when one of them fails. A
-   * CHECKPOINT is refused. */
+  /* It runs inside the transaction that was begun on the session (engine_begin), and leaves it open; a
+   * failure that DuckDB answers by ending the transaction is told by engine_transaction_open. */
   bool within;
   /* The statement is the caller's own work, not a client's: its words are not looked through for
    * what clients must not say. */
@@ -424,9 +415,9 @@ enum status engine_statement_describe(struct engine_statement *statement,
 /* No result of it is open. NULL is allowed. */
 void engine_statement_close(struct engine_statement *statement);
 
-/* Names without a catalog or schema mean these from now on: the database or a lake, and one of its
- * schemas; NULL or "": this database, main. What callers name in a struct table_name is not affected.
- * Who may write only some tables must name their schema in INSERT then. STATUS_NOT_FOUND. */
+/* True while the transaction of engine_begin can go on. */
+bool engine_transaction_open(const struct engine_session *session);
+/* Names without a catalog or schema mean these from now on; NULL: as it was. STATUS_NOT_FOUND. */
 enum status engine_session_use(struct engine_session *session, const char *catalog,
                                const char *schema, struct error *error) WARN_UNUSED;
 

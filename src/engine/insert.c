@@ -641,7 +641,6 @@ enum status engine_insert_rows(struct engine_insert *insert, const struct engine
   duckdb_result result = {0};
   struct error own;
   if (error == NULL) error = &own;
-  writers_join(session);
   session_enter(session);
   status = execute(insert, &result, error);
   if (status == STATUS_OK) {
