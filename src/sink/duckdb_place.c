@@ -7,6 +7,9 @@ enum status place_allowed(const struct duckdb_sink *sink, const struct table_nam
                           struct error *error) {
   if (sink->read_only)
     return error_set(error, STATUS_UNAVAILABLE, "the database is open for reading only");
+  if (strcasecmp(table->catalog, "temp") == 0)
+    return error_set(error, STATUS_DENIED,
+                     "temporary tables are those of a session, and this load has none");
   if (strcasecmp(table->schema, SINK_DUCKDB_SCHEMA) != 0) return STATUS_OK;
   return error_set(error, STATUS_DENIED,
                    "the schema " SINK_DUCKDB_SCHEMA

@@ -10,11 +10,12 @@
  * time. SINK_APPEND and SINK_OVERWRITE, policies SCHEMA_SKIP and SCHEMA_STRICT, no tokens.
  *
  * `within`: in the transaction that is open there; nothing is begun or committed, load_commit means
- * that the rows are in the transaction, and after a failure the transaction is of no use
- * (engine_transaction_open). Otherwise each load is a transaction of its own, and load_abort leaves
- * nothing of it behind.
- * `temporary`: tables are those of the session (their names have neither catalog nor schema, and one
- * that is made is temporary); otherwise where the session finds the names. */
+ * that the rows are in the transaction. A load that fails or is aborted after rows of it were inserted
+ * cannot be taken out again: it ends the transaction (engine_transaction_open is false then).
+ * Otherwise each load is a transaction of its own, and load_abort leaves nothing of it behind.
+ * `temporary`: tables are those of the session (names have neither catalog nor schema, or "temp" and
+ * "main"), and one that is made is temporary; otherwise names mean what they do to every sink on
+ * DuckDB. */
 struct sink_session_options {
   bool within;
   bool temporary;
