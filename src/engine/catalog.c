@@ -265,7 +265,9 @@ enum status engine_create_table(struct engine_session *session, const struct tab
   enum status status = types_check_names(schema, error);
   lake_enter(session, name);
   if (status == STATUS_OK && session->lake != NULL) status = catalog_check_lake(schema, error);
-  if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
+  bool temporary = strcasecmp(name->catalog, "temp") == 0;
+  if (status == STATUS_OK)
+    status = text_add(&sql, temporary ? "CREATE TEMPORARY TABLE " : "CREATE TABLE ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " (", error);
   if (status == STATUS_OK) status = add_columns(&sql, schema, error);
