@@ -16,22 +16,13 @@ void catalog_error_at(struct error *error, const struct table_name *name) {
   text_release(&text);
 }
 
-/* The catalog that a name says: this database, a lake, or where the session's temporary tables are.
- * NULL: there is none of that name. */
-static const char *catalog_of(const struct engine *engine, const struct table_name *name) {
-  const struct lake *lake = lake_find(engine, name->catalog);
-  if (lake != NULL) return lake->name;
-  if (name->catalog[0] == '\0' || strcasecmp(name->catalog, engine->name) == 0) return engine->name;
-  return strcasecmp(name->catalog, "temp") == 0 ? "temp" : NULL;
-}
-
 enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
                               struct text *out, struct error *error) {
-  const char *catalog = catalog_of(engine, name);
-  if (catalog == NULL)
+  const struct lake *lake = lake_find(engine, name->catalog);
+  if (lake == NULL && name->catalog[0] != '\0' && strcasecmp(name->catalog, engine->name) != 0)
     return error_set(error, STATUS_NOT_FOUND, "there is no catalog \"%s\"; this database is \"%s\"",
                      name->catalog, engine->name);
-  enum status status = text_add_identifier(out, catalog, error);
+  enum status status = text_add_identifier(out, lake != NULL ? lake->name : engine->name, error);
   if (status == STATUS_OK) status = text_add(out, ".", error);
   if (status == STATUS_OK)
     status = text_add_identifier(out, name->schema[0] != '\0' ? name->schema : "main", error);
@@ -147,10 +138,10 @@ void engine_table_release(struct engine_table *table) {
 /* Appends a condition on the catalog's functions that only the table's row meets. */
 static enum status add_condition(const struct engine *engine, struct text *sql,
                                  const struct table_name *name, struct error *error) {
-  const char *catalog = catalog_of(engine, name);
+  const struct lake *lake = lake_find(engine, name->catalog);
   enum status status = text_add(sql, " WHERE database_name = ", error);
   if (status == STATUS_OK)
-    status = text_add_literal(sql, catalog != NULL ? catalog : engine->name, error);
+    status = text_add_literal(sql, lake != NULL ? lake->name : engine->name, error);
   if (status == STATUS_OK) status = text_add(sql, " AND lower(schema_name) = lower(", error);
   if (status == STATUS_OK)
     status = text_add_literal(sql, name->schema[0] != '\0' ? name->schema : "main", error);
@@ -263,11 +254,10 @@ enum status engine_create_table(struct engine_session *session, const struct tab
                                 const struct ArrowSchema *schema, struct error *error) {
   struct text sql = TEXT_EMPTY;
   enum status status = types_check_names(schema, error);
+  writers_join(session);
   lake_enter(session, name);
   if (status == STATUS_OK && session->lake != NULL) status = catalog_check_lake(schema, error);
-  bool temporary = strcasecmp(name->catalog, "temp") == 0;
-  if (status == STATUS_OK)
-    status = text_add(&sql, temporary ? "CREATE TEMPORARY TABLE " : "CREATE TABLE ", error);
+  if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " (", error);
   if (status == STATUS_OK) status = add_columns(&sql, schema, error);
@@ -291,6 +281,7 @@ done:
 enum status engine_empty_table(struct engine_session *session, const struct table_name *name,
                                struct error *error) {
   struct text sql = TEXT_EMPTY;
+  writers_join(session);
   lake_enter(session, name);
   enum status status = text_add(&sql, "DELETE FROM ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);

@@ -553,15 +553,68 @@ enum status session_execute(struct engine_session *session, duckdb_prepared_stat
 
 /* ---- transactions ------------------------------------------------------------- */
 
-enum status engine_begin(struct engine_session *session, struct error *error) {
+static enum status begin(struct engine_session *session, const char *sql, struct error *error) {
   if (session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session is inside a transaction already");
-  writers_enter(session);
-  enum status status = session_run(session, "BEGIN TRANSACTION", error);
+  enum status status = session_run(session, sql, error);
   session->in_transaction = status == STATUS_OK;
+  session->ended_by_sql = session->any_lake = false;
   if (status != STATUS_OK) writers_leave(session);
   return status;
 }
+
+enum status engine_begin(struct engine_session *session, struct error *error) {
+  if (!session->in_transaction) {
+    writers_enter(session);
+    session->clients = false;
+  }
+  return begin(session, "BEGIN TRANSACTION", error);
+}
+
+enum status engine_begin_client(struct engine_session *session, bool read_only,
+                                struct error *error) {
+  if (!session->in_transaction) session->clients = true;
+  return begin(session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
+}
+
+bool engine_transaction_open(struct engine_session *session) {
+  if (!session->in_transaction || session->ended_by_sql) return false;
+  if (session->open != NULL) return true; /* a statement would end the answer that is drawn */
+  struct error ignored;
+  return session_run(session, "SELECT 1", &ignored) == STATUS_OK;
+}
+
+/* ---- which schema ------------------------------------------------------------- */
+
+enum status engine_session_use(struct engine_session *session, const char *catalog,
+                               const char *schema, struct error *error) {
+  struct engine *engine = session->engine;
+  if (catalog == NULL || catalog[0] == '\0') catalog = engine->name;
+  if (schema == NULL || schema[0] == '\0') schema = "main";
+  bool here = strcasecmp(catalog, engine->name) == 0;
+  struct lake *lake = here ? NULL : lake_find(engine, catalog);
+  if (!here && lake == NULL)
+    return error_set(error, STATUS_NOT_FOUND, "there is no catalog \"%.200s\"", catalog);
+  struct text sql = TEXT_EMPTY;
+  enum status status = text_add(&sql, "USE ", error);
+  if (status == STATUS_OK) status = text_add_identifier(&sql, catalog, error);
+  if (status == STATUS_OK) status = text_add(&sql, ".", error);
+  if (status == STATUS_OK) status = text_add_identifier(&sql, schema, error);
+  if (status == STATUS_OK) {
+    status = session_run(session, text_get(&sql), error);
+    if (status == STATUS_INVALID && error != NULL && strstr(error->text, "SET schema") != NULL)
+      status = error_set(error, STATUS_NOT_FOUND, "there is no schema \"%.200s\" in \"%.200s\"",
+                         schema, catalog);
+  }
+  if (status == STATUS_OK) {
+    session->elsewhere = !here || strcasecmp(schema, "main") != 0;
+    session->at_home = lake;
+  }
+  text_release(&sql);
+  return status;
+}
+
+/* ---- ends of transactions ----------------------------------------------------- */
 
 enum status session_commit(struct engine_session *session, struct error *error) {
   bool lakes = session->lake != NULL || session->any_lake;
@@ -583,6 +636,14 @@ enum status session_commit(struct engine_session *session, struct error *error) 
 enum status engine_commit(struct engine_session *session, struct error *error) {
   if (!session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session is not inside a transaction");
+  /* DuckDB answers COMMIT with success where a failure has ended the transaction, and rolls back. Our
+   * own transactions are not committed after a failure. */
+  if (session->clients && !engine_transaction_open(session)) {
+    engine_rollback(session);
+    return error_set(error, STATUS_INVALID,
+                     "a statement that failed has ended the transaction: nothing of it was "
+                     "committed");
+  }
   session->in_transaction = false;
   enum status status = session_commit(session, error);
   writers_leave(session);
@@ -593,7 +654,7 @@ void engine_rollback(struct engine_session *session) {
   if (!session->in_transaction) return;
   session->in_transaction = false;
   struct error error;
-  if (session_run(session, "ROLLBACK", &error) != STATUS_OK)
+  if (!session->ended_by_sql && session_run(session, "ROLLBACK", &error) != STATUS_OK)
     log_warning("engine", "rolling back: %s", error.text);
   writers_leave(session);
 }

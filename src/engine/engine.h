@@ -125,6 +125,15 @@ void engine_interrupt(struct engine_session *session, enum status reason);
 /* ---- transactions ----------------------------------------------------------- */
 
 enum status engine_begin(struct engine_session *session, struct error *error) WARN_UNUSED;
+/* The same for a transaction in which a client's statements run (engine_query.within), and which may
+ * wait for its client between them: it keeps checkpoints waiting from its first change on, where
+ * engine_begin does at once. With `read_only` changes fail. */
+enum status engine_begin_client(struct engine_session *session, bool read_only,
+                                struct error *error) WARN_UNUSED;
+/* True while the transaction that was begun can go on: most failures of a statement end it, those of
+ * its grammar and of names do not. Then engine_rollback is all that is left to do. Asks DuckDB, unless a
+ * result is open. */
+bool engine_transaction_open(struct engine_session *session);
 /* Durable when it returns STATUS_OK (a file's WAL is synced). After a failure
  * nothing of the transaction remains. */
 enum status engine_commit(struct engine_session *session, struct error *error) WARN_UNUSED;
@@ -335,8 +344,10 @@ struct engine_query {
    * to its end, so that one that is given up leaves nothing. */
   bool revocable;
   struct budget *budget; /* charged for the batches until they are released; NULL: none */
-  /* It runs inside the transaction that was begun on the session (engine_begin), and leaves it open; a
-   * failure that DuckDB answers by ending the transaction is told by engine_transaction_open. */
+  /* It runs inside the transaction that was begun on the session (engine_begin_client), and leaves it
+   * open; a failure may end it (engine_transaction_open). What before_alter takes is to be kept until
+   * the transaction has ended. Several statements are not undone together when one of them fails. A
+   * CHECKPOINT is refused. */
   bool within;
   /* The statement is the caller's own work, not a client's: its words are not looked through for
    * what clients must not say. */
@@ -415,15 +426,11 @@ enum status engine_statement_describe(struct engine_statement *statement,
 /* No result of it is open. NULL is allowed. */
 void engine_statement_close(struct engine_statement *statement);
 
-/* True while the transaction of engine_begin can go on. */
-bool engine_transaction_open(const struct engine_session *session);
-/* Names without a catalog or schema mean these from now on; NULL: as it was. STATUS_NOT_FOUND. */
+/* Names without a catalog or schema mean these from now on: the database or a lake, and one of its
+ * schemas; NULL or "": this database, main. What callers name in a struct table_name is not affected.
+ * Who may write only some tables must name their schema in INSERT then. STATUS_NOT_FOUND. */
 enum status engine_session_use(struct engine_session *session, const char *catalog,
                                const char *schema, struct error *error) WARN_UNUSED;
-
-/* Inserts let a session's rows come in any order (preserve_insertion_order); from now on statements
- * keep it again. For sessions that go on after an insert, which must be closed. */
-enum status engine_session_order(struct engine_session *session, struct error *error) WARN_UNUSED;
 
 /* ---- results that are kept, to be read in parts ---------------------------------------- */
 

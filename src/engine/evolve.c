@@ -567,6 +567,7 @@ enum status engine_evolution_apply(struct engine_session *session,
   if (evolution->sql.size_bytes == 0) return STATUS_OK;
   duckdb_extracted_statements statements = NULL;
   enum status status = STATUS_OK;
+  writers_join(session);
   session_enter(session);
   idx_t count = duckdb->extract_statements(session->connection, evolution->sql.data, &statements);
   if (count == 0)

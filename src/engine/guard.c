@@ -104,6 +104,39 @@ enum status guard_check(const struct engine *engine, const char *sql, struct err
   return STATUS_OK;
 }
 
+/* ---- words ----------------------------------------------------------------------- */
+
+/* Behind a literal, a quoted name or a comment that begins at `at`; `at` where none does. */
+static const char *skip_quoted(const char *at) {
+  const char *end = NULL;
+  if (*at == '\'' || *at == '"') {
+    end = strchr(at + 1, *at); /* a doubled quote begins the next one */
+    return end == NULL ? at + strlen(at) : end + 1;
+  }
+  if (strncmp(at, "--", 2) == 0) return at + strcspn(at, "\n");
+  if (strncmp(at, "/*", 2) != 0) return at;
+  end = strstr(at + 2, "*/");
+  return end == NULL ? at + strlen(at) : end + 2;
+}
+
+bool guard_says(const char *sql, const char *word) {
+  size_t bytes = strlen(word);
+  for (const char *at = sql; *at != '\0';) {
+    const char *behind = skip_quoted(at);
+    if (behind != at) {
+      at = behind;
+    } else if (is_word(*at)) {
+      const char *end = at;
+      while (is_word(*end)) end++;
+      if ((size_t)(end - at) == bytes && strncasecmp(at, word, bytes) == 0) return true;
+      at = end;
+    } else {
+      at++;
+    }
+  }
+  return false;
+}
+
 /* ---- secrets --------------------------------------------------------------------- */
 
 static bool is_word_at(const char *sql, const char *at, size_t bytes) {

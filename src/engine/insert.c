@@ -476,13 +476,6 @@ static enum status drop_order(struct engine_session *session, struct error *erro
   return status;
 }
 
-enum status engine_session_order(struct engine_session *session, struct error *error) {
-  if (!session->order_dropped) return STATUS_OK;
-  enum status status = session_run(session, "RESET SESSION preserve_insertion_order", error);
-  session->order_dropped = status != STATUS_OK;
-  return status;
-}
-
 enum status insert_new(struct engine_session *session, const struct ArrowSchema *schema,
                        struct engine_insert **out, struct error *error) {
   *out = NULL;
@@ -648,6 +641,7 @@ enum status engine_insert_rows(struct engine_insert *insert, const struct engine
   duckdb_result result = {0};
   struct error own;
   if (error == NULL) error = &own;
+  writers_join(session);
   session_enter(session);
   status = execute(insert, &result, error);
   if (status == STATUS_OK) {

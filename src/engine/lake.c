@@ -377,8 +377,9 @@ static enum status check_files(const struct lake *lake, const char *sql, struct 
                    lake->name);
 }
 
-enum status lake_guard(const struct engine *engine, const struct engine_query *query, bool *changes,
-                       struct error *error) {
+enum status lake_guard(const struct engine_session *session, const struct engine_query *query,
+                       bool *changes, struct error *error) {
+  const struct engine *engine = session->engine;
   *changes = false;
   if (engine->lake_count == 0) return STATUS_OK;
   for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
@@ -397,7 +398,8 @@ enum status lake_guard(const struct engine *engine, const struct engine_query *q
   /* DuckDB puts the whole database out of use when it writes such a column to Parquet. */
   if (strcasestr(query->sql, "time_ns") != NULL && !query->read_only)
     for (size_t i = 0; i < engine->lake_count; i++)
-      if (strcasestr(query->sql, engine->lakes[i].name) != NULL)
+      if (session->at_home == &engine->lakes[i] ||
+          strcasestr(query->sql, engine->lakes[i].name) != NULL)
         return error_set(error, STATUS_DENIED,
                          "a lake cannot hold TIME_NS: a statement that may write cannot name both");
   for (size_t i = 0; i < engine->lake_count; i++) {

@@ -41,7 +41,7 @@ enum status lake_check(const struct landing *landing, const char *column,
 
 /* STATUS_DENIED names what is in `query` and must not be where lakes are attached; `*changes` is
  * set when it calls a function that changes a lake although it looks like a SELECT. */
-enum status lake_guard(const struct engine *engine, const struct engine_query *query, bool *changes,
-                       struct error *error) WARN_UNUSED;
+enum status lake_guard(const struct engine_session *session, const struct engine_query *query,
+                       bool *changes, struct error *error) WARN_UNUSED;
 
 #endif

@@ -74,6 +74,9 @@ void writers_destroy(struct writers *writers);
 /* The session is about to write, until writers_leave: waits while a checkpoint runs. Twice is once. */
 void writers_enter(struct engine_session *session);
 void writers_leave(struct engine_session *session);
+/* The same for a session that is in a transaction: one of a client's becomes a writer with its first
+ * change, and not while its client thinks about one. */
+void writers_join(struct engine_session *session);
 /* Keeps writers out; false: some have been at it for `wait_ms`. */
 bool writers_keep_out(struct engine *engine, int wait_ms);
 void writers_let_in(struct engine *engine);
@@ -109,8 +112,12 @@ struct engine_session {
   duckdb_connection connection;
   idx_t connection_id;
   bool in_transaction;        /* between engine_begin and commit or rollback */
+  bool clients;               /* of engine_begin_client */
+  bool ended_by_sql;          /* and a statement has ended it behind our back */
   bool writes;                /* between writers_enter and writers_leave */
   bool keeps_out;             /* it keeps writers out: CHECKPOINT by SQL */
+  bool elsewhere;             /* names without a schema mean another one: engine_session_use */
+  struct lake *at_home;       /* the lake in which they do; NULL: in the database */
   bool order_dropped;         /* preserve_insertion_order is off: parallel inserts */
   struct engine_result *open; /* a result that is being drawn */
   struct lake *lake;          /* that it writes to, as far as we do so; NULL: none */
@@ -203,6 +210,10 @@ enum status guard_check(const struct engine *engine, const char *sql,
                         struct error *error) WARN_UNUSED;
 /* For a CREATE or DROP: STATUS_DENIED when it is about a secret, or may be. */
 enum status guard_check_secret(const char *sql, struct error *error) WARN_UNUSED;
+
+/* Does the word stand in the statement, outside of literals, quoted names and comments? Comments
+ * within comments, and literals with escapes, can hide it. */
+bool guard_says(const char *sql, const char *word);
 
 /* ---- query.c ------------------------------------------------------------------ */
 

@@ -181,6 +181,9 @@ static enum status run_aside(struct engine_session *session, duckdb_extracted_st
   duckdb_prepared_statement statement = NULL;
   duckdb_result result = {0};
   enum status status = query_prepare(session, statements, index, query, &statement, error);
+  if (status == STATUS_OK && !query->read_only &&
+      session->duckdb->prepared_statement_type(statement) != DUCKDB_STATEMENT_TYPE_SELECT)
+    writers_join(session);
   if (status == STATUS_OK) status = query_bind(session->duckdb, statement, query, NULL, error);
   if (status == STATUS_OK) status = session_execute(session, statement, &result, error);
   session->duckdb->destroy_result(&result);
@@ -194,6 +197,30 @@ enum status query_begin(struct engine_result *result, bool read_only, struct err
       result->session, read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
   result->own_transaction = status == STATUS_OK;
   return status;
+}
+
+/* EXPLAIN ANALYZE runs what it explains, and takes COMMIT, too. In a transaction that goes on
+ * afterwards that is refused by its words; words can be hidden, so DuckDB is asked whether it is still
+ * the same transaction. */
+static enum status explain_within(struct engine_result *result, const struct engine_query *query,
+                                  struct error *error) {
+  static const char which[] = "SELECT txid_current()::BIGINT";
+  static const char why[] = "a transaction is not ended by SQL, and not by EXPLAIN ANALYZE";
+  struct engine_session *session = result->session;
+  const char *sql = query->sql;
+  int64_t before = 0, after = 0;
+  if (guard_says(sql, "commit") || guard_says(sql, "rollback") || guard_says(sql, "abort") ||
+      (guard_says(sql, "end") && !guard_says(sql, "case")))
+    return error_set(error, STATUS_DENIED, "%s", why);
+  if (!query->read_only) writers_join(session);
+  enum status status = session_numbers(session, which, &before, 1, error);
+  if (status != STATUS_OK) return status;
+  status = session_execute(session, result->statement, &result->duck, error);
+  if (status != STATUS_OK) return status;
+  status = session_numbers(session, which, &after, 1, error);
+  if (status != STATUS_OK || before == after) return status;
+  session->ended_by_sql = true;
+  return error_set(error, STATUS_DENIED, "%s; this one is ended", why);
 }
 
 /* The statement whose answer is read. */
@@ -214,6 +241,8 @@ enum status query_execute(struct engine_result *result, const struct engine_quer
     status = tables_check(session, query, values, error);
   if (status != STATUS_OK) return status;
   result->has_duck = true;
+  if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && session->in_transaction)
+    return explain_within(result, query, error);
   if (type != DUCKDB_STATEMENT_TYPE_SELECT) {
     if (!query->read_only) writers_enter(session);
     status = session_execute(session, result->statement, &result->duck, error);
@@ -298,7 +327,7 @@ enum status query_check_text(struct engine_session *session, const struct engine
   *changes_lake = false;
   if (query->own) return STATUS_OK;
   enum status status = guard_check(session->engine, query->sql, error);
-  return status == STATUS_OK ? lake_guard(session->engine, query, changes_lake, error) : status;
+  return status == STATUS_OK ? lake_guard(session, query, changes_lake, error) : status;
 }
 
 static enum status run_all(struct engine_result *result, const struct engine_query *query,
@@ -355,6 +384,8 @@ enum status query_result_new(struct engine_session *session, const struct engine
     return error_set(error, STATUS_INTERNAL, "the session's last result is still open");
   if (query->within && !session->in_transaction)
     return error_set(error, STATUS_INTERNAL, "the session has no transaction to run this in");
+  if (session->in_transaction && session->ended_by_sql)
+    return error_set(error, STATUS_INVALID, "the transaction has ended: roll it back");
   struct engine_result *result = calloc(1, sizeof *result);
   if (result == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
   result->session = session;

@@ -11,10 +11,8 @@
  * first with text in the place of such parameters, and with the values themselves when they are
  * there (engine_statement_describe). */
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "engine/bind.h"
 #include "engine/query.h"
@@ -45,38 +43,6 @@ static bool is_change(duckdb_statement_type type) {
 
 /* ---- what it answers with ------------------------------------------------------------------ */
 
-/* Behind a literal, a quoted name or a comment that begins at `at`; `at` where none does. */
-static const char *skip_quoted(const char *at) {
-  const char *end = NULL;
-  if (*at == '\'' || *at == '"') {
-    end = strchr(at + 1, *at); /* a doubled quote begins the next one */
-    return end == NULL ? at + strlen(at) : end + 1;
-  }
-  if (strncmp(at, "--", 2) == 0) return at + strcspn(at, "\n");
-  if (strncmp(at, "/*", 2) != 0) return at;
-  end = strstr(at + 2, "*/");
-  return end == NULL ? at + strlen(at) : end + 2;
-}
-
-/* Does the word stand in the statement itself? */
-static bool says(const char *sql, const char *word) {
-  size_t bytes = strlen(word);
-  for (const char *at = sql; *at != '\0';) {
-    const char *behind = skip_quoted(at);
-    if (behind != at) {
-      at = behind;
-    } else if (isalnum((unsigned char)*at) || *at == '_') {
-      const char *end = at;
-      while (isalnum((unsigned char)*end) || *end == '_') end++;
-      if ((size_t)(end - at) == bytes && strncasecmp(at, word, bytes) == 0) return true;
-      at = end;
-    } else {
-      at++;
-    }
-  }
-  return false;
-}
-
 /* DuckDB says before a statement is run what its columns are, but not whether they are an answer: each
  * change has a column "Count", everything else that answers with nothing a "Count" or "Success". */
 static bool answers(const struct engine_statement *statement) {
@@ -84,7 +50,7 @@ static bool answers(const struct engine_statement *statement) {
   case DUCKDB_STATEMENT_TYPE_SELECT:
   case DUCKDB_STATEMENT_TYPE_EXPLAIN: return true;
   case DUCKDB_STATEMENT_TYPE_CALL: break;
-  default: return is_change(statement->type) && says(statement->sql, "returning");
+  default: return is_change(statement->type) && guard_says(statement->sql, "returning");
   }
   const struct duckdb_api *duckdb = statement->session->duckdb;
   if (duckdb->prepared_statement_column_count(statement->prepared) != 1) return true;

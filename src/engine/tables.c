@@ -68,6 +68,11 @@ static enum status ask(const struct look *look, struct table_name *name, bool wr
   drop_default(name->catalog, engine->name);
   drop_default(name->schema, "main");
   bool (*may)(void *, const struct table_name *) = write ? query->may_write : query->may_read;
+  /* Temporary tables are their session's, which is one client's. */
+  if (strcasecmp(name->catalog, "temp") == 0) {
+    text_release(&text);
+    return STATUS_OK;
+  }
   bool ours = name->catalog[0] == '\0' || lake_find(engine, name->catalog) != NULL;
   bool denied = !ours || (may != NULL && !may(query->may_context, name));
   /* Who may read it knows that it is there. */
@@ -128,7 +133,9 @@ static const char *skip_identifier(const char *at) {
 
 /* The name behind INSERT [OR REPLACE | OR IGNORE] INTO: parts with nothing between them but
  * dots, then white space or '(', so that the grammar can take it in one way only. */
-static bool insert_target(const char *sql, const struct engine *engine, struct table_name *name) {
+static bool insert_target(const char *sql, const struct engine_session *session,
+                          struct table_name *name) {
+  const struct engine *engine = session->engine;
   const char *at = skip_word(skip_space(sql), "insert");
   const char *or_ = at == NULL ? NULL : skip_word(at, "or");
   if (or_ != NULL) {
@@ -149,6 +156,9 @@ static bool insert_target(const char *sql, const struct engine *engine, struct t
     memcpy(name->catalog, name->schema, sizeof name->catalog);
     name->schema[0] = '\0';
   }
+  /* Without a schema it could be in that which the session uses, or in main. */
+  if (session->elsewhere && name->catalog[0] == '\0' && name->schema[0] == '\0') return false;
+  if (session->at_home != NULL && name->catalog[0] == '\0') return false;
   static const char *const others[] = {"temp", "system", "memory"};
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
     if (name->catalog[0] == '\0' && strcasecmp(name->schema, others[i]) == 0) return false;
@@ -172,10 +182,11 @@ static enum status look_at_write(struct look *look, const char *name, int depth,
   look->changes = change;
   if (!insert) return STATUS_OK;
   struct table_name target;
-  if (!insert_target(look->query->sql, look->session->engine, &target))
+  if (!insert_target(look->query->sql, look->session, &target))
     return error_set(look->error, STATUS_DENIED,
                      "it cannot be told where the rows go, and you may write only some tables: "
-                     "write INSERT INTO table, without comments up to there");
+                     "write INSERT INTO table, without comments up to there%s",
+                     look->session->elsewhere ? ", and name its catalog and schema" : "");
   return ask(look, &target, true);
 }
 

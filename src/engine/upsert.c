@@ -521,6 +521,7 @@ enum status engine_upsert_apply(struct engine_upsert *upsert, struct error *erro
   struct text sql = TEXT_EMPTY;
   struct error own;
   if (error == NULL) error = &own;
+  writers_join(upsert->session);
   session_enter(upsert->session);
   enum status status = catalog_columns_sql(upsert->session, upsert->table_sql.data, &table, error);
   if (status == STATUS_OK) {

@@ -6,6 +6,10 @@
  * that DuckDB starts itself, inside a commit, find their own moment when nobody else writes. So ours
  * wait for such a moment, and nobody begins to write until they are over.
  *
+ * A client's transaction may wait for its client for long, so it enters with its first change
+ * (writers_join), and keeps checkpoints waiting from then on until it ends. It waits then, with what it
+ * has read, while a checkpoint runs: a checkpoint does not wait for readers.
+ *
  *   engine_begin, statements of engine_query that change something --writers_enter--> ... --writers_leave
  *   the keeper, CHECKPOINT by SQL --writers_keep_out--> ... --writers_let_in
  *
@@ -42,6 +46,10 @@ void writers_enter(struct engine_session *session) {
     pthread_cond_wait(&writers->changed, &writers->lock);
   writers->count++;
   pthread_mutex_unlock(&writers->lock);
+}
+
+void writers_join(struct engine_session *session) {
+  if (session->in_transaction) writers_enter(session);
 }
 
 void writers_leave(struct engine_session *session) {
