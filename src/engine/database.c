@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "engine/insert.h"
+#include "engine/kept.h"
 #include "engine/lake.h"
 #include "engine/private.h"
 #include "engine/replay.h"
@@ -345,6 +346,7 @@ enum status database_open(struct engine *engine, struct error *error) {
   }
   if (options->path != NULL && engine->path == NULL) engine->path = realpath(options->path, NULL);
   status = insert_register(engine, error);
+  if (status == STATUS_OK) status = kept_register(engine, error);
   if (status == STATUS_OK && engine->name == NULL) status = learn(engine, options->path, error);
   for (size_t i = 0; i < options->extension_count && status == STATUS_OK; i++)
     status = load_extension(engine, options->extensions[i], error);

@@ -282,6 +282,7 @@ typedef void (*duckdb_table_function_t)(duckdb_function_info info, duckdb_data_c
   X(duckdb_state, list_vector_reserve, (duckdb_vector, idx_t))                                     \
   X(duckdb_vector, struct_vector_get_child, (duckdb_vector, idx_t))                                \
   X(duckdb_vector, array_vector_get_child, (duckdb_vector))                                        \
+  X(void, vector_reference_vector, (duckdb_vector, duckdb_vector))                                 \
   X(duckdb_logical_type, create_logical_type, (duckdb_type))                                       \
   X(duckdb_logical_type, create_list_type, (duckdb_logical_type))                                  \
   X(duckdb_logical_type, create_array_type, (duckdb_logical_type, idx_t))                          \

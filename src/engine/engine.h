@@ -436,17 +436,25 @@ enum status engine_session_use(struct engine_session *session, const char *catal
 
 struct engine_kept;
 
-/* Runs a query to its end and keeps its rows where every session of the engine can read them, within
- * DuckDB's memory limit and spilled to disk beyond it, until it is closed. They are one snapshot. */
+/* Runs a statement that reads to its end and keeps its rows where every session of the engine can read
+ * them, within DuckDB's memory limit and spilled to disk beyond it (not so a database in memory), until
+ * it is closed, which is before the engine is. They are one snapshot: what the statement saw when it
+ * began, or its transaction with `within`. Errors as engine_query; STATUS_BUDGET: DuckDB has no memory
+ * for them. `query->batch_rows`, batch_bytes and budget mean nothing here. The session is free again
+ * when it returns; engine_interrupt stops it. */
 enum status engine_keep(struct engine_session *session, const struct engine_query *query,
                         struct engine_kept **kept, struct error *error) WARN_UNUSED;
 int64_t engine_kept_rows(const struct engine_kept *kept);
+/* That of the query's result. */
 const struct ArrowSchema *engine_kept_schema(const struct engine_kept *kept);
-/* Rows [offset, offset + rows) in the order of the query; `query` for batch_rows, batch_bytes, budget. */
+/* Rows [offset, offset + rows), as far as there are so many, in the order of the query. Of `query` (NULL:
+ * none) batch_rows, batch_bytes and budget count. From several threads at once, each with a session of its
+ * own. STATUS_NOT_FOUND when the database was opened anew since: the rows are lost. */
 enum status engine_kept_read(struct engine_session *session, const struct engine_kept *kept,
                              int64_t offset, int64_t rows, const struct engine_query *query,
                              struct engine_result **result, struct error *error) WARN_UNUSED;
-void engine_kept_close(struct engine_kept *kept); /* no read is under way; NULL is allowed */
+/* No read is under way. Opens a session for a moment. NULL is allowed. */
+void engine_kept_close(struct engine_kept *kept);
 
 /* ---- Parquet ----------------------------------------------------------------- */
 

@@ -21,13 +21,14 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/private.h"
+#include "engine/kept.h"
 
 /* Counted anywhere. */
 static const char *const names[] = {
     "enable_logging",    "disable_logging",      "enable_profiling",
     "disable_profiling", "truncate_duckdb_logs", "json_execute_serialized_sql",
     "enable_profile",    "disable_profile",      "write_log",
+    KEPT_CATALOG,
 };
 
 /* As these, where no file may be read. */

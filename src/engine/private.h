@@ -97,6 +97,7 @@ struct engine {
   pthread_mutex_t lock;          /* guards what follows */
   struct engine_insert *inserts; /* those that are open; see insert.c */
   int64_t insert_last;           /* the last handle given out */
+  struct keeping *keepings;      /* answers that are becoming tables; see kept.c */
   struct gate gate;              /* reopen.c */
   struct keeper keeper;          /* checkpoint.c */
   struct writers writers;
