@@ -16,13 +16,22 @@ void catalog_error_at(struct error *error, const struct table_name *name) {
   text_release(&text);
 }
 
+/* The catalog that a name says: this database, a lake, or where the session's temporary tables are.
+ * NULL: there is none of that name. */
+static const char *catalog_of(const struct engine *engine, const struct table_name *name) {
+  const struct lake *lake = lake_find(engine, name->catalog);
+  if (lake != NULL) return lake->name;
+  if (name->catalog[0] == '\0' || strcasecmp(name->catalog, engine->name) == 0) return engine->name;
+  return strcasecmp(name->catalog, "temp") == 0 ? "temp" : NULL;
+}
+
 enum status catalog_table_sql(const struct engine *engine, const struct table_name *name,
                               struct text *out, struct error *error) {
-  const struct lake *lake = lake_find(engine, name->catalog);
-  if (lake == NULL && name->catalog[0] != '\0' && strcasecmp(name->catalog, engine->name) != 0)
+  const char *catalog = catalog_of(engine, name);
+  if (catalog == NULL)
     return error_set(error, STATUS_NOT_FOUND, "there is no catalog \"%s\"; this database is \"%s\"",
                      name->catalog, engine->name);
-  enum status status = text_add_identifier(out, lake != NULL ? lake->name : engine->name, error);
+  enum status status = text_add_identifier(out, catalog, error);
   if (status == STATUS_OK) status = text_add(out, ".", error);
   if (status == STATUS_OK)
     status = text_add_identifier(out, name->schema[0] != '\0' ? name->schema : "main", error);
@@ -138,10 +147,10 @@ void engine_table_release(struct engine_table *table) {
 /* Appends a condition on the catalog's functions that only the table's row meets. */
 static enum status add_condition(const struct engine *engine, struct text *sql,
                                  const struct table_name *name, struct error *error) {
-  const struct lake *lake = lake_find(engine, name->catalog);
+  const char *catalog = catalog_of(engine, name);
   enum status status = text_add(sql, " WHERE database_name = ", error);
   if (status == STATUS_OK)
-    status = text_add_literal(sql, lake != NULL ? lake->name : engine->name, error);
+    status = text_add_literal(sql, catalog != NULL ? catalog : engine->name, error);
   if (status == STATUS_OK) status = text_add(sql, " AND lower(schema_name) = lower(", error);
   if (status == STATUS_OK)
     status = text_add_literal(sql, name->schema[0] != '\0' ? name->schema : "main", error);
@@ -257,7 +266,9 @@ enum status engine_create_table(struct engine_session *session, const struct tab
   writers_join(session);
   lake_enter(session, name);
   if (status == STATUS_OK && session->lake != NULL) status = catalog_check_lake(schema, error);
-  if (status == STATUS_OK) status = text_add(&sql, "CREATE TABLE ", error);
+  bool temporary = strcasecmp(name->catalog, "temp") == 0;
+  if (status == STATUS_OK)
+    status = text_add(&sql, temporary ? "CREATE TEMPORARY TABLE " : "CREATE TABLE ", error);
   if (status == STATUS_OK) status = catalog_table_sql(session->engine, name, &sql, error);
   if (status == STATUS_OK) status = text_add(&sql, " (", error);
   if (status == STATUS_OK) status = add_columns(&sql, schema, error);

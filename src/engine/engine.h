@@ -432,6 +432,10 @@ void engine_statement_close(struct engine_statement *statement);
 enum status engine_session_use(struct engine_session *session, const char *catalog,
                                const char *schema, struct error *error) WARN_UNUSED;
 
+/* Inserts let a session's rows come in any order (preserve_insertion_order); from now on statements
+ * keep it again. For sessions that go on after an insert, which must be closed. */
+enum status engine_session_order(struct engine_session *session, struct error *error) WARN_UNUSED;
+
 /* ---- results that are kept, to be read in parts ---------------------------------------- */
 
 struct engine_kept;

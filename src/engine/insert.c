@@ -476,6 +476,13 @@ static enum status drop_order(struct engine_session *session, struct error *erro
   return status;
 }
 
+enum status engine_session_order(struct engine_session *session, struct error *error) {
+  if (!session->order_dropped) return STATUS_OK;
+  enum status status = session_run(session, "RESET SESSION preserve_insertion_order", error);
+  session->order_dropped = status != STATUS_OK;
+  return status;
+}
+
 enum status insert_new(struct engine_session *session, const struct ArrowSchema *schema,
                        struct engine_insert **out, struct error *error) {
   *out = NULL;
