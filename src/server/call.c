@@ -77,7 +77,8 @@ void call_configure(struct server *server, const struct server_config *config) {
 
 /* Asked every few seconds by machines: their answers are lines of their own only when it matters. */
 static bool is_probe(const struct call *call) {
-  static const char *const probes[] = {"/healthz", "/readyz", "/metrics"};
+  static const char *const probes[] = {"/healthz", "/readyz", "/metrics",
+                                       "/grpc.health.v1.Health/Check"};
   for (size_t i = 0; call->endpoint != NULL && i < sizeof probes / sizeof probes[0]; i++)
     if (strcmp(call->endpoint->path, probes[i]) == 0) return true;
   return false;

@@ -1,7 +1,7 @@
 /* Whether the server lives (/healthz), whether it can work (/readyz), what it is (/version).
  *
- * /readyz asks the storage a question on a worker, at most once a second: who asks meanwhile gets
- * the last answer, or waits for the one that is under way.
+ * /readyz, and gRPC's health checks (grpc_health.c), ask the storage a question on a worker, at most once
+ * a second: who asks meanwhile gets the last answer, or waits for the one that is under way.
  *
  *   IDLE --a request, nothing known for a second--> ASKING --the task is over--> IDLE
  *                                                     | READY_TIMEOUT_MS: those who wait are told
@@ -11,7 +11,7 @@
  * 1. Everything but `session` and what the task leaves (`status`, `error`) belongs to the loop; the
  *    task leaves them before it posts, and the loop reads them after.
  * 2. `session` is there, under the lock, while an interrupt may reach it.
- * 3. A request that waits is in `waiters` until it is answered or its client is gone. */
+ * 3. Who waits is in `waiters` until it is told or its client is gone (readiness_forget). */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +26,10 @@ enum {
   READY_KEPT_MS = 1000,
 };
 
+/* Of /readyz. */
 struct waiter {
   struct request request;
-  struct waiter *next; /* in readiness->waiters */
-  struct waiter **previous;
+  struct readiness_waiter waits;
 };
 
 struct readiness {
@@ -37,7 +37,7 @@ struct readiness {
   struct task task;
   struct net_post post;
   struct net_timer *timer;
-  struct waiter *waiters;
+  struct readiness_waiter *waiters;
   enum { IDLE, ASKING, LATE } state;
   bool is_known; /* something was asked, ever */
   int64_t known_ms;
@@ -113,18 +113,11 @@ static void answer(struct http_exchange *exchange, const char *reason) {
     respond_problem_code(exchange, 503, STATUS_UNAVAILABLE, NULL, "%s", reason);
 }
 
-static void unlink_waiter(struct waiter *waiter) {
+void readiness_forget(struct readiness_waiter *waiter) {
   if (waiter->previous == NULL) return;
   *waiter->previous = waiter->next;
   if (waiter->next != NULL) waiter->next->previous = waiter->previous;
   waiter->previous = NULL;
-}
-
-static void waiter_finished(struct request *request) {
-  struct waiter *waiter = (struct waiter *)request;
-  unlink_waiter(waiter);
-  request_end(request);
-  free(waiter);
 }
 
 /* What is known from now on; tells those who wait. */
@@ -136,9 +129,9 @@ static void conclude(struct readiness *readiness, const char *reason, const char
   readiness->known_ms = clock_now_ms();
   readiness->reason = reason;
   while (readiness->waiters != NULL) {
-    struct waiter *waiter = readiness->waiters;
-    unlink_waiter(waiter);
-    answer(waiter->request.exchange, reason); /* it may be gone after this */
+    struct readiness_waiter *waiter = readiness->waiters;
+    readiness_forget(waiter);
+    waiter->told(waiter->context, reason); /* it may be gone after this */
   }
 }
 
@@ -160,15 +153,9 @@ static void on_late(void *context) {
   conclude(readiness, "the storage does not answer", "it has taken more than 5 s");
 }
 
-/* ---- GET /readyz ---------------------------------------------------------------------------- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
-static void wait_for_answer(struct readiness *readiness, struct call *call) {
-  struct waiter *waiter = calloc(1, sizeof *waiter);
-  if (waiter == NULL) {
-    answer(call->exchange, "there is no memory");
-    return;
-  }
-  request_begin(&waiter->request, call, waiter_finished);
+static void wait_for_answer(struct readiness *readiness, struct readiness_waiter *waiter) {
   waiter->next = readiness->waiters;
   waiter->previous = &readiness->waiters;
   if (waiter->next != NULL) waiter->next->previous = &waiter->next;
@@ -179,15 +166,40 @@ static void wait_for_answer(struct readiness *readiness, struct call *call) {
   task_wake(&readiness->task);
 }
 
-void service_ready(struct call *call) {
-  struct readiness *readiness = call->server->readiness;
+void readiness_ask(struct server *server, struct readiness_waiter *waiter) {
+  struct readiness *readiness = server->readiness;
   bool is_fresh = readiness->is_known && clock_now_ms() - readiness->known_ms < READY_KEPT_MS;
-  if (call->server->draining)
-    answer(call->exchange, "the server is about to end");
+  if (server->draining)
+    waiter->told(waiter->context, "the server is about to end");
   else if (readiness->state == LATE || (is_fresh && readiness->state == IDLE))
-    answer(call->exchange, readiness->reason);
+    waiter->told(waiter->context, readiness->reason);
   else
-    wait_for_answer(readiness, call);
+    wait_for_answer(readiness, waiter);
+}
+
+/* ---- GET /readyz ---------------------------------------------------------------------------- */
+
+static void waiter_told(void *context, const char *reason) {
+  struct waiter *waiter = context;
+  answer(waiter->request.exchange, reason);
+}
+
+static void waiter_finished(struct request *request) {
+  struct waiter *waiter = (struct waiter *)request;
+  readiness_forget(&waiter->waits);
+  request_end(request);
+  free(waiter);
+}
+
+void service_ready(struct call *call) {
+  struct waiter *waiter = calloc(1, sizeof *waiter);
+  if (waiter == NULL) {
+    answer(call->exchange, "there is no memory");
+    return;
+  }
+  request_begin(&waiter->request, call, waiter_finished);
+  waiter->waits = (struct readiness_waiter){.told = waiter_told, .context = waiter};
+  readiness_ask(call->server, &waiter->waits);
 }
 
 enum status readiness_new(struct server *server, struct error *error) {

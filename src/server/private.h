@@ -45,6 +45,9 @@ struct server {
   int64_t active_requests;   /* request structs that are alive, answered or not */
   struct query_line queries; /* statements of /query and Flight that run or wait */
   struct flight *flight;     /* sessions, tickets and calls of Flight (server/flight.h) */
+  /* Health checks and reflections that are open (grpc_small.h). */
+  struct small_call *small_calls;
+  int small_call_count;
   int worker_count;
   bool draining;
 };
@@ -193,6 +196,17 @@ bool query_may_read(void *who, const struct table_name *table);
 bool query_may_write(void *who, const struct table_name *table);
 /* How many are in flight, and the bytes that have come for them and wait to be decoded. */
 void ingest_look(const struct server *server, int64_t *count, int64_t *queued_bytes);
+
+/* Who wants to know whether the server can work: told on the loop, at once or later. */
+struct readiness_waiter {
+  void (*told)(void *context, const char *reason); /* `reason` NULL: it can */
+  void *context;
+  struct readiness_waiter *next; /* private from here on */
+  struct readiness_waiter **previous;
+};
+/* Not while it waits already. */
+void readiness_ask(struct server *server, struct readiness_waiter *waiter);
+void readiness_forget(struct readiness_waiter *waiter); /* one that does not wait is allowed */
 
 /* After the loop and the workers are made. */
 enum status readiness_new(struct server *server, struct error *error) WARN_UNUSED;

@@ -5,6 +5,7 @@
 
 #include "net/grpc.h"
 #include "server/flight.h"
+#include "server/grpc_small.h"
 #include "server/private.h"
 
 #define FLIGHT_SERVICE "/arrow.flight.protocol.FlightService/"
@@ -33,6 +34,12 @@ static const struct endpoint endpoints[] = {
     {FLIGHT_SERVICE "DoExchange", "POST", 0, false, false, flight_exchange_start, NULL},
     {FLIGHT_SERVICE "DoAction", "POST", 0, false, false, flight_ask_start, NULL},
     {FLIGHT_SERVICE "ListActions", "POST", 0, false, false, flight_ask_start, NULL},
+    {"/grpc.health.v1.Health/Check", "POST", 0, true, false, grpc_health_check, NULL},
+    {"/grpc.health.v1.Health/Watch", "POST", 0, true, false, grpc_health_watch, NULL},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "POST", 0, false, false,
+     grpc_reflection_start, NULL},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "POST", 0, false, false,
+     grpc_reflection_start, NULL},
 };
 
 static bool method_allowed(const char *methods, const char *method) {
@@ -88,8 +95,9 @@ static void on_admitted(struct call *call) {
   struct error error;
   bool found = find_endpoint(request->path, &name) != NULL;
   if (!found && grpc_is_call(exchange)) {
-    error_set(&error, STATUS_UNSUPPORTED, "there is no method %.200s here; those of %s are",
-              request->path, "arrow.flight.protocol.FlightService");
+    error_set(&error, STATUS_UNSUPPORTED,
+              "there is no method %.200s here; server reflection lists those that are there",
+              request->path);
     respond_problem(exchange, STATUS_UNSUPPORTED, &error);
   } else if (!found) {
     error_set(&error, STATUS_NOT_FOUND,

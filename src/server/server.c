@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "server/flight.h"
+#include "server/grpc_small.h"
 #include "server/private.h"
 #include "server/starving.h"
 
@@ -119,6 +120,7 @@ static void on_signal(void *context, int signal_number) {
   server->draining = true;
   notify_stopping(&server->notify);
   net_timer_start(server->drain_timer, server->config->drain_timeout_ms);
+  small_calls_drain(server);
   http_server_drain(server->http, on_drained, server);
 }
 
