@@ -10,6 +10,7 @@
 
 #include "arrowport_version.h"
 #include "base/clock.h"
+#include "net/tls.h"
 
 enum {
   CONNECT_TIMEOUT_MS = 10000,
@@ -35,6 +36,7 @@ static char *format_new(const char *format, ...) {
 }
 
 static void target_release(struct grpc_target *target) {
+  tls_context_free(target->tls);
   free(target->host);
   free(target->server_name);
   free(target->authority);
@@ -61,7 +63,6 @@ static enum status target_init(struct grpc_target *target,
   size_t bytes = strlen(host);
   bool bracketed = host[0] == '[' && host[bytes - 1] == ']';
   target->port = options->port;
-  target->insecure = options->insecure;
   target->host = bracketed ? strndup(host + 1, bytes - 2) : strdup(host);
   bracketed = name[0] == '[' && name[strlen(name) - 1] == ']';
   target->server_name = bracketed ? strndup(name + 1, strlen(name) - 2) : strdup(name);
@@ -90,6 +91,13 @@ enum status grpc_channel_open(const struct grpc_channel_options *options,
       options->message_bytes_max > 0 ? options->message_bytes_max : MESSAGE_BYTES_MAX;
   made->budget = options->budget == NULL ? &unlimited : options->budget;
   enum status status = target_init(&made->target, options, error);
+  if (status == STATUS_OK && options->tls) {
+    const struct tls_client_options tls = {.ca_path = options->ca_path,
+                                           .cert_path = options->cert_path,
+                                           .key_path = options->key_path,
+                                           .insecure = options->insecure};
+    status = tls_client_context_new(&tls, &made->target.tls, error);
+  }
   if (status == STATUS_OK)
     *channel = made;
   else

@@ -38,32 +38,6 @@ static void use_input(struct grpc_connection *connection) {
   }
 }
 
-static void send_out(struct grpc_connection *connection) {
-  struct grpc_core *core = &connection->core;
-  struct grpc_wire *wire = &connection->wire;
-  while (core->failure.status == STATUS_OK) {
-    struct iovec pieces[PIECES];
-    struct error error;
-    size_t bytes = 0;
-    if (core->out.bytes == 0) grpc_core_fill(core);
-    if (core->out.bytes == 0 && !grpc_wire_is_full(wire)) return;
-    size_t count = grpc_core_out(core, pieces, PIECES);
-    enum status status = grpc_wire_write(wire, pieces, count, &bytes, &error);
-    if (status != STATUS_OK) grpc_core_fail(core, status, "%s: %s", connection->label, error.text);
-    if (status != STATUS_OK || bytes == 0) return;
-    grpc_core_sent(core, bytes);
-  }
-}
-
-void grpc_connection_turn(struct grpc_connection *connection) {
-  use_input(connection);
-  send_out(connection);
-}
-
-bool grpc_connection_sent(const struct grpc_connection *connection) {
-  return connection->core.out.bytes == 0 && !grpc_wire_is_full(&connection->wire);
-}
-
 /* Reads once. Returns how much came. */
 static size_t read_some(struct grpc_connection *connection) {
   struct grpc_core *core = &connection->core;
@@ -87,6 +61,41 @@ static size_t read_some(struct grpc_connection *connection) {
     grpc_core_fail(core, STATUS_UNAVAILABLE, "%s: the server closed the connection%s%s",
                    connection->label, core->reason[0] == '\0' ? "" : ": ", core->reason);
   return bytes;
+}
+
+/* The socket takes nothing any more. What the server said before it left (an alert, GOAWAY) is in front
+ * of that, and says more. */
+static void fail_sending(struct grpc_connection *connection, const struct error *error) {
+  struct grpc_core *core = &connection->core;
+  while (!core->paused && read_some(connection) > 0) use_input(connection);
+  grpc_core_fail(core, error->status, "%s: %s%s%s", connection->label, error->text,
+                 core->reason[0] == '\0' ? "" : "; ", core->reason);
+}
+
+static void send_out(struct grpc_connection *connection) {
+  struct grpc_core *core = &connection->core;
+  struct grpc_wire *wire = &connection->wire;
+  while (core->failure.status == STATUS_OK) {
+    struct iovec pieces[PIECES];
+    struct error error;
+    size_t bytes = 0;
+    if (core->out.bytes == 0) grpc_core_fill(core);
+    if (core->out.bytes == 0 && !grpc_wire_is_full(wire)) return;
+    size_t count = grpc_core_out(core, pieces, PIECES);
+    enum status status = grpc_wire_write(wire, pieces, count, &bytes, &error);
+    if (status != STATUS_OK) fail_sending(connection, &error);
+    if (status != STATUS_OK || bytes == 0) return;
+    grpc_core_sent(core, bytes);
+  }
+}
+
+void grpc_connection_turn(struct grpc_connection *connection) {
+  use_input(connection);
+  send_out(connection);
+}
+
+bool grpc_connection_sent(const struct grpc_connection *connection) {
+  return connection->core.out.bytes == 0 && !grpc_wire_is_full(&connection->wire);
 }
 
 void grpc_connection_look(struct grpc_connection *connection) {

@@ -103,7 +103,6 @@ void grpc_core_fail(struct grpc_core *core, enum status status, const char *form
 
 /* ---- the connection ------------------------------------------------------------------------ */
 
-struct tls_context;
 struct tls_session;
 
 /* A socket, with or without TLS. */
@@ -112,13 +111,13 @@ struct grpc_wire {
   struct tls_session *tls;
   struct buffer cipher; /* to be sent, from cipher_at on */
   size_t cipher_at;
+  uint8_t *scratch; /* with TLS */
 };
 
 struct grpc_target {
   char *host, *server_name, *authority;
   char *label; /* "host:port", for messages */
   int port;
-  bool insecure;
   struct tls_context *tls; /* NULL: plain text */
 };
 

@@ -1,4 +1,4 @@
-/* One server's side of a TLS connection: OpenSSL between two pieces of memory.
+/* One side of a TLS connection, a server's most often: OpenSSL between two pieces of memory.
  *
  *        feed                                     read
  *   client ──► input ──► BIO ──► OpenSSL's record ──► caller's room
@@ -189,6 +189,11 @@ static enum status fail_by_queue(struct tls_session *session) {
     ERR_clear_error();
     return fail(session, STATUS_NOMEM, "no memory for TLS");
   }
+  if (!SSL_is_server(session->ssl)) {
+    enum status status = tls_client_reason(session->ssl, code, reason, sizeof reason);
+    ERR_clear_error();
+    return fail(session, status, "%s", reason);
+  }
   if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
     ERR_clear_error();
     return fail(session, STATUS_INVALID, "the client's certificate was refused: %s%s",
@@ -285,8 +290,8 @@ static enum status shake_hands(struct tls_session *session) {
 
 /* ---- sessions ------------------------------------------------------------------------ */
 
-enum status tls_session_new(struct tls_context *context, struct tls_session **session,
-                            struct error *error) {
+static enum status session_make(struct tls_context *context, struct tls_session **session,
+                                struct error *error) {
   *session = NULL;
   pthread_once(&bio_once, make_bio_method);
   ERR_clear_error();
@@ -310,9 +315,34 @@ enum status tls_session_new(struct tls_context *context, struct tls_session **se
   SSL_set_info_callback(made->ssl, on_info);
   SSL_set_msg_callback(made->ssl, on_message);
   SSL_set_msg_callback_arg(made->ssl, made);
-  SSL_set_accept_state(made->ssl);
   *session = made;
   return STATUS_OK;
+}
+
+enum status tls_session_new(struct tls_context *context, struct tls_session **session,
+                            struct error *error) {
+  enum status status = session_make(context, session, error);
+  if (status == STATUS_OK) SSL_set_accept_state((*session)->ssl);
+  return status;
+}
+
+static bool expect_server(SSL *ssl, const char *server_name) {
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name) == 1) return true;
+  return SSL_set1_host(ssl, server_name) == 1 && SSL_set_tlsext_host_name(ssl, server_name) == 1;
+}
+
+enum status tls_session_new_client(struct tls_context *context, const char *server_name,
+                                   struct tls_session **session, struct error *error) {
+  enum status status = session_make(context, session, error);
+  if (status != STATUS_OK) return status;
+  SSL_set_connect_state((*session)->ssl);
+  bool good = expect_server((*session)->ssl, server_name);
+  ERR_clear_error();
+  status = good ? shake_hands(*session) : STATUS_NOMEM;
+  if (status == STATUS_OK) return STATUS_OK;
+  tls_session_free(*session);
+  *session = NULL;
+  return error_set(error, status, "no TLS connection to '%.200s' can be begun", server_name);
 }
 
 void tls_session_free(struct tls_session *session) {

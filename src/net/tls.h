@@ -22,6 +22,21 @@ struct tls_session;
 /* A server's side of a connection; holds on to the context. */
 enum status tls_session_new(struct tls_context *context, struct tls_session **session,
                             struct error *error) WARN_UNUSED;
+
+struct tls_client_options {
+  const char *ca_path;   /* PEM: who signs servers' certificates; NULL: the system's list */
+  const char *cert_path; /* PEM: a client's certificate; NULL: none */
+  const char *key_path;  /* PEM; NULL: in cert_path too */
+  bool insecure;         /* takes whatever certificate is shown */
+};
+/* For clients (tls_client.c): offers h2 alone. Errors as tls_context_new. */
+enum status tls_client_context_new(const struct tls_client_options *options,
+                                   struct tls_context **context, struct error *error) WARN_UNUSED;
+/* A client's side, of such a context: below, "the client" is the server then. `server_name` (a name or
+ * an address) is what the certificate has to be for. Begins by having something to be taken. A
+ * certificate that is not to be trusted is STATUS_DENIED. */
+enum status tls_session_new_client(struct tls_context *context, const char *server_name,
+                                   struct tls_session **session, struct error *error) WARN_UNUSED;
 void tls_session_free(struct tls_session *session); /* NULL is allowed */
 
 /* [data, data + bytes) came from the client. All of it is kept until tls_session_read has used

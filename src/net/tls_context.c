@@ -282,8 +282,8 @@ static enum status use_key(SSL_CTX *openssl, const struct pem *pem, const char *
 
 /* ---- clients' certificates ---------------------------------------------------------- */
 
-static enum status use_client_ca(SSL_CTX *openssl, const struct pem *pem, bool required,
-                                 struct error *error) {
+static enum status trust(SSL_CTX *openssl, const struct pem *pem, bool name_them,
+                         struct error *error) {
   STACK_OF(X509) *certificates = NULL;
   enum status status = certificates_of(pem, &certificates, error);
   if (status != STATUS_OK) return status;
@@ -292,16 +292,43 @@ static enum status use_client_ca(SSL_CTX *openssl, const struct pem *pem, bool r
     X509 *certificate = sk_X509_value(certificates, i);
     warn_of_its_time(pem, certificate);
     if (X509_STORE_add_cert(store, certificate) != 1 ||
-        SSL_CTX_add_client_CA(openssl, certificate) != 1)
+        (name_them && SSL_CTX_add_client_CA(openssl, certificate) != 1))
       status = no_memory(error);
   }
   sk_X509_pop_free(certificates, X509_free);
-  if (status != STATUS_OK) return status;
   /* Whoever is named in the file is trusted, be it a root or not. */
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(openssl), X509_V_FLAG_PARTIAL_CHAIN);
+  return status;
+}
+
+static enum status use_client_ca(SSL_CTX *openssl, const struct pem *pem, bool required,
+                                 struct error *error) {
+  enum status status = trust(openssl, pem, true, error);
+  if (status != STATUS_OK) return status;
   SSL_CTX_set_verify(openssl, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                      NULL);
   return STATUS_OK;
+}
+
+enum status tls_use_trusted(SSL_CTX *openssl, const char *what, const char *path,
+                            struct error *error) {
+  struct pem pem = {0};
+  enum status status = pem_read(&pem, what, path, error);
+  if (status == STATUS_OK) status = trust(openssl, &pem, false, error);
+  pem_release(&pem);
+  return status;
+}
+
+enum status tls_use_pair(SSL_CTX *openssl, const char *cert_path, const char *key_path,
+                         struct error *error) {
+  struct pem cert = {0}, key = {0};
+  enum status status = pem_read(&cert, "certificate", cert_path, error);
+  if (status == STATUS_OK) status = pem_read(&key, "private key", key_path, error);
+  if (status == STATUS_OK) status = use_certificates(openssl, &cert, error);
+  if (status == STATUS_OK) status = use_key(openssl, &key, cert_path, error);
+  pem_release(&cert);
+  pem_release(&key);
+  return status;
 }
 
 /* ---- the context --------------------------------------------------------------------- */
@@ -377,6 +404,17 @@ enum status tls_context_new(const struct tls_options *options, struct tls_contex
   }
   *context = made;
   return STATUS_OK;
+}
+
+struct tls_context *tls_context_of(SSL_CTX *openssl) {
+  struct tls_context *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    SSL_CTX_free(openssl);
+    return NULL;
+  }
+  atomic_init(&made->owners, 1);
+  made->openssl = openssl;
+  return made;
 }
 
 struct tls_context *tls_context_share(struct tls_context *context) {

@@ -400,7 +400,10 @@ static void serve(struct connection *connection) {
     }
     if (!send_some(connection)) break;
     for (struct stream *at = connection->streams; at != NULL; at = at->next)
-      if (is(at, "/t/pings")) flood(connection);
+      if (is(at, "/t/pings"))
+        flood(connection);
+      else if (is(at, "/t/frozen"))
+        while (!server->stop) clock_sleep_ms(5);
     if (nghttp2_session_want_read(connection->session) == 0 &&
         nghttp2_session_want_write(connection->session) == 0)
       break;

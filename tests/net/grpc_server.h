@@ -18,6 +18,7 @@
  *   /t/answerfirst every byte comes back, but nothing more is taken before that was
  *   /t/headers     headers without end
  *   /t/pings       pings without end
+ *   /t/frozen      the connection does nothing more, not even for pings
  *   /t/meta        the request's headers come back as "x-NAME" (x- and grpc-timeout, te, user-agent) */
 #ifndef ARROWPORT_TESTS_NET_GRPC_SERVER_H
 #define ARROWPORT_TESTS_NET_GRPC_SERVER_H
