@@ -60,9 +60,9 @@ struct cli {
   bool help_all; /* with an option for each setting */
 };
 
-extern const struct cli_command COMMAND_SERVE, COMMAND_INGEST, COMMAND_QUERY, COMMAND_STREAMS,
-    COMMAND_TABLES, COMMAND_SINKS, COMMAND_INSPECT, COMMAND_CONFIG, COMMAND_HASH_PASSWORD,
-    COMMAND_COMPLETION, COMMAND_VERSION, COMMAND_HELP;
+extern const struct cli_command COMMAND_SERVE, COMMAND_INGEST, COMMAND_QUERY, COMMAND_FLIGHT,
+    COMMAND_STREAMS, COMMAND_TABLES, COMMAND_SINKS, COMMAND_INSPECT, COMMAND_CONFIG,
+    COMMAND_HASH_PASSWORD, COMMAND_COMPLETION, COMMAND_VERSION, COMMAND_HELP;
 
 const struct cli_command *const *cli_commands(size_t *count);
 /* STATUS_INVALID suggests the nearest one. */
@@ -159,6 +159,12 @@ enum status remote_open(const struct cli *cli, const struct server_config *confi
 enum status remote_access(const struct cli *cli, struct remote *remote,
                           struct error *error) WARN_UNUSED;
 void remote_close(struct remote *remote);
+/* Token, or user and password, as the options and the environment say; what was read lies in
+ * `secret`, to be wiped by the caller. */
+enum { REMOTE_SECRET_BYTES = 8192 };
+enum status remote_secret(const struct cli *cli, struct http_client_access *access,
+                          char secret[REMOTE_SECRET_BYTES], struct error *error) WARN_UNUSED;
+bool remote_is_near(const char *url); /* of this machine, as far as names tell */
 
 struct remote_request {
   const char *method;

@@ -6,15 +6,15 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/flight.h"
 #include "cli/holder.h"
+#include "cli/ingest.h"
 #include "cli/input.h"
 #include "cli/progress.h"
 #include "cli/upload.h"
 #include "pipeline/pipeline.h"
 #include "server/storage.h"
 #include "source/source.h"
-
-enum { KEYS_MAX = 64 };
 
 static const struct cli_option OPTIONS[] = {
     {"format", 'f', INPUT_FORMATS, NULL, "what the files are (default: found out)"},
@@ -24,7 +24,10 @@ static const struct cli_option OPTIONS[] = {
     {"delimiter", 0, "TEXT", NULL, "CSV: what separates columns (default: found out)"},
     {"all-text", 0, NULL, NULL, "CSV: every column is text; otherwise types are found by looking"},
     {"compression", 0, "CODEC", "compression", "of what is sent: zstd[:LEVEL], lz4 or none"},
+    {"commit", 0, "batch|stream", NULL,
+     "grpc://: each batch, or all at the end (default: on the way, as the server likes)"},
     CLI_REMOTE_OPTIONS,
+    CLI_FLIGHT_OPTIONS,
     {"local", 0, NULL, NULL, "straight into the configured storage, without a server"},
     {"db", 0, "FILE", "db_path", "with --local: the DuckDB file"},
     {"json", 0, NULL, NULL, "print the answer as JSON, a line for each file"},
@@ -39,27 +42,21 @@ static const char TEXT[] =
     "is made from the data's schema. With --local, a server that holds the database file is\n"
     "gone through.\n"
     "\n"
+    "A URL that begins with grpc://, grpc+tls:// or flightsql:// means Flight: the server commits\n"
+    "on the way, and --commit stream makes each file all or nothing. With --idempotency-key a\n"
+    "file goes on where it was when the server comes back.\n"
+    "\n"
     "Examples\n"
     "  arrowport ingest flights january.arrow february.parquet march.csv.gz\n"
     "  some-program | arrowport ingest events - --format ndjson\n"
     "  arrowport ingest customers changes.parquet --mode upsert --key id\n"
     "  arrowport ingest sales 2026-03-01.parquet --idempotency-key sales-2026-03-01\n"
-    "  arrowport ingest flights flights.arrow --local --db warehouse.duckdb\n";
+    "  arrowport ingest flights flights.arrow --local --db warehouse.duckdb\n"
+    "  arrowport ingest flights flights.arrow --url grpc://db.example.org:8888\n";
 
 /* ---- what is asked for ---------------------------------------------------------------- */
 
-/* How rows are to land, the same for every file. */
-struct asked {
-  const char *format;    /* NULL: found out */
-  const char *mode_name; /* NULL: the server's choice, append */
-  enum sink_mode mode;
-  const char *keys[KEYS_MAX];
-  size_t key_count;
-  char *key_text;    /* what they lie in */
-  const char *token; /* NULL: none */
-};
-
-static enum status find_mode(struct asked *asked, struct error *error) {
+static enum status find_mode(struct ingest_asked *asked, struct error *error) {
   static const enum sink_mode modes[] = {SINK_APPEND, SINK_OVERWRITE, SINK_UPSERT, SINK_MERGE};
   asked->mode = SINK_APPEND;
   if (asked->mode_name == NULL) return STATUS_OK;
@@ -73,7 +70,8 @@ static enum status find_mode(struct asked *asked, struct error *error) {
 }
 
 /* --key a,b --key c */
-static enum status find_keys(const struct cli *cli, struct asked *asked, struct error *error) {
+static enum status find_keys(const struct cli *cli, struct ingest_asked *asked,
+                             struct error *error) {
   struct text all = TEXT_EMPTY;
   const char *value;
   enum status status = STATUS_OK;
@@ -85,8 +83,9 @@ static enum status find_keys(const struct cli *cli, struct asked *asked, struct 
     if (comma != NULL) *comma = '\0';
     if (at[0] == '\0')
       status = error_set(error, STATUS_INVALID, "--key names no column; write --key id");
-    else if (asked->key_count == KEYS_MAX)
-      status = error_set(error, STATUS_TOO_LARGE, "--key names more than %d columns", KEYS_MAX);
+    else if (asked->key_count == INGEST_KEYS_MAX)
+      status =
+          error_set(error, STATUS_TOO_LARGE, "--key names more than %d columns", INGEST_KEYS_MAX);
     else
       asked->keys[asked->key_count++] = at;
     at = comma == NULL ? NULL : comma + 1;
@@ -99,9 +98,12 @@ static enum status find_keys(const struct cli *cli, struct asked *asked, struct 
   return status;
 }
 
-static enum status find_asked(const struct cli *cli, struct asked *asked, struct error *error) {
-  *asked = (struct asked){.format = cli_value(cli, "format"), .mode_name = cli_value(cli, "mode")};
+static enum status find_asked(const struct cli *cli, struct ingest_asked *asked,
+                              struct error *error) {
+  *asked = (struct ingest_asked){.format = cli_value(cli, "format"),
+                                 .mode_name = cli_value(cli, "mode")};
   asked->token = cli_value(cli, "idempotency-key");
+  asked->commit = cli_value(cli, "commit");
   if (asked->token != NULL && cli->argument_count > 2)
     return error_set(error, STATUS_INVALID,
                      "--idempotency-key goes with one file: each file is a request of its own");
@@ -110,7 +112,7 @@ static enum status find_asked(const struct cli *cli, struct asked *asked, struct
 }
 
 /* "/ingest/flights?mode=upsert&key=id" */
-static enum status add_path(const char *stream, const struct asked *asked, struct text *path,
+static enum status add_path(const char *stream, const struct ingest_asked *asked, struct text *path,
                             struct error *error) {
   enum status status = text_add(path, "/ingest/", error);
   if (status == STATUS_OK) status = remote_encode(path, stream, error);
@@ -123,10 +125,8 @@ static enum status add_path(const char *stream, const struct asked *asked, struc
   return status;
 }
 
-/* What reads files beside what takes their rows: a quarter of the memory for its engine, a
- * quarter for batches on their way. */
-static struct input_options input_options(const struct cli *cli, const struct server_config *config,
-                                          struct budget *budget) {
+struct input_options ingest_input(const struct cli *cli, const struct server_config *config,
+                                  struct budget *budget) {
   return (struct input_options){.budget = budget,
                                 .delimiter = cli_value(cli, "delimiter"),
                                 .all_text = cli_has(cli, "all-text"),
@@ -134,21 +134,13 @@ static struct input_options input_options(const struct cli *cli, const struct se
                                 .threads = config->threads};
 }
 
-static bool wants_progress(const struct cli *cli) {
+bool ingest_wants_progress(const struct cli *cli) {
   return !cli_has(cli, "quiet") && !cli_has(cli, "json");
 }
 
 /* ---- the answer ---------------------------------------------------------------------- */
 
-struct landed {
-  const char *table;
-  int64_t rows;
-  int64_t batches;
-  double seconds;
-  bool repeated;
-};
-
-static enum status report(const struct progress *progress, const struct landed *landed,
+enum status ingest_report(const struct progress *progress, const struct ingest_landed *landed,
                           struct error *error) {
   char rows[CLI_NUMBER_BYTES];
   char batches[CLI_NUMBER_BYTES];
@@ -167,7 +159,7 @@ static enum status report_answer(const struct progress *progress, const struct t
                                  struct error *error) {
   json_t *parsed = json_loadb(text_get(answer), answer->size_bytes, 0, NULL);
   const char *table = json_string_value(json_object_get(parsed, "table"));
-  struct landed landed = {
+  struct ingest_landed landed = {
       .table = table,
       .rows = json_integer_value(json_object_get(parsed, "rows")),
       .batches = json_integer_value(json_object_get(parsed, "batches")),
@@ -177,7 +169,7 @@ static enum status report_answer(const struct progress *progress, const struct t
       table == NULL
           ? error_set(error, STATUS_INTERNAL, "the answer is none of an Arrowport server's: %.200s",
                       text_get(answer))
-          : report(progress, &landed, error);
+          : ingest_report(progress, &landed, error);
   json_decref(parsed);
   return status;
 }
@@ -199,14 +191,14 @@ static enum status on_read(void *context, void *room, size_t room_bytes, size_t 
 }
 
 static enum status send_file(const struct cli *cli, struct remote *remote, const char *file,
-                             const struct asked *asked, const struct upload_options *options,
+                             const struct ingest_asked *asked, const struct upload_options *options,
                              struct error *error) {
   struct sending sending = {.upload = NULL};
   struct input input;
   struct text path = TEXT_EMPTY;
   struct text answer = TEXT_EMPTY;
   enum status status = input_open(file, asked->format, &input, error);
-  progress_begin(&sending.progress, input.name, wants_progress(cli));
+  progress_begin(&sending.progress, input.name, ingest_wants_progress(cli));
   if (status == STATUS_OK) status = upload_open(&input, options, &sending.upload, error);
   if (status == STATUS_OK) status = add_path(cli->arguments[0], asked, &path, error);
   if (status != STATUS_OK) goto done;
@@ -235,14 +227,14 @@ done:
 }
 
 static enum status ingest_remote(const struct cli *cli, const struct server_config *config,
-                                 const struct asked *asked, struct error *error) {
+                                 const struct ingest_asked *asked, struct error *error) {
   struct budget budget = {.limit_bytes = config->memory_limit_bytes};
   const struct stream_config *stream = server_config_stream(config, cli->arguments[0]);
   struct upload_options options = {
       .compression = stream != NULL && !cli_has(cli, "compression") ? stream->compression
                                                                     : config->compression,
       .rewrite = cli_has(cli, "compression"),
-      .input = input_options(cli, config, &budget),
+      .input = ingest_input(cli, config, &budget),
   };
   struct remote remote;
   enum status status = remote_open(cli, config, &remote, error);
@@ -272,10 +264,10 @@ static enum status report_local(const struct cli *cli, const struct progress *pr
                                 const struct load_result *result, struct error *error) {
   struct text table = TEXT_EMPTY;
   struct text line = TEXT_EMPTY;
-  struct landed landed = {.rows = result->rows,
-                          .batches = result->batches,
-                          .seconds = progress_seconds(progress),
-                          .repeated = result->repeated};
+  struct ingest_landed landed = {.rows = result->rows,
+                                 .batches = result->batches,
+                                 .seconds = progress_seconds(progress),
+                                 .repeated = result->repeated};
   enum status status = table_name_print(&target->table, &table, error);
   landed.table = text_get(&table);
   if (status != STATUS_OK || cli_has(cli, "quiet")) {
@@ -289,22 +281,22 @@ static enum status report_local(const struct cli *cli, const struct progress *pr
                                (long long)landed.rows, (long long)landed.batches);
     if (status == STATUS_OK) status = cli_print(&line, error);
   } else {
-    status = report(progress, &landed, error);
+    status = ingest_report(progress, &landed, error);
   }
   text_release(&table);
   text_release(&line);
   return status;
 }
 
-static enum status load_file(const struct cli *cli, const char *file, const struct asked *asked,
-                             const struct pipeline_target *target,
+static enum status load_file(const struct cli *cli, const char *file,
+                             const struct ingest_asked *asked, const struct pipeline_target *target,
                              const struct input_options *options, struct error *error) {
   struct loading loading = {.source = NULL};
   struct input input;
   struct load_result result = {.rows = 0};
   struct pipeline_progress steps = {.report = on_batch, .context = &loading};
   enum status status = input_open(file, asked->format, &input, error);
-  progress_begin(&loading.progress, input.name, wants_progress(cli));
+  progress_begin(&loading.progress, input.name, ingest_wants_progress(cli));
   if (status == STATUS_OK) status = input_source(&input, options, &loading.source, error);
   if (status == STATUS_OK) status = pipeline_run(loading.source, target, &steps, &result, error);
   source_close(loading.source);
@@ -317,9 +309,9 @@ static enum status load_file(const struct cli *cli, const char *file, const stru
 }
 
 static enum status ingest_local(const struct cli *cli, const struct server_config *config,
-                                const struct asked *asked, struct error *error) {
+                                const struct ingest_asked *asked, struct error *error) {
   struct budget budget = {.limit_bytes = config->memory_limit_bytes / 4};
-  struct input_options options = input_options(cli, config, &budget);
+  struct input_options options = ingest_input(cli, config, &budget);
   struct storage *storage = NULL;
   const char *name = cli->arguments[0];
   const struct stream_config *stream = server_config_stream(config, name);
@@ -352,12 +344,17 @@ static enum status ingest_local(const struct cli *cli, const struct server_confi
 
 static enum status run(const struct cli *cli, struct error *error) {
   struct server_config *config = NULL;
-  struct asked asked = {.format = NULL};
+  struct ingest_asked asked = {.format = NULL};
   enum status status = find_asked(cli, &asked, error);
   if (status == STATUS_OK) status = cli_config(cli, &config, error);
+  if (status == STATUS_OK && asked.commit != NULL &&
+      (cli_has(cli, "local") || !flight_uri_is(config->url)))
+    status =
+        error_set(error, STATUS_INVALID, "--commit goes with a URL of Flight: grpc://HOST:PORT");
   if (status == STATUS_OK)
-    status = cli_has(cli, "local") ? ingest_local(cli, config, &asked, error)
-                                   : ingest_remote(cli, config, &asked, error);
+    status = cli_has(cli, "local")        ? ingest_local(cli, config, &asked, error)
+             : flight_uri_is(config->url) ? cli_flight_ingest(cli, config, &asked, error)
+                                          : ingest_remote(cli, config, &asked, error);
   server_config_free(config);
   free(asked.key_text);
   return status;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/flight.h"
 #include "cli/holder.h"
 #include "cli/printer.h"
 #include "engine/engine.h"
@@ -21,7 +22,9 @@ static const struct cli_option OPTIONS[] = {
     {"param", 'p', "VALUE", NULL, "a value for ? or $1; again for the next one"},
     {"file", 0, "FILE", NULL, "read the SQL from a file"},
     {"rows", 0, "N", NULL, "rows that a table shows (default 200)"},
+    {"update", 0, NULL, NULL, "grpc://: the SQL gives no rows; prints how many it has changed"},
     CLI_REMOTE_OPTIONS,
+    CLI_FLIGHT_OPTIONS,
     {"local", 0, NULL, NULL, "straight from the configured storage, without a server"},
     {"db", 0, "FILE", "db_path", "with --local: the DuckDB file"},
     {"json", 0, NULL, NULL, "the same as --format json"},
@@ -30,11 +33,14 @@ static const struct cli_option OPTIONS[] = {
 static const char TEXT[] =
     "Runs SQL (DuckDB's) and prints what comes back. SQL `-` is read from standard input.\n"
     "A VALUE that reads as JSON (42, 1.5, true, null, \"text\") is that; any other is text.\n"
+    "A URL that begins with grpc://, grpc+tls:// or flightsql:// means Flight SQL, of any server:\n"
+    "its own SQL, and --update for statements that give no rows.\n"
     "\n"
     "Examples\n"
     "  arrowport query 'SELECT origin, count(*) FROM flights GROUP BY ALL'\n"
     "  arrowport query 'SELECT * FROM flights WHERE origin = ?' -p JFK --format csv > jfk.csv\n"
-    "  arrowport query 'FROM flights' --format arrow | arrowport ingest copy -\n";
+    "  arrowport query 'FROM flights' --format arrow | arrowport ingest copy -\n"
+    "  arrowport query 'SELECT 1' --url grpc+tls://db.example.org:31337 --user anna\n";
 
 /* ---- the statement --------------------------------------------------------------------- */
 
@@ -307,8 +313,15 @@ static enum status run(const struct cli *cli, struct error *error) {
   struct budget budget = {.limit_bytes = config->memory_limit_bytes};
   options.budget = &budget;
   options.compression = config->compression;
-  status = cli_has(cli, "local") ? query_local(cli, config, &sql, parameters, &options, error)
-                                 : query_remote(cli, config, &sql, parameters, &options, error);
+  bool is_update = cli_has(cli, "update");
+  if (cli_has(cli, "local"))
+    status = query_local(cli, config, &sql, parameters, &options, error);
+  else if (flight_uri_is(config->url))
+    status = cli_flight_query(cli, config, text_get(&sql), parameters, is_update, &options, error);
+  else if (is_update)
+    status = error_set(error, STATUS_INVALID, "--update goes with a URL of Flight SQL");
+  else
+    status = query_remote(cli, config, &sql, parameters, &options, error);
 done:
   text_release(&sql);
   json_decref(parameters);

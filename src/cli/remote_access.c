@@ -13,29 +13,27 @@
 #include "base/file.h"
 #include "cli/cli.h"
 
-enum { SECRET_BYTES_MAX = 8192 };
-
 /* The first line of what can be read there, without its end. */
-static enum status read_line(int file, char secret[SECRET_BYTES_MAX], struct error *error) {
+static enum status read_line(int file, char secret[REMOTE_SECRET_BYTES], struct error *error) {
   size_t used = 0;
   size_t got = 1;
   enum status status = STATUS_OK;
   while (status == STATUS_OK && got > 0 && memchr(secret, '\n', used) == NULL &&
-         used < SECRET_BYTES_MAX - 1) {
-    status = file_read(file, secret + used, SECRET_BYTES_MAX - 1 - used, &got, error);
+         used < REMOTE_SECRET_BYTES - 1) {
+    status = file_read(file, secret + used, REMOTE_SECRET_BYTES - 1 - used, &got, error);
     if (status == STATUS_OK) used += got;
   }
   secret[used] = '\0';
   if (status != STATUS_OK) return status;
-  if (memchr(secret, '\n', used) == NULL && used == SECRET_BYTES_MAX - 1)
+  if (memchr(secret, '\n', used) == NULL && used == REMOTE_SECRET_BYTES - 1)
     return error_set(error, STATUS_TOO_LARGE, "its first line has more than %d bytes",
-                     SECRET_BYTES_MAX - 2);
+                     REMOTE_SECRET_BYTES - 2);
   secret[strcspn(secret, "\r\n")] = '\0';
   return secret[0] == '\0' ? error_set(error, STATUS_INVALID, "its first line is empty")
                            : STATUS_OK;
 }
 
-static enum status read_token(const char *path, char secret[SECRET_BYTES_MAX],
+static enum status read_token(const char *path, char secret[REMOTE_SECRET_BYTES],
                               struct error *error) {
   int file = open(path, O_RDONLY | O_CLOEXEC);
   enum status status = file < 0 ? file_failed(errno, error) : read_line(file, secret, error);
@@ -45,7 +43,7 @@ static enum status read_token(const char *path, char secret[SECRET_BYTES_MAX],
 }
 
 /* Asks at the terminal, which does not show what is typed. */
-static enum status ask_password(const char *user, char secret[SECRET_BYTES_MAX],
+static enum status ask_password(const char *user, char secret[REMOTE_SECRET_BYTES],
                                 struct error *error) {
   struct termios before;
   int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
@@ -67,7 +65,7 @@ static enum status ask_password(const char *user, char secret[SECRET_BYTES_MAX],
   return status;
 }
 
-static bool is_near(const char *url) {
+bool remote_is_near(const char *url) {
   static const char *const names[] = {"127.", "localhost", "[::1]"};
   const char *host = strstr(url, "://");
   for (size_t i = 0; host != NULL && i < sizeof names / sizeof names[0]; i++)
@@ -81,8 +79,8 @@ static const char *variable(const char *name) {
   return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-static enum status find_secret(const struct cli *cli, struct http_client_access *access,
-                               char secret[SECRET_BYTES_MAX], struct error *error) {
+enum status remote_secret(const struct cli *cli, struct http_client_access *access,
+                          char secret[REMOTE_SECRET_BYTES], struct error *error) {
   const char *token_path = cli_value(cli, "token-file");
   access->token = cli_value(cli, "token");
   access->user = cli_value(cli, "user");
@@ -103,19 +101,19 @@ static enum status find_secret(const struct cli *cli, struct http_client_access 
 }
 
 enum status remote_access(const struct cli *cli, struct remote *remote, struct error *error) {
-  char secret[SECRET_BYTES_MAX];
+  char secret[REMOTE_SECRET_BYTES];
   struct http_client_access access = {
       .ca_path = cli_value(cli, "ca-cert"),
       .cert_path = cli_value(cli, "client-cert"),
       .key_path = cli_value(cli, "client-key"),
       .insecure = cli_has(cli, "insecure"),
   };
-  enum status status = find_secret(cli, &access, secret, error);
+  enum status status = remote_secret(cli, &access, secret, error);
   if (status == STATUS_OK) status = http_client_set_access(remote->client, &access, error);
   explicit_bzero(secret, sizeof secret);
   bool told = access.token != NULL || access.user != NULL;
   if (status == STATUS_OK && told && strncmp(remote->url, "http://", 7) == 0 &&
-      !is_near(remote->url))
+      !remote_is_near(remote->url))
     fprintf(stderr, "arrowport: warning: the %s goes to %.200s unencrypted; use https://\n",
             access.user != NULL ? "password" : "token", remote->url);
   return status;

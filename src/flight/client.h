@@ -169,7 +169,7 @@ void flight_reader_close(struct flight_reader *reader); /* gives up what is left
 
 /* ---- DoPut and DoExchange (client_put.c) ---------------------------------------------------------- */
 
-struct flight_put_options {
+struct flight_upload_options {
   const struct flight_call_options *call;       /* NULL: none */
   const struct ipc_writer_options *compression; /* NULL: none */
   /* DoPut: each PutResult, as it comes, on the thread that is in a call of the put. NULL: dropped.
@@ -178,35 +178,37 @@ struct flight_put_options {
   void *context;
 };
 
-struct flight_put;
+struct flight_upload;
 /* Sends the descriptor, and the schema. */
-enum status flight_put_open(struct flight_client *client, const FlightDescriptor *descriptor,
-                            const struct ArrowSchema *schema,
-                            const struct flight_put_options *options, struct flight_put **put,
-                            struct error *error) WARN_UNUSED;
+enum status flight_upload_open(struct flight_client *client, const FlightDescriptor *descriptor,
+                               const struct ArrowSchema *schema,
+                               const struct flight_upload_options *options,
+                               struct flight_upload **put, struct error *error) WARN_UNUSED;
 /* The same with DoExchange. `schema` NULL: nothing but metadata is sent. */
 enum status flight_exchange_open(struct flight_client *client, const FlightDescriptor *descriptor,
                                  const struct ArrowSchema *schema,
-                                 const struct flight_put_options *options, struct flight_put **put,
-                                 struct error *error) WARN_UNUSED;
+                                 const struct flight_upload_options *options,
+                                 struct flight_upload **put, struct error *error) WARN_UNUSED;
 /* Takes the batch over in any case. Blocks while the server takes no more. What the server says against
  * it is what this returns, perhaps some batches later. */
-enum status flight_put_batch(struct flight_put *put, struct ArrowArray *batch,
-                             const struct buffer *app_metadata, struct error *error) WARN_UNUSED;
-enum status flight_put_metadata(struct flight_put *put, const struct buffer *app_metadata,
-                                struct error *error) WARN_UNUSED;
+enum status flight_upload_batch(struct flight_upload *put, struct ArrowArray *batch,
+                                const struct buffer *app_metadata, struct error *error) WARN_UNUSED;
+enum status flight_upload_metadata(struct flight_upload *put, const struct buffer *app_metadata,
+                                   struct error *error) WARN_UNUSED;
 /* Nothing more is sent. */
-enum status flight_put_done(struct flight_put *put, struct error *error) WARN_UNUSED;
+enum status flight_upload_done(struct flight_upload *put, struct error *error) WARN_UNUSED;
 /* DoPut: waits for the next result, which `result` hears; `*got` false: there is no more. */
-enum status flight_put_result(struct flight_put *put, bool *got, struct error *error) WARN_UNUSED;
-/* DoPut: done, and all results: STATUS_OK when the server took all of it. */
-enum status flight_put_finish(struct flight_put *put, struct error *error) WARN_UNUSED;
-/* DoExchange: what comes back. The schema is there once flight_exchange_next gave a batch. */
-const struct ArrowSchema *flight_exchange_schema(const struct flight_put *put);
-enum status flight_exchange_next(struct flight_put *put, struct flight_chunk *chunk, bool *got,
+enum status flight_upload_result(struct flight_upload *put, bool *got,
                                  struct error *error) WARN_UNUSED;
-void flight_put_cancel(struct flight_put *put); /* from any thread */
-void flight_put_free(struct flight_put *put);   /* gives up what is not finished; NULL is allowed */
+/* DoPut: done, and all results: STATUS_OK when the server took all of it. */
+enum status flight_upload_finish(struct flight_upload *put, struct error *error) WARN_UNUSED;
+/* DoExchange: what comes back. The schema is there once flight_exchange_next gave a batch. */
+const struct ArrowSchema *flight_exchange_schema(const struct flight_upload *put);
+enum status flight_exchange_next(struct flight_upload *put, struct flight_chunk *chunk, bool *got,
+                                 struct error *error) WARN_UNUSED;
+void flight_upload_cancel(struct flight_upload *put); /* from any thread */
+void flight_upload_free(
+    struct flight_upload *put); /* gives up what is not finished; NULL is allowed */
 
 /* ---- Flight SQL (client_sql.c) ---------------------------------------------------------------------- */
 
@@ -234,27 +236,27 @@ enum status flight_sql_update(struct flight_client *client, const char *sql,
                               const struct flight_call_options *options, int64_t *rows,
                               struct error *error) WARN_UNUSED;
 
-struct flight_statement;
-enum status flight_statement_prepare(struct flight_client *client, const char *sql,
-                                     const struct flight_handle *within,
-                                     const struct flight_call_options *options,
-                                     struct flight_statement **statement,
-                                     struct error *error) WARN_UNUSED;
+struct flight_prepared;
+enum status flight_prepared_open(struct flight_client *client, const char *sql,
+                                 const struct flight_handle *within,
+                                 const struct flight_call_options *options,
+                                 struct flight_prepared **statement,
+                                 struct error *error) WARN_UNUSED;
 /* NULL: the server does not say. The statement's. */
-const struct ArrowSchema *flight_statement_schema(const struct flight_statement *statement);
-const struct ArrowSchema *flight_statement_parameters(const struct flight_statement *statement);
+const struct ArrowSchema *flight_prepared_schema(const struct flight_prepared *statement);
+const struct ArrowSchema *flight_prepared_parameters(const struct flight_prepared *statement);
 /* Values for the next execution: `batch` (a row for each execution; kept by the caller) of `schema`. */
-enum status flight_statement_bind(struct flight_statement *statement,
-                                  const struct ArrowSchema *schema, struct ArrowArray *batch,
-                                  struct error *error) WARN_UNUSED;
-enum status flight_statement_query(struct flight_statement *statement,
-                                   const struct flight_call_options *options,
-                                   struct flight_reader **reader, struct error *error) WARN_UNUSED;
-enum status flight_statement_update(struct flight_statement *statement,
-                                    const struct flight_call_options *options, int64_t *rows,
-                                    struct error *error) WARN_UNUSED;
+enum status flight_prepared_bind(struct flight_prepared *statement,
+                                 const struct ArrowSchema *schema, struct ArrowArray *batch,
+                                 struct error *error) WARN_UNUSED;
+enum status flight_prepared_query(struct flight_prepared *statement,
+                                  const struct flight_call_options *options,
+                                  struct flight_reader **reader, struct error *error) WARN_UNUSED;
+enum status flight_prepared_update(struct flight_prepared *statement,
+                                   const struct flight_call_options *options, int64_t *rows,
+                                   struct error *error) WARN_UNUSED;
 /* Tells the server, which may not hear it. NULL is allowed. */
-void flight_statement_close(struct flight_statement *statement);
+void flight_prepared_close(struct flight_prepared *statement);
 
 enum status flight_sql_begin(struct flight_client *client,
                              const struct flight_call_options *options,
@@ -292,28 +294,28 @@ struct flight_ingest_options {
   const struct flight_call_options *call;
   const struct ipc_writer_options *compression;
 };
-/* Bulk ingest: then flight_put_batch, flight_put_finish, which sets `*rows` (-1: the server does not
- * say), and flight_put_free. `rows` must outlive the put. */
+/* Bulk ingest: then flight_upload_batch, flight_upload_finish, which sets `*rows` (-1: the server does not
+ * say), and flight_upload_free. `rows` must outlive the put. */
 enum status flight_sql_ingest(struct flight_client *client,
                               const struct flight_ingest_options *options,
                               const struct ArrowSchema *schema, int64_t *rows,
-                              struct flight_put **put, struct error *error) WARN_UNUSED;
+                              struct flight_upload **put, struct error *error) WARN_UNUSED;
 
 /* ---- sessions (client_session.c) --------------------------------------------------------------------- */
 
 typedef Arrow__Flight__Protocol__SessionOptionValue FlightSessionValue;
 /* One option; NULL takes it back. STATUS_INVALID: the server refuses name or value. */
-enum status flight_session_set(struct flight_client *client, const char *name,
-                               const FlightSessionValue *value,
-                               const struct flight_call_options *options,
-                               struct error *error) WARN_UNUSED;
+enum status flight_client_session_set(struct flight_client *client, const char *name,
+                                      const FlightSessionValue *value,
+                                      const struct flight_call_options *options,
+                                      struct error *error) WARN_UNUSED;
 enum status
-flight_session_get(struct flight_client *client, const struct flight_call_options *options,
-                   enum status (*each)(void *context, const char *name,
-                                       const FlightSessionValue *value, struct error *error),
-                   void *context, struct error *error) WARN_UNUSED;
-enum status flight_session_close(struct flight_client *client,
-                                 const struct flight_call_options *options,
-                                 struct error *error) WARN_UNUSED;
+flight_client_session_get(struct flight_client *client, const struct flight_call_options *options,
+                          enum status (*each)(void *context, const char *name,
+                                              const FlightSessionValue *value, struct error *error),
+                          void *context, struct error *error) WARN_UNUSED;
+enum status flight_client_session_close(struct flight_client *client,
+                                        const struct flight_call_options *options,
+                                        struct error *error) WARN_UNUSED;
 
 #endif

@@ -209,10 +209,10 @@ static enum status pack_request(const struct flight_client *client, struct buffe
   struct buffer payload = BUFFER_EMPTY;
   auth.username = client->user;
   auth.password = client->password;
-  enum status status = flight_pack(&auth.base, &payload, error);
+  enum status status = flight_client_pack(&auth.base, &payload, error);
   if (status == STATUS_OK) {
     request.payload = (ProtobufCBinaryData){(size_t)payload.size_bytes, payload.data};
-    status = flight_pack(&request.base, packed, error);
+    status = flight_client_pack(&request.base, packed, error);
   }
   if (payload.data != NULL) explicit_bzero(payload.data, (size_t)payload.size_bytes);
   buffer_release(&payload);
@@ -228,8 +228,8 @@ struct shaken {
 static enum status take_payload(const struct buffer *message, struct shaken *shaken,
                                 struct error *error) {
   ProtobufCMessage *unpacked = NULL;
-  enum status status = flight_unpack(&FLIGHT(handshake_response__descriptor), message->data,
-                                     (size_t)message->size_bytes, &unpacked, error);
+  enum status status = flight_client_unpack(&FLIGHT(handshake_response__descriptor), message->data,
+                                            (size_t)message->size_bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   const Arrow__Flight__Protocol__HandshakeResponse *response = (void *)unpacked;
   if (response->payload.len > PAYLOAD_BYTES_MAX) {

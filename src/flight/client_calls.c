@@ -10,8 +10,8 @@ enum { RETRY_FIRST_MS = 100, RETRY_MAX_MS = 5000, POLL_MAX_MS = 1000 };
 
 /* ---- messages --------------------------------------------------------------------------------------- */
 
-enum status flight_pack(const ProtobufCMessage *message, struct buffer *packed,
-                        struct error *error) {
+enum status flight_client_pack(const ProtobufCMessage *message, struct buffer *packed,
+                               struct error *error) {
   static struct budget unlimited = {.limit_bytes = INT64_MAX};
   size_t bytes = protobuf_c_message_get_packed_size(message);
   *packed = BUFFER_EMPTY;
@@ -21,8 +21,8 @@ enum status flight_pack(const ProtobufCMessage *message, struct buffer *packed,
   return status;
 }
 
-enum status flight_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t bytes,
-                          ProtobufCMessage **message, struct error *error) {
+enum status flight_client_unpack(const ProtobufCMessageDescriptor *type, const void *data,
+                                 size_t bytes, ProtobufCMessage **message, struct error *error) {
   *message = protobuf_c_message_unpack(type, NULL, bytes, data);
   if (*message != NULL) return STATUS_OK;
   return error_set(error, STATUS_INVALID, "the server's answer is no %s", type->short_name);
@@ -88,6 +88,7 @@ static enum status ask_once(struct flight_client *client, struct asking *asking,
     status = asking->each(asking->context, &message, error);
     buffer_release(&message);
   }
+  if (status != STATUS_OK && grpc_client_unprocessed(call.call)) asking->was_sent = false;
   flight_call_end(&call);
   return status;
 }
@@ -133,12 +134,12 @@ enum status flight_ask_one(struct flight_client *client, const char *method,
   struct buffer packed = BUFFER_EMPTY;
   struct buffer kept = BUFFER_EMPTY;
   *answer = NULL;
-  enum status status = flight_pack(message, &packed, error);
+  enum status status = flight_client_pack(message, &packed, error);
   struct flight_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
   if (status == STATUS_OK)
     status = flight_ask_each(client, &request, options, keep_first, &kept, error);
   if (status == STATUS_OK)
-    status = flight_unpack(type, kept.data, (size_t)kept.size_bytes, answer, error);
+    status = flight_client_unpack(type, kept.data, (size_t)kept.size_bytes, answer, error);
   buffer_release(&packed);
   buffer_release(&kept);
   return status;
@@ -177,8 +178,8 @@ struct listing {
 static enum status take_listed(void *context, const struct buffer *message, struct error *error) {
   struct listing *listing = context;
   ProtobufCMessage *unpacked = NULL;
-  enum status status =
-      flight_unpack(listing->type, message->data, (size_t)message->size_bytes, &unpacked, error);
+  enum status status = flight_client_unpack(listing->type, message->data,
+                                            (size_t)message->size_bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   if (listing->info != NULL) {
     status = listing->info(listing->context, (const FlightInfo *)(void *)unpacked, error);
@@ -197,7 +198,7 @@ static enum status list(struct flight_client *client, const char *method,
                         const struct flight_call_options *options, struct listing *listing,
                         struct error *error) {
   struct buffer packed = BUFFER_EMPTY;
-  enum status status = flight_pack(message, &packed, error);
+  enum status status = flight_client_pack(message, &packed, error);
   struct flight_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
   if (status == STATUS_OK)
     status = flight_ask_each(client, &request, options, take_listed, listing, error);
@@ -265,8 +266,8 @@ static enum status keep_body(void *context, const void *body, size_t bytes, stru
 static enum status unpack_any(const ProtobufCMessageDescriptor *type, const struct buffer *body,
                               ProtobufCMessage **answer, struct error *error) {
   ProtobufCMessage *unpacked = NULL;
-  enum status status = flight_unpack(&google__protobuf__any__descriptor, body->data,
-                                     (size_t)body->size_bytes, &unpacked, error);
+  enum status status = flight_client_unpack(&google__protobuf__any__descriptor, body->data,
+                                            (size_t)body->size_bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   const Google__Protobuf__Any *any = (void *)unpacked;
   const char *slash = strrchr(any->type_url, '/');
@@ -274,27 +275,28 @@ static enum status unpack_any(const ProtobufCMessageDescriptor *type, const stru
     status = error_set(error, STATUS_INVALID, "the server answers a '%.100s', not a %s",
                        any->type_url, type->short_name);
   else
-    status = flight_unpack(type, any->value.data, any->value.len, answer, error);
+    status = flight_client_unpack(type, any->value.data, any->value.len, answer, error);
   protobuf_c_message_free_unpacked(unpacked, NULL);
   return status;
 }
 
-enum status flight_action_one(struct flight_client *client, const char *type,
-                              const ProtobufCMessage *body, bool any,
-                              const struct flight_call_options *options,
-                              const ProtobufCMessageDescriptor *answer_type,
-                              ProtobufCMessage **answer, struct error *error) {
+enum status flight_client_action_one(struct flight_client *client, const char *type,
+                                     const ProtobufCMessage *body, bool any,
+                                     const struct flight_call_options *options,
+                                     const ProtobufCMessageDescriptor *answer_type,
+                                     ProtobufCMessage **answer, struct error *error) {
   struct buffer packed = BUFFER_EMPTY;
   struct buffer kept = BUFFER_EMPTY;
   if (answer != NULL) *answer = NULL;
   enum status status =
-      any ? flight_sql_pack(body, &packed, error) : flight_pack(body, &packed, error);
+      any ? flight_sql_pack(body, &packed, error) : flight_client_pack(body, &packed, error);
   if (status == STATUS_OK)
     status = flight_client_action(client, type, packed.data, (size_t)packed.size_bytes, options,
                                   answer == NULL ? NULL : keep_body, &kept, error);
   if (status == STATUS_OK && answer != NULL && kept.block != NULL)
-    status = any ? unpack_any(answer_type, &kept, answer, error)
-                 : flight_unpack(answer_type, kept.data, (size_t)kept.size_bytes, answer, error);
+    status =
+        any ? unpack_any(answer_type, &kept, answer, error)
+            : flight_client_unpack(answer_type, kept.data, (size_t)kept.size_bytes, answer, error);
   buffer_release(&packed);
   buffer_release(&kept);
   if (status != STATUS_OK) error_at(error, "%s", type);
@@ -310,8 +312,8 @@ enum status flight_client_cancel(struct flight_client *client, const FlightInfo 
   *cancelled = ARROW__FLIGHT__PROTOCOL__CANCEL_STATUS__CANCEL_STATUS_UNSPECIFIED;
   memcpy(&request.info, &info, sizeof request.info);
   enum status status =
-      flight_action_one(client, "CancelFlightInfo", &request.base, false, options,
-                        &FLIGHT(cancel_flight_info_result__descriptor), &answer, error);
+      flight_client_action_one(client, "CancelFlightInfo", &request.base, false, options,
+                               &FLIGHT(cancel_flight_info_result__descriptor), &answer, error);
   if (status == STATUS_OK && answer != NULL)
     *cancelled = ((Arrow__Flight__Protocol__CancelFlightInfoResult *)(void *)answer)->status;
   if (answer != NULL) protobuf_c_message_free_unpacked(answer, NULL);
@@ -327,8 +329,8 @@ enum status flight_client_renew(struct flight_client *client, const FlightEndpoi
   *renewed = NULL;
   memcpy(&request.endpoint, &endpoint, sizeof request.endpoint);
   enum status status =
-      flight_action_one(client, "RenewFlightEndpoint", &request.base, false, options,
-                        &FLIGHT(flight_endpoint__descriptor), &answer, error);
+      flight_client_action_one(client, "RenewFlightEndpoint", &request.base, false, options,
+                               &FLIGHT(flight_endpoint__descriptor), &answer, error);
   if (status == STATUS_OK && answer == NULL)
     status = error_set(error, STATUS_INVALID, "RenewFlightEndpoint: the server answers nothing");
   *renewed = (FlightEndpoint *)(void *)answer;

@@ -167,21 +167,22 @@ static inline ProtobufCBinaryData flight_handle_bytes(const struct flight_handle
   return (ProtobufCBinaryData){(size_t)handle->bytes.size_bytes, handle->bytes.data};
 }
 /* protobuf-c's structs hold text that could be written to; nobody does. */
-char *flight_text(const char *text);
+char *flight_client_text(const char *text);
 /* Of a PutResult that holds a DoPutUpdateResult: into an int64_t. */
 enum status flight_take_count(void *context, const void *data, size_t bytes, struct error *error);
 
-enum status flight_pack(const ProtobufCMessage *message, struct buffer *packed,
-                        struct error *error) WARN_UNUSED;
-enum status flight_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t bytes,
-                          ProtobufCMessage **message, struct error *error) WARN_UNUSED;
+enum status flight_client_pack(const ProtobufCMessage *message, struct buffer *packed,
+                               struct error *error) WARN_UNUSED;
+enum status flight_client_unpack(const ProtobufCMessageDescriptor *type, const void *data,
+                                 size_t bytes, ProtobufCMessage **message,
+                                 struct error *error) WARN_UNUSED;
 /* An action with one answer at most; `answer` NULL: none is looked at. `any`: it is wrapped, as
  * Flight SQL does. STATUS_OK with `*answer` NULL: there was none. */
-enum status flight_action_one(struct flight_client *client, const char *type,
-                              const ProtobufCMessage *body, bool any,
-                              const struct flight_call_options *options,
-                              const ProtobufCMessageDescriptor *answer_type,
-                              ProtobufCMessage **answer, struct error *error) WARN_UNUSED;
+enum status flight_client_action_one(struct flight_client *client, const char *type,
+                                     const ProtobufCMessage *body, bool any,
+                                     const struct flight_call_options *options,
+                                     const ProtobufCMessageDescriptor *answer_type,
+                                     ProtobufCMessage **answer, struct error *error) WARN_UNUSED;
 
 /* ---- what comes as FlightData (client_stream.c) ----------------------------------------------------------- */
 
@@ -189,14 +190,19 @@ struct flight_inbox {
   struct flight_data_reader *reader;
   struct ipc_decoder *decoder;
   struct grpc_receiver receiver;
+  struct flight_data data; /* that was received and is not decoded yet */
+  bool is_waiting;         /* it is there */
 };
 enum status flight_inbox_open(struct flight_inbox *inbox, struct budget *budget,
                               struct error *error) WARN_UNUSED;
 void flight_inbox_close(struct flight_inbox *inbox);
-/* The message that has come whole. `*event`: -1, nothing for the caller; 0: a chunk; 1: a schema. */
+/* Waits for the next message that is something for the caller; FLIGHT_INBOX_NOTHING: there is no more,
+ * or (`ready_only`) none without waiting. After STATUS_BUDGET the call may be repeated. */
 enum flight_inbox_event { FLIGHT_INBOX_NOTHING, FLIGHT_INBOX_CHUNK, FLIGHT_INBOX_SCHEMA };
-enum status flight_inbox_take(struct flight_inbox *inbox, struct flight_chunk *chunk,
-                              enum flight_inbox_event *event, struct error *error) WARN_UNUSED;
+enum status flight_inbox_next(struct flight_inbox *inbox, struct grpc_client_call *call,
+                              bool ready_only, struct flight_chunk *chunk,
+                              enum flight_inbox_event *event, bool *over,
+                              struct error *error) WARN_UNUSED;
 
 /* One DoGet. */
 struct flight_stream;

@@ -9,12 +9,12 @@
 #include "arrow/schema.h"
 #include "flight/client_private.h"
 
-struct flight_put {
+struct flight_upload {
   struct flight_client *client;
   struct flight_call call;
   struct flight_cancel *cancel;     /* its own */
   struct flight_cancel_entry outer; /* in what the caller gave */
-  struct flight_put_options options;
+  struct flight_upload_options options;
   struct flight_writer *writer; /* NULL: no schema */
   struct flight_out out;
   bool is_exchange;
@@ -31,7 +31,7 @@ struct queued_chunk {
 };
 
 static enum status send_piece(void *context, struct buffer *piece, struct error *error) {
-  struct flight_put *put = context;
+  struct flight_upload *put = context;
   return grpc_client_write(put->call.call, piece, error);
 }
 
@@ -39,7 +39,7 @@ static enum status send_piece(void *context, struct buffer *piece, struct error 
 
 static void fire_outer(void *context) { flight_cancel_now(context); }
 
-static enum status start(struct flight_put *put, struct error *error) {
+static enum status start(struct flight_upload *put, struct error *error) {
   struct flight_call_options options = {.cancel = put->cancel};
   if (put->options.call != NULL) options = *put->options.call;
   options.cancel = put->cancel;
@@ -56,12 +56,12 @@ static enum status start(struct flight_put *put, struct error *error) {
 }
 
 /* Why the call is over although we were not done with it. */
-static enum status why_over(struct flight_put *put, struct error *error);
+static enum status why_over(struct flight_upload *put, struct error *error);
 
-static enum status send_head(struct flight_put *put, const FlightDescriptor *descriptor,
+static enum status send_head(struct flight_upload *put, const FlightDescriptor *descriptor,
                              const struct ArrowSchema *schema, struct error *error) {
   struct buffer packed = BUFFER_EMPTY;
-  enum status status = flight_pack(&descriptor->base, &packed, error);
+  enum status status = flight_client_pack(&descriptor->base, &packed, error);
   if (status == STATUS_OK && schema != NULL)
     status = flight_writer_new(schema, put->options.compression, put->client->budget, &put->writer,
                                error);
@@ -77,9 +77,9 @@ static enum status send_head(struct flight_put *put, const FlightDescriptor *des
 
 static enum status open_put(struct flight_client *client, bool is_exchange,
                             const FlightDescriptor *descriptor, const struct ArrowSchema *schema,
-                            const struct flight_put_options *options, struct flight_put **put,
+                            const struct flight_upload_options *options, struct flight_upload **put,
                             struct error *error) {
-  struct flight_put *made = calloc(1, sizeof *made);
+  struct flight_upload *made = calloc(1, sizeof *made);
   *put = NULL;
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a put");
   made->client = client;
@@ -99,27 +99,27 @@ static enum status open_put(struct flight_client *client, bool is_exchange,
   if (status == STATUS_OK)
     *put = made;
   else
-    flight_put_free(made);
+    flight_upload_free(made);
   return status;
 }
 
-enum status flight_put_open(struct flight_client *client, const FlightDescriptor *descriptor,
-                            const struct ArrowSchema *schema,
-                            const struct flight_put_options *options, struct flight_put **put,
-                            struct error *error) {
+enum status flight_upload_open(struct flight_client *client, const FlightDescriptor *descriptor,
+                               const struct ArrowSchema *schema,
+                               const struct flight_upload_options *options,
+                               struct flight_upload **put, struct error *error) {
   return open_put(client, false, descriptor, schema, options, put, error);
 }
 
 enum status flight_exchange_open(struct flight_client *client, const FlightDescriptor *descriptor,
                                  const struct ArrowSchema *schema,
-                                 const struct flight_put_options *options, struct flight_put **put,
-                                 struct error *error) {
+                                 const struct flight_upload_options *options,
+                                 struct flight_upload **put, struct error *error) {
   return open_put(client, true, descriptor, schema, options, put, error);
 }
 
-void flight_put_cancel(struct flight_put *put) { flight_cancel_now(put->cancel); }
+void flight_upload_cancel(struct flight_upload *put) { flight_cancel_now(put->cancel); }
 
-void flight_put_free(struct flight_put *put) {
+void flight_upload_free(struct flight_upload *put) {
   if (put == NULL) return;
   flight_call_end(&put->call);
   flight_cancel_remove(&put->outer);
@@ -136,11 +136,11 @@ void flight_put_free(struct flight_put *put) {
 
 /* ---- what comes back ---------------------------------------------------------------------------------- */
 
-static enum status take_result(struct flight_put *put, const struct buffer *message,
+static enum status take_result(struct flight_upload *put, const struct buffer *message,
                                struct error *error) {
   ProtobufCMessage *unpacked = NULL;
-  enum status status = flight_unpack(&FLIGHT(put_result__descriptor), message->data,
-                                     (size_t)message->size_bytes, &unpacked, error);
+  enum status status = flight_client_unpack(&FLIGHT(put_result__descriptor), message->data,
+                                            (size_t)message->size_bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   const Arrow__Flight__Protocol__PutResult *result = (void *)unpacked;
   if (put->options.result != NULL)
@@ -150,7 +150,7 @@ static enum status take_result(struct flight_put *put, const struct buffer *mess
   return status;
 }
 
-enum status flight_put_result(struct flight_put *put, bool *got, struct error *error) {
+enum status flight_upload_result(struct flight_upload *put, bool *got, struct error *error) {
   struct buffer message = BUFFER_EMPTY;
   *got = false;
   if (put->is_over) return STATUS_OK;
@@ -162,26 +162,25 @@ enum status flight_put_result(struct flight_put *put, bool *got, struct error *e
 }
 
 /* The next chunk from the connection; a schema is passed over. */
-static enum status next_chunk(struct flight_put *put, struct flight_chunk *chunk, bool *got,
-                              struct error *error) {
-  enum flight_inbox_event event = FLIGHT_INBOX_NOTHING;
+static enum status next_chunk(struct flight_upload *put, bool ready_only,
+                              struct flight_chunk *chunk, bool *got, struct error *error) {
+  enum flight_inbox_event event = FLIGHT_INBOX_SCHEMA;
   enum status status = STATUS_OK;
+  bool over = false;
   *got = false;
-  while (status == STATUS_OK && !put->is_over && event != FLIGHT_INBOX_CHUNK) {
-    bool came = false;
-    status = grpc_client_next(put->call.call, NULL, &came, error);
-    if (status != STATUS_OK || !came) put->is_over = true;
-    if (status == STATUS_OK && came) status = flight_inbox_take(&put->inbox, chunk, &event, error);
-    *got = status == STATUS_OK && event == FLIGHT_INBOX_CHUNK;
-    if (event != FLIGHT_INBOX_CHUNK && !grpc_client_ready(put->call.call)) break;
+  while (status == STATUS_OK && !put->is_over && event == FLIGHT_INBOX_SCHEMA) {
+    status =
+        flight_inbox_next(&put->inbox, put->call.call, ready_only, chunk, &event, &over, error);
+    put->is_over = over;
   }
+  *got = status == STATUS_OK && event == FLIGHT_INBOX_CHUNK;
   return status;
 }
 
-static enum status keep_chunk(struct flight_put *put, struct error *error) {
+static enum status keep_chunk(struct flight_upload *put, bool ready_only, struct error *error) {
   struct flight_chunk chunk = {.bytes = 0};
   bool got;
-  enum status status = next_chunk(put, &chunk, &got, error);
+  enum status status = next_chunk(put, ready_only, &chunk, &got, error);
   if (status != STATUS_OK || !got) return status;
   struct queued_chunk *queued = calloc(1, sizeof *queued);
   if (queued == NULL) {
@@ -195,19 +194,21 @@ static enum status keep_chunk(struct flight_put *put, struct error *error) {
 }
 
 /* All that can be had without waiting. */
-static enum status look(struct flight_put *put, struct error *error) {
+static enum status look(struct flight_upload *put, struct error *error) {
   enum status status = STATUS_OK;
   bool got;
   while (status == STATUS_OK && !put->is_over && grpc_client_ready(put->call.call))
-    status = put->is_exchange ? keep_chunk(put, error) : flight_put_result(put, &got, error);
+    status =
+        put->is_exchange ? keep_chunk(put, true, error) : flight_upload_result(put, &got, error);
   return status;
 }
 
-static enum status why_over(struct flight_put *put, struct error *error) {
+static enum status why_over(struct flight_upload *put, struct error *error) {
   enum status status = STATUS_OK;
   bool got = true;
   while (status == STATUS_OK && !put->is_over)
-    status = put->is_exchange ? keep_chunk(put, error) : flight_put_result(put, &got, error);
+    status =
+        put->is_exchange ? keep_chunk(put, false, error) : flight_upload_result(put, &got, error);
   if (status != STATUS_OK) return status;
   return error_set(error, STATUS_UNAVAILABLE,
                    "the server ended the stream before all of it was sent");
@@ -215,13 +216,13 @@ static enum status why_over(struct flight_put *put, struct error *error) {
 
 /* ---- sending -------------------------------------------------------------------------------------------- */
 
-static enum status sent(struct flight_put *put, enum status status, struct error *error) {
+static enum status sent(struct flight_upload *put, enum status status, struct error *error) {
   if (status == STATUS_CANCELLED) return why_over(put, error);
   return status == STATUS_OK ? look(put, error) : status;
 }
 
-enum status flight_put_batch(struct flight_put *put, struct ArrowArray *batch,
-                             const struct buffer *app_metadata, struct error *error) {
+enum status flight_upload_batch(struct flight_upload *put, struct ArrowArray *batch,
+                                const struct buffer *app_metadata, struct error *error) {
   enum status status = STATUS_OK;
   if (put->writer == NULL || put->is_done)
     status = error_set(error, STATUS_INVALID,
@@ -235,34 +236,34 @@ enum status flight_put_batch(struct flight_put *put, struct ArrowArray *batch,
   return status;
 }
 
-enum status flight_put_metadata(struct flight_put *put, const struct buffer *app_metadata,
-                                struct error *error) {
+enum status flight_upload_metadata(struct flight_upload *put, const struct buffer *app_metadata,
+                                   struct error *error) {
   if (put->is_done) return error_set(error, STATUS_INVALID, "nothing more can be sent");
   if (put->is_over) return why_over(put, error);
   return sent(put, flight_write_metadata(app_metadata, NULL, &put->out, error), error);
 }
 
-enum status flight_put_done(struct flight_put *put, struct error *error) {
+enum status flight_upload_done(struct flight_upload *put, struct error *error) {
   if (put->is_done) return STATUS_OK;
   put->is_done = true;
   enum status status = put->is_over ? STATUS_OK : grpc_client_close_sending(put->call.call, error);
   return status == STATUS_CANCELLED ? STATUS_OK : status; /* what comes next says how it ended */
 }
 
-enum status flight_put_finish(struct flight_put *put, struct error *error) {
+enum status flight_upload_finish(struct flight_upload *put, struct error *error) {
   bool got = true;
-  enum status status = flight_put_done(put, error);
-  while (status == STATUS_OK && got) status = flight_put_result(put, &got, error);
+  enum status status = flight_upload_done(put, error);
+  while (status == STATUS_OK && got) status = flight_upload_result(put, &got, error);
   return status;
 }
 
 /* ---- DoExchange -------------------------------------------------------------------------------------------- */
 
-const struct ArrowSchema *flight_exchange_schema(const struct flight_put *put) {
+const struct ArrowSchema *flight_exchange_schema(const struct flight_upload *put) {
   return ipc_decoder_schema(put->inbox.decoder);
 }
 
-enum status flight_exchange_next(struct flight_put *put, struct flight_chunk *chunk, bool *got,
+enum status flight_exchange_next(struct flight_upload *put, struct flight_chunk *chunk, bool *got,
                                  struct error *error) {
   struct queued_chunk *queued = put->first;
   *chunk = (struct flight_chunk){.bytes = 0};
@@ -274,8 +275,5 @@ enum status flight_exchange_next(struct flight_put *put, struct flight_chunk *ch
     *got = true;
     return STATUS_OK;
   }
-  enum status status = STATUS_OK;
-  do status = next_chunk(put, chunk, got, error);
-  while (status == STATUS_OK && !*got && !put->is_over);
-  return status;
+  return next_chunk(put, false, chunk, got, error);
 }

@@ -17,6 +17,7 @@
 #include "flight/client_private.h"
 
 enum { QUEUE_BYTES_MAX = 32 << 20, THREADS_MAX = 64, ENDPOINTS_MAX = 1000000 };
+enum { MEMORY_WAIT_MS = 20, MEMORY_WAITS_MAX = 500 };
 
 struct queued {
   struct flight_chunk chunk;
@@ -100,10 +101,16 @@ static bool put_chunk(struct flight_reader *reader, struct queue *queue, struct 
   return false;
 }
 
+/* Others hold what we need: their batches are released by whoever reads, if not soon, never. */
+static bool wait_for_memory(struct flight_reader *reader, int *waits) {
+  return (*waits)++ < MEMORY_WAITS_MAX && flight_cancel_wait(reader->cancel, MEMORY_WAIT_MS);
+}
+
 static enum status read_endpoint(struct flight_reader *reader, size_t index, struct error *error) {
   struct flight_stream *stream = NULL;
   struct flight_chunk chunk;
   bool got = true;
+  int waits = 0;
   enum status status = STATUS_OK;
   if (index == 0) {
     stream = reader->stream;
@@ -113,6 +120,11 @@ static enum status read_endpoint(struct flight_reader *reader, size_t index, str
   }
   while (status == STATUS_OK) {
     status = flight_stream_next(stream, &chunk, &got, error);
+    if (status == STATUS_BUDGET && wait_for_memory(reader, &waits)) {
+      status = STATUS_OK;
+      continue;
+    }
+    waits = 0;
     if (status != STATUS_OK || !got) break;
     if (!put_chunk(reader, &reader->queues[index], &chunk, error, &status)) break;
   }
@@ -177,10 +189,10 @@ static enum status copy_info(const FlightInfo *info, FlightInfo **copy, struct e
   if (info->n_endpoint > ENDPOINTS_MAX)
     return error_set(error, STATUS_TOO_LARGE, "the FlightInfo has %zu endpoints, more than %d",
                      info->n_endpoint, ENDPOINTS_MAX);
-  enum status status = flight_pack(&info->base, &packed, error);
+  enum status status = flight_client_pack(&info->base, &packed, error);
   if (status == STATUS_OK)
-    status = flight_unpack(&FLIGHT(flight_info__descriptor), packed.data, (size_t)packed.size_bytes,
-                           (ProtobufCMessage **)copy, error);
+    status = flight_client_unpack(&FLIGHT(flight_info__descriptor), packed.data,
+                                  (size_t)packed.size_bytes, (ProtobufCMessage **)copy, error);
   buffer_release(&packed);
   return status;
 }

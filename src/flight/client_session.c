@@ -14,9 +14,10 @@ static const char *why_refused(Arrow__Flight__Protocol__SetSessionOptionsResult_
   }
 }
 
-enum status flight_session_set(struct flight_client *client, const char *name,
-                               const FlightSessionValue *value,
-                               const struct flight_call_options *options, struct error *error) {
+enum status flight_client_session_set(struct flight_client *client, const char *name,
+                                      const FlightSessionValue *value,
+                                      const struct flight_call_options *options,
+                                      struct error *error) {
   Arrow__Flight__Protocol__SetSessionOptionsRequest request =
       ARROW__FLIGHT__PROTOCOL__SET_SESSION_OPTIONS_REQUEST__INIT;
   Arrow__Flight__Protocol__SetSessionOptionsRequest__SessionOptionsEntry entry =
@@ -30,8 +31,8 @@ enum status flight_session_set(struct flight_client *client, const char *name,
   request.n_session_options = 1;
   request.session_options = entries;
   enum status status =
-      flight_action_one(client, "SetSessionOptions", &request.base, false, options,
-                        &FLIGHT(set_session_options_result__descriptor), &answer, error);
+      flight_client_action_one(client, "SetSessionOptions", &request.base, false, options,
+                               &FLIGHT(set_session_options_result__descriptor), &answer, error);
   if (status != STATUS_OK || answer == NULL) return status;
   const Arrow__Flight__Protocol__SetSessionOptionsResult *result = (void *)answer;
   if (result->n_errors > 0 && result->errors[0]->value != NULL)
@@ -42,16 +43,16 @@ enum status flight_session_set(struct flight_client *client, const char *name,
 }
 
 enum status
-flight_session_get(struct flight_client *client, const struct flight_call_options *options,
-                   enum status (*each)(void *context, const char *name,
-                                       const FlightSessionValue *value, struct error *error),
-                   void *context, struct error *error) {
+flight_client_session_get(struct flight_client *client, const struct flight_call_options *options,
+                          enum status (*each)(void *context, const char *name,
+                                              const FlightSessionValue *value, struct error *error),
+                          void *context, struct error *error) {
   Arrow__Flight__Protocol__GetSessionOptionsRequest request =
       ARROW__FLIGHT__PROTOCOL__GET_SESSION_OPTIONS_REQUEST__INIT;
   ProtobufCMessage *answer = NULL;
   enum status status =
-      flight_action_one(client, "GetSessionOptions", &request.base, false, options,
-                        &FLIGHT(get_session_options_result__descriptor), &answer, error);
+      flight_client_action_one(client, "GetSessionOptions", &request.base, false, options,
+                               &FLIGHT(get_session_options_result__descriptor), &answer, error);
   if (status != STATUS_OK || answer == NULL) return status;
   const Arrow__Flight__Protocol__GetSessionOptionsResult *result = (void *)answer;
   for (size_t i = 0; i < result->n_session_options && status == STATUS_OK; i++)
@@ -62,10 +63,11 @@ flight_session_get(struct flight_client *client, const struct flight_call_option
   return status;
 }
 
-enum status flight_session_close(struct flight_client *client,
-                                 const struct flight_call_options *options, struct error *error) {
+enum status flight_client_session_close(struct flight_client *client,
+                                        const struct flight_call_options *options,
+                                        struct error *error) {
   Arrow__Flight__Protocol__CloseSessionRequest request =
       ARROW__FLIGHT__PROTOCOL__CLOSE_SESSION_REQUEST__INIT;
-  return flight_action_one(client, "CloseSession", &request.base, false, options, NULL, NULL,
-                           error);
+  return flight_client_action_one(client, "CloseSession", &request.base, false, options, NULL, NULL,
+                                  error);
 }

@@ -17,7 +17,7 @@ enum status flight_handle_copy(const ProtobufCBinaryData *bytes, struct flight_h
   return buffer_append(&handle->bytes, &unlimited, bytes->data, (int64_t)bytes->len, error);
 }
 
-char *flight_text(const char *text) {
+char *flight_client_text(const char *text) {
   char *same;
   memcpy(&same, &text, sizeof same);
   return same;
@@ -30,11 +30,11 @@ enum status flight_sql_pack(const ProtobufCMessage *command, struct buffer *pack
   struct buffer value = BUFFER_EMPTY;
   enum status status =
       text_add_format(&url, error, "type.googleapis.com/%s", command->descriptor->name);
-  if (status == STATUS_OK) status = flight_pack(command, &value, error);
+  if (status == STATUS_OK) status = flight_client_pack(command, &value, error);
   if (status == STATUS_OK) {
     any.type_url = url.data;
     any.value = (ProtobufCBinaryData){(size_t)value.size_bytes, value.data};
-    status = flight_pack(&any.base, packed, error);
+    status = flight_client_pack(&any.base, packed, error);
   }
   buffer_release(&value);
   text_release(&url);
@@ -70,7 +70,7 @@ enum status flight_sql_query(struct flight_client *client, const char *sql,
                              struct flight_reader **reader, struct error *error) {
   Arrow__Flight__Protocol__Sql__CommandStatementQuery command =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_QUERY__INIT;
-  command.query = flight_text(sql);
+  command.query = flight_client_text(sql);
   if (within != NULL) {
     command.optional_transaction_id_case =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_QUERY__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
@@ -85,8 +85,8 @@ enum status flight_sql_query(struct flight_client *client, const char *sql,
 enum status flight_take_count(void *context, const void *data, size_t bytes, struct error *error) {
   int64_t *rows = context;
   ProtobufCMessage *unpacked = NULL;
-  enum status status =
-      flight_unpack(&FLIGHT_SQL(do_put_update_result__descriptor), data, bytes, &unpacked, error);
+  enum status status = flight_client_unpack(&FLIGHT_SQL(do_put_update_result__descriptor), data,
+                                            bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   *rows = ((Arrow__Flight__Protocol__Sql__DoPutUpdateResult *)(void *)unpacked)->record_count;
   protobuf_c_message_free_unpacked(unpacked, NULL);
@@ -100,15 +100,15 @@ struct values {
 
 static enum status open_command(struct flight_client *client, const ProtobufCMessage *command,
                                 const struct ArrowSchema *schema,
-                                const struct flight_put_options *options, struct flight_put **put,
-                                struct error *error) {
+                                const struct flight_upload_options *options,
+                                struct flight_upload **put, struct error *error) {
   FlightDescriptor descriptor = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__INIT;
   struct buffer packed = BUFFER_EMPTY;
   enum status status = flight_sql_pack(command, &packed, error);
   if (status == STATUS_OK) {
     descriptor.type = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD;
     descriptor.cmd = (ProtobufCBinaryData){(size_t)packed.size_bytes, packed.data};
-    status = flight_put_open(client, &descriptor, schema, options, put, error);
+    status = flight_upload_open(client, &descriptor, schema, options, put, error);
   }
   buffer_release(&packed);
   return status;
@@ -116,20 +116,20 @@ static enum status open_command(struct flight_client *client, const ProtobufCMes
 
 /* A DoPut of a command with values or without any. The batch is taken in any case. */
 static enum status put_command(struct flight_client *client, const ProtobufCMessage *command,
-                               struct values *values, const struct flight_put_options *options,
+                               struct values *values, const struct flight_upload_options *options,
                                struct error *error) {
   struct ArrowSchema none = {.release = NULL};
-  struct flight_put *put = NULL;
+  struct flight_upload *put = NULL;
   enum status status = STATUS_OK;
   if (values->schema == NULL) status = arrow_schema_init(&none, "+s", "", false, 0, error);
   if (status == STATUS_OK)
     status = open_command(client, command, values->schema == NULL ? &none : values->schema, options,
                           &put, error);
   if (status == STATUS_OK && values->schema != NULL)
-    status = flight_put_batch(put, values->batch, NULL, error);
-  if (status == STATUS_OK) status = flight_put_finish(put, error);
+    status = flight_upload_batch(put, values->batch, NULL, error);
+  if (status == STATUS_OK) status = flight_upload_finish(put, error);
   if (values->schema != NULL) arrow_array_release(values->batch);
-  flight_put_free(put);
+  flight_upload_free(put);
   arrow_schema_release(&none);
   return status;
 }
@@ -140,9 +140,10 @@ enum status flight_sql_update(struct flight_client *client, const char *sql,
                               struct error *error) {
   Arrow__Flight__Protocol__Sql__CommandStatementUpdate command =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_UPDATE__INIT;
-  struct flight_put_options put = {.call = options, .result = flight_take_count, .context = rows};
+  struct flight_upload_options put = {
+      .call = options, .result = flight_take_count, .context = rows};
   struct values none = {.schema = NULL};
-  command.query = flight_text(sql);
+  command.query = flight_client_text(sql);
   if (within != NULL) {
     command.optional_transaction_id_case =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_UPDATE__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
@@ -154,7 +155,7 @@ enum status flight_sql_update(struct flight_client *client, const char *sql,
 
 /* ---- prepared statements ---------------------------------------------------------------------------------- */
 
-struct flight_statement {
+struct flight_prepared {
   struct flight_client *client;
   struct flight_handle handle;
   struct ArrowSchema schema;
@@ -168,7 +169,7 @@ static enum status read_schema(const ProtobufCBinaryData *bytes, struct ArrowSch
   return bytes->len == 0 ? STATUS_OK : flight_schema_read(bytes->data, bytes->len, schema, error);
 }
 
-static enum status take_prepared(struct flight_statement *statement, const ProtobufCMessage *answer,
+static enum status take_prepared(struct flight_prepared *statement, const ProtobufCMessage *answer,
                                  struct error *error) {
   const Arrow__Flight__Protocol__Sql__ActionCreatePreparedStatementResult *result =
       (const void *)answer;
@@ -182,24 +183,24 @@ static enum status take_prepared(struct flight_statement *statement, const Proto
   return status;
 }
 
-enum status flight_statement_prepare(struct flight_client *client, const char *sql,
-                                     const struct flight_handle *within,
-                                     const struct flight_call_options *options,
-                                     struct flight_statement **statement, struct error *error) {
+enum status flight_prepared_open(struct flight_client *client, const char *sql,
+                                 const struct flight_handle *within,
+                                 const struct flight_call_options *options,
+                                 struct flight_prepared **statement, struct error *error) {
   Arrow__Flight__Protocol__Sql__ActionCreatePreparedStatementRequest request =
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_CREATE_PREPARED_STATEMENT_REQUEST__INIT;
   ProtobufCMessage *answer = NULL;
-  struct flight_statement *made = calloc(1, sizeof *made);
+  struct flight_prepared *made = calloc(1, sizeof *made);
   *statement = NULL;
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a statement");
   made->client = client;
-  request.query = flight_text(sql);
+  request.query = flight_client_text(sql);
   if (within != NULL) {
     request.optional_transaction_id_case =
         ARROW__FLIGHT__PROTOCOL__SQL__ACTION_CREATE_PREPARED_STATEMENT_REQUEST__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
     request.transaction_id = flight_handle_bytes(within);
   }
-  enum status status = flight_action_one(
+  enum status status = flight_client_action_one(
       client, "CreatePreparedStatement", &request.base, true, options,
       &FLIGHT_SQL(action_create_prepared_statement_result__descriptor), &answer, error);
   if (status == STATUS_OK) status = take_prepared(made, answer, error);
@@ -207,21 +208,21 @@ enum status flight_statement_prepare(struct flight_client *client, const char *s
   if (status == STATUS_OK)
     *statement = made;
   else
-    flight_statement_close(made);
+    flight_prepared_close(made);
   return status;
 }
 
-const struct ArrowSchema *flight_statement_schema(const struct flight_statement *statement) {
+const struct ArrowSchema *flight_prepared_schema(const struct flight_prepared *statement) {
   return statement->schema.release == NULL ? NULL : &statement->schema;
 }
 
-const struct ArrowSchema *flight_statement_parameters(const struct flight_statement *statement) {
+const struct ArrowSchema *flight_prepared_parameters(const struct flight_prepared *statement) {
   return statement->parameters.release == NULL ? NULL : &statement->parameters;
 }
 
-enum status flight_statement_bind(struct flight_statement *statement,
-                                  const struct ArrowSchema *schema, struct ArrowArray *batch,
-                                  struct error *error) {
+enum status flight_prepared_bind(struct flight_prepared *statement,
+                                 const struct ArrowSchema *schema, struct ArrowArray *batch,
+                                 struct error *error) {
   struct ArrowSchema copy = {.release = NULL};
   enum status status = arrow_schema_copy(schema, &copy, error);
   if (status != STATUS_OK) return status;
@@ -234,11 +235,11 @@ enum status flight_statement_bind(struct flight_statement *statement,
 
 /* A server may answer with another handle, which has the values in it. */
 static enum status take_handle(void *context, const void *data, size_t bytes, struct error *error) {
-  struct flight_statement *statement = context;
+  struct flight_prepared *statement = context;
   ProtobufCMessage *unpacked = NULL;
   struct flight_handle handle = {.bytes = BUFFER_EMPTY};
-  enum status status = flight_unpack(&FLIGHT_SQL(do_put_prepared_statement_result__descriptor),
-                                     data, bytes, &unpacked, error);
+  enum status status = flight_client_unpack(
+      &FLIGHT_SQL(do_put_prepared_statement_result__descriptor), data, bytes, &unpacked, error);
   if (status != STATUS_OK) return status;
   const Arrow__Flight__Protocol__Sql__DoPutPreparedStatementResult *result = (void *)unpacked;
   if (result->optional_prepared_statement_handle_case ==
@@ -254,12 +255,12 @@ static enum status take_handle(void *context, const void *data, size_t bytes, st
   return status;
 }
 
-enum status flight_statement_query(struct flight_statement *statement,
-                                   const struct flight_call_options *options,
-                                   struct flight_reader **reader, struct error *error) {
+enum status flight_prepared_query(struct flight_prepared *statement,
+                                  const struct flight_call_options *options,
+                                  struct flight_reader **reader, struct error *error) {
   Arrow__Flight__Protocol__Sql__CommandPreparedStatementQuery command =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_PREPARED_STATEMENT_QUERY__INIT;
-  struct flight_put_options put = {.call = options, .result = take_handle, .context = statement};
+  struct flight_upload_options put = {.call = options, .result = take_handle, .context = statement};
   struct values values = {&statement->values_schema, &statement->values};
   enum status status = STATUS_OK;
   command.prepared_statement_handle = flight_handle_bytes(&statement->handle);
@@ -272,12 +273,13 @@ enum status flight_statement_query(struct flight_statement *statement,
   return status;
 }
 
-enum status flight_statement_update(struct flight_statement *statement,
-                                    const struct flight_call_options *options, int64_t *rows,
-                                    struct error *error) {
+enum status flight_prepared_update(struct flight_prepared *statement,
+                                   const struct flight_call_options *options, int64_t *rows,
+                                   struct error *error) {
   Arrow__Flight__Protocol__Sql__CommandPreparedStatementUpdate command =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_PREPARED_STATEMENT_UPDATE__INIT;
-  struct flight_put_options put = {.call = options, .result = flight_take_count, .context = rows};
+  struct flight_upload_options put = {
+      .call = options, .result = flight_take_count, .context = rows};
   struct values values = {.schema = NULL};
   if (statement->values.release != NULL)
     values = (struct values){&statement->values_schema, &statement->values};
@@ -286,7 +288,7 @@ enum status flight_statement_update(struct flight_statement *statement,
   return put_command(statement->client, &command.base, &values, &put, error);
 }
 
-void flight_statement_close(struct flight_statement *statement) {
+void flight_prepared_close(struct flight_prepared *statement) {
   if (statement == NULL) return;
   if (statement->handle.bytes.size_bytes > 0) {
     Arrow__Flight__Protocol__Sql__ActionClosePreparedStatementRequest request =
@@ -294,8 +296,8 @@ void flight_statement_close(struct flight_statement *statement) {
     struct flight_call_options soon = {.timeout_ms = 10000};
     struct error ignored; /* the server forgets it by itself, later */
     request.prepared_statement_handle = flight_handle_bytes(&statement->handle);
-    if (flight_action_one(statement->client, "ClosePreparedStatement", &request.base, true, &soon,
-                          NULL, NULL, &ignored) != STATUS_OK)
+    if (flight_client_action_one(statement->client, "ClosePreparedStatement", &request.base, true,
+                                 &soon, NULL, NULL, &ignored) != STATUS_OK)
       ignored.status = STATUS_OK;
   }
   flight_handle_release(&statement->handle);

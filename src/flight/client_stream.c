@@ -45,38 +45,62 @@ enum status flight_inbox_open(struct flight_inbox *inbox, struct budget *budget,
 }
 
 void flight_inbox_close(struct flight_inbox *inbox) {
+  if (inbox->is_waiting) flight_data_release(&inbox->data);
   flight_data_reader_free(inbox->reader);
   ipc_decoder_free(inbox->decoder);
   *inbox = (struct flight_inbox){.reader = NULL};
 }
 
-enum status flight_inbox_take(struct flight_inbox *inbox, struct flight_chunk *chunk,
-                              enum flight_inbox_event *event, struct error *error) {
-  struct flight_data data;
+/* Decodes what waits. It stays when there is no memory for it now. */
+static enum status decode(struct flight_inbox *inbox, struct flight_chunk *chunk,
+                          enum flight_inbox_event *event, struct error *error) {
+  struct flight_data *data = &inbox->data;
   enum ipc_event decoded;
   enum status status = STATUS_OK;
-  flight_data_reader_take(inbox->reader, &data);
   *chunk =
-      (struct flight_chunk){.bytes = data.message.metadata.size_bytes +
-                                     data.message.body.size_bytes + data.app_metadata.size_bytes};
+      (struct flight_chunk){.bytes = data->message.metadata.size_bytes +
+                                     data->message.body.size_bytes + data->app_metadata.size_bytes};
   *event = FLIGHT_INBOX_NOTHING;
-  if (data.message.metadata.size_bytes > 0) {
+  if (data->message.metadata.size_bytes > 0) {
     bool is_first = ipc_decoder_schema(inbox->decoder) == NULL;
-    status = ipc_decoder_decode(inbox->decoder, &data.message, &decoded, &chunk->batch, error);
-    if (status == STATUS_OK) data.message = (struct ipc_message){.offset_bytes = 0};
+    status = ipc_decoder_decode(inbox->decoder, &data->message, &decoded, &chunk->batch, error);
+    if (status == STATUS_BUDGET) return status;
+    if (status == STATUS_OK) data->message = (struct ipc_message){.offset_bytes = 0};
     if (status == STATUS_OK && decoded == IPC_EVENT_SCHEMA) *event = FLIGHT_INBOX_SCHEMA;
     if (status == STATUS_OK && decoded == IPC_EVENT_BATCH) *event = FLIGHT_INBOX_CHUNK;
     if (status == STATUS_OK && decoded == IPC_EVENT_SCHEMA && !is_first)
       status = error_set(error, STATUS_INVALID, "the stream has a second schema");
-  } else if (data.has_app_metadata) {
+  } else if (data->has_app_metadata) {
     *event = FLIGHT_INBOX_CHUNK;
   }
   if (status == STATUS_OK && *event == FLIGHT_INBOX_CHUNK) {
-    chunk->app_metadata = data.app_metadata;
-    chunk->has_app_metadata = data.has_app_metadata;
-    data.app_metadata = BUFFER_EMPTY;
+    chunk->app_metadata = data->app_metadata;
+    chunk->has_app_metadata = data->has_app_metadata;
+    data->app_metadata = BUFFER_EMPTY;
   }
-  flight_data_release(&data);
+  flight_data_release(data);
+  inbox->is_waiting = false;
+  return status;
+}
+
+enum status flight_inbox_next(struct flight_inbox *inbox, struct grpc_client_call *call,
+                              bool ready_only, struct flight_chunk *chunk,
+                              enum flight_inbox_event *event, bool *over, struct error *error) {
+  enum status status = STATUS_OK;
+  *event = FLIGHT_INBOX_NOTHING;
+  *over = false;
+  while (status == STATUS_OK && *event == FLIGHT_INBOX_NOTHING) {
+    if (!inbox->is_waiting) {
+      bool got = false;
+      if (ready_only && !grpc_client_ready(call)) break;
+      status = grpc_client_next(call, NULL, &got, error);
+      *over = status != STATUS_BUDGET && !got;
+      if (status != STATUS_OK || !got) break;
+      flight_data_reader_take(inbox->reader, &inbox->data);
+      inbox->is_waiting = true;
+    }
+    status = decode(inbox, chunk, event, error);
+  }
   return status;
 }
 
@@ -98,23 +122,15 @@ const struct ArrowSchema *flight_stream_schema(const struct flight_stream *strea
   return ipc_decoder_schema(stream->inbox.decoder);
 }
 
-static enum status next_event(struct flight_stream *stream, struct flight_chunk *chunk,
-                              enum flight_inbox_event *event, bool *got, struct error *error) {
-  enum status status;
-  *event = FLIGHT_INBOX_NOTHING;
-  do {
-    status = grpc_client_next(stream->call.call, NULL, got, error);
-    if (status == STATUS_OK && *got)
-      status = flight_inbox_take(&stream->inbox, chunk, event, error);
-  } while (status == STATUS_OK && *got && *event == FLIGHT_INBOX_NOTHING);
-  return status;
-}
-
 enum status flight_stream_next(struct flight_stream *stream, struct flight_chunk *chunk, bool *got,
                                struct error *error) {
   enum flight_inbox_event event;
+  bool over;
   *chunk = (struct flight_chunk){.bytes = 0};
-  return next_event(stream, chunk, &event, got, error);
+  enum status status =
+      flight_inbox_next(&stream->inbox, stream->call.call, false, chunk, &event, &over, error);
+  *got = status == STATUS_OK && event == FLIGHT_INBOX_CHUNK;
+  return status;
 }
 
 /* How far one attempt came. */
@@ -131,7 +147,7 @@ static enum status open_at(struct flight_client *client, struct flight_site *sit
                            struct error *error) {
   struct flight_chunk chunk = {.bytes = 0};
   enum flight_inbox_event event = FLIGHT_INBOX_NOTHING;
-  bool got = false;
+  bool over = false;
   struct flight_stream *made = calloc(1, sizeof *made);
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a stream");
   made->call.client = client;
@@ -146,10 +162,11 @@ static enum status open_at(struct flight_client *client, struct flight_site *sit
                             (size_t)attempt->ticket->size_bytes, error);
   if (status == STATUS_OK) status = grpc_client_close_sending(made->call.call, error);
   if (status == STATUS_OK || status == STATUS_CANCELLED)
-    status = next_event(made, &chunk, &event, &got, error);
-  if (status == STATUS_OK && !got)
+    status = flight_inbox_next(&made->inbox, made->call.call, false, &chunk, &event, &over, error);
+  if (status != STATUS_OK && grpc_client_unprocessed(made->call.call)) attempt->was_sent = false;
+  if (status == STATUS_OK && over)
     status = error_set(error, STATUS_INVALID, "DoGet: the stream ends before its schema");
-  if (status == STATUS_OK && event != FLIGHT_INBOX_SCHEMA)
+  if (status == STATUS_OK && event == FLIGHT_INBOX_CHUNK)
     status = error_set(error, STATUS_INVALID, "DoGet: the stream does not begin with a schema");
   flight_chunk_release(&chunk);
 done:
@@ -208,8 +225,8 @@ enum status flight_stream_open(struct flight_client *client, const FlightEndpoin
       flight_client_renew(client, endpoint, options, &renewed, NULL) == STATUS_OK)
     endpoint = renewed;
   bool is_safe = endpoint->expiration_time != NULL;
-  enum status status =
-      flight_pack(endpoint->ticket == NULL ? &none.base : &endpoint->ticket->base, &ticket, error);
+  enum status status = flight_client_pack(
+      endpoint->ticket == NULL ? &none.base : &endpoint->ticket->base, &ticket, error);
   if (status == STATUS_OK) {
     do {
       attempt.was_sent = false;

@@ -11,9 +11,9 @@ enum status flight_sql_begin(struct flight_client *client,
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_BEGIN_TRANSACTION_REQUEST__INIT;
   Arrow__Flight__Protocol__Sql__ActionBeginTransactionResult *result;
   ProtobufCMessage *answer = NULL;
-  enum status status =
-      flight_action_one(client, "BeginTransaction", &request.base, true, options,
-                        &FLIGHT_SQL(action_begin_transaction_result__descriptor), &answer, error);
+  enum status status = flight_client_action_one(
+      client, "BeginTransaction", &request.base, true, options,
+      &FLIGHT_SQL(action_begin_transaction_result__descriptor), &answer, error);
   if (status != STATUS_OK) return status;
   result = (void *)answer;
   status = flight_handle_copy(result == NULL ? NULL : &result->transaction_id, transaction, error);
@@ -31,8 +31,8 @@ enum status flight_sql_end(struct flight_client *client, const struct flight_han
       commit
           ? ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_TRANSACTION_REQUEST__END_TRANSACTION__END_TRANSACTION_COMMIT
           : ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_TRANSACTION_REQUEST__END_TRANSACTION__END_TRANSACTION_ROLLBACK;
-  return flight_action_one(client, "EndTransaction", &request.base, true, options, NULL, NULL,
-                           error);
+  return flight_client_action_one(client, "EndTransaction", &request.base, true, options, NULL,
+                                  NULL, error);
 }
 
 enum status flight_sql_savepoint(struct flight_client *client,
@@ -44,10 +44,10 @@ enum status flight_sql_savepoint(struct flight_client *client,
   Arrow__Flight__Protocol__Sql__ActionBeginSavepointResult *result;
   ProtobufCMessage *answer = NULL;
   request.transaction_id = flight_handle_bytes(transaction);
-  request.name = flight_text(name);
-  enum status status =
-      flight_action_one(client, "BeginSavepoint", &request.base, true, options,
-                        &FLIGHT_SQL(action_begin_savepoint_result__descriptor), &answer, error);
+  request.name = flight_client_text(name);
+  enum status status = flight_client_action_one(
+      client, "BeginSavepoint", &request.base, true, options,
+      &FLIGHT_SQL(action_begin_savepoint_result__descriptor), &answer, error);
   if (status != STATUS_OK) return status;
   result = (void *)answer;
   status = flight_handle_copy(result == NULL ? NULL : &result->savepoint_id, savepoint, error);
@@ -66,7 +66,8 @@ enum status flight_sql_end_savepoint(struct flight_client *client,
       release
           ? ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_SAVEPOINT_REQUEST__END_SAVEPOINT__END_SAVEPOINT_RELEASE
           : ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_SAVEPOINT_REQUEST__END_SAVEPOINT__END_SAVEPOINT_ROLLBACK;
-  return flight_action_one(client, "EndSavepoint", &request.base, true, options, NULL, NULL, error);
+  return flight_client_action_one(client, "EndSavepoint", &request.base, true, options, NULL, NULL,
+                                  error);
 }
 
 /* ---- bulk ingest --------------------------------------------------------------------------------------- */
@@ -88,17 +89,17 @@ static void fill_definition(const struct flight_ingest_options *options, Definit
 }
 
 static void fill_names(const struct flight_ingest_options *options, Ingest *command) {
-  command->table = flight_text(options->table);
+  command->table = flight_client_text(options->table);
   command->temporary = options->temporary;
   if (options->schema != NULL) {
     command->optional_schema_case =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONAL_SCHEMA_SCHEMA;
-    command->schema = flight_text(options->schema);
+    command->schema = flight_client_text(options->schema);
   }
   if (options->catalog != NULL) {
     command->optional_catalog_case =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONAL_CATALOG_CATALOG;
-    command->catalog = flight_text(options->catalog);
+    command->catalog = flight_client_text(options->catalog);
   }
   if (options->within != NULL) {
     command->optional_transaction_id_case =
@@ -110,15 +111,15 @@ static void fill_names(const struct flight_ingest_options *options, Ingest *comm
 enum status flight_sql_ingest(struct flight_client *client,
                               const struct flight_ingest_options *options,
                               const struct ArrowSchema *schema, int64_t *rows,
-                              struct flight_put **put, struct error *error) {
+                              struct flight_upload **put, struct error *error) {
   FlightDescriptor descriptor = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__INIT;
   Ingest command = ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__INIT;
   Definition definition =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__TABLE_DEFINITION_OPTIONS__INIT;
-  struct flight_put_options put_options = {.call = options->call,
-                                           .compression = options->compression,
-                                           .result = flight_take_count,
-                                           .context = rows};
+  struct flight_upload_options put_options = {.call = options->call,
+                                              .compression = options->compression,
+                                              .result = flight_take_count,
+                                              .context = rows};
   struct buffer packed = BUFFER_EMPTY;
   *put = NULL;
   *rows = -1;
@@ -132,8 +133,8 @@ enum status flight_sql_ingest(struct flight_client *client,
   for (size_t i = 0; i < options->option_count && status == STATUS_OK; i++) {
     IngestOption entry =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONS_ENTRY__INIT;
-    entry.key = flight_text(options->options[i].name);
-    entry.value = flight_text(options->options[i].value);
+    entry.key = flight_client_text(options->options[i].name);
+    entry.value = flight_client_text(options->options[i].value);
     entries[i] = entry;
     list[i] = &entries[i];
   }
@@ -146,7 +147,7 @@ enum status flight_sql_ingest(struct flight_client *client,
   if (status == STATUS_OK) {
     descriptor.type = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD;
     descriptor.cmd = (ProtobufCBinaryData){(size_t)packed.size_bytes, packed.data};
-    status = flight_put_open(client, &descriptor, schema, &put_options, put, error);
+    status = flight_upload_open(client, &descriptor, schema, &put_options, put, error);
   }
   buffer_release(&packed);
   free(list);

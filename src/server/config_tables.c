@@ -6,6 +6,7 @@
 
 #include "base/table_name.h"
 #include "engine/engine.h"
+#include "flight/client.h"
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/config_flight.h"
@@ -29,9 +30,11 @@ static enum status check_url(const char *value, struct error *error) {
                   : strncmp(value, "http://", 7) == 0 ? 7
                                                       : 0;
   if (scheme > 0 && value[scheme] != '\0' && value[scheme] != '/') return STATUS_OK;
+  struct flight_uri uri;
+  if (flight_uri_is(value)) return flight_uri_parse(value, &uri, error);
   return error_set(error, STATUS_INVALID,
-                   "'%.100s' is not the address of a server; write http://HOST:PORT or "
-                   "https://HOST:PORT",
+                   "'%.100s' is not the address of a server; write http://HOST:PORT, "
+                   "https://HOST:PORT, or grpc://HOST:PORT for Flight",
                    value);
 }
 
