@@ -6,6 +6,7 @@
 
 extern const struct source_type SOURCE_IPC_FILE;
 extern const struct source_type SOURCE_IPC_STREAM;
+extern const struct source_type SOURCE_FLIGHT_SQL;
 
 /* ---- what sources of IPC messages have in common (ipc_source.c) ---------------------------- */
 

@@ -4,7 +4,8 @@
 
 #include "source/private.h"
 
-static const struct source_type *const types[] = {&SOURCE_IPC_FILE, &SOURCE_IPC_STREAM};
+static const struct source_type *const types[] = {&SOURCE_IPC_FILE, &SOURCE_IPC_STREAM,
+                                                  &SOURCE_FLIGHT_SQL};
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
 const struct source_type *const *source_all(size_t *count) {
@@ -24,7 +25,8 @@ enum status source_open(const char *name, const struct config *config, struct bu
   const struct source_type *type = source_find(name);
   if (type == NULL)
     return error_set(error, STATUS_NOT_FOUND,
-                     "there is no source '%s'; ipc_file and ipc_stream are there", name);
+                     "there is no source '%s'; ipc_file, ipc_stream and flight_sql are there",
+                     name);
   return type->open(config, budget, source, error);
 }
 
