@@ -189,6 +189,7 @@ static void only_what_may_be_read_is_shown(void **state) {
   (void)state;
   static const char *const patterns[][2] = {
       {"trips", "far"}, {"s.*", NULL}, {"lake.main.*", NULL}, {"far", "broken"}, {"none", NULL}};
+  /* Behind each: one's own temporary table. */
   static const char *const wants[] = {
       "memory|main|far|VIEW\nmemory|main|trips|TABLE\n",
       "memory|s|Visits|TABLE\nmemory|s|places|VIEW\nmemory|s|stops|TABLE\n",
@@ -201,7 +202,9 @@ static void only_what_may_be_read_is_shown(void **state) {
                                  .scopes = AUTH_READ,
                                  .tables = patterns[i],
                                  .table_count = patterns[i][1] == NULL ? 1 : 2};
-    expect_tables(&who, &(struct look_filter){.catalog = NULL}, wants[i]);
+    char want[300];
+    snprintf(want, sizeof want, "%stemp|main|scratch|LOCAL TEMPORARY\n", wants[i]);
+    expect_tables(&who, &(struct look_filter){.catalog = NULL}, want);
   }
 }
 
@@ -213,10 +216,11 @@ static void catalogs_and_schemas_are_those_of_the_tables(void **state) {
       {.name = "s", .scopes = AUTH_READ, .tables = of_s, .table_count = 1},
       {.name = "lake", .scopes = AUTH_READ, .tables = of_lake, .table_count = 1},
   };
-  static const char *const catalogs[] = {"lake\nmemory\ntemp\n", "memory\n", "lake\nmemory\n"};
+  static const char *const catalogs[] = {"lake\nmemory\ntemp\n", "memory\ntemp\n",
+                                         "lake\nmemory\ntemp\n"};
   static const char *const schemas[] = {
-      "lake|deep\nlake|main\nmemory|empty\nmemory|main\nmemory|s\ntemp|main\n", "memory|s\n",
-      "lake|main\n"};
+      "lake|deep\nlake|main\nmemory|empty\nmemory|main\nmemory|s\ntemp|main\n",
+      "memory|s\ntemp|main\n", "lake|main\ntemp|main\n"};
   for (int i = 0; i < 3; i++) {
     struct error error = {0};
     const struct flight_look look = look_of(&who[i]);
