@@ -195,7 +195,7 @@ struct flight_command {
   enum status (*get)(struct flight_ask *ask, const ProtobufCBinaryData *value, struct source **rows,
                      struct error *error);
   /* A DoPut whose batches are few: all have come (`schema` NULL: none did). Answers PutResults by
-   * flight_answer. The batches stay the caller's. */
+   * flight_answer. The batches stay the caller's, but may be taken (`release` NULL then). */
   enum status (*put)(struct flight_ask *ask, const ProtobufCBinaryData *value,
                      const struct ArrowSchema *schema, struct ArrowArray *batches, size_t count,
                      struct error *error);

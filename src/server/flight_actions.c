@@ -78,6 +78,14 @@ static enum status cancel_endpoint(struct flight_ask *ask, const FlightEndpoint 
   return status == STATUS_CANCELLED ? STATUS_OK : status;
 }
 
+enum status flight_cancel_info(struct flight_ask *ask, const FlightInfo *info,
+                               struct error *error) {
+  enum status status = STATUS_OK;
+  for (size_t i = 0; i < info->n_endpoint && status == STATUS_OK; i++)
+    status = cancel_endpoint(ask, info->endpoint[i], error);
+  return status;
+}
+
 static enum status run_cancel(struct flight_ask *ask, const ProtobufCBinaryData *body,
                               struct error *error) {
   Arrow__Flight__Protocol__CancelFlightInfoRequest *request =
@@ -86,9 +94,7 @@ static enum status run_cancel(struct flight_ask *ask, const ProtobufCBinaryData 
     if (request != NULL) FLIGHT(cancel_flight_info_request__free_unpacked)(request, NULL);
     return error_set(error, STATUS_INVALID, "the body is no CancelFlightInfoRequest");
   }
-  enum status status = STATUS_OK;
-  for (size_t i = 0; i < request->info->n_endpoint && status == STATUS_OK; i++)
-    status = cancel_endpoint(ask, request->info->endpoint[i], error);
+  enum status status = flight_cancel_info(ask, request->info, error);
   FLIGHT(cancel_flight_info_request__free_unpacked)(request, NULL);
   if (status != STATUS_OK) return status;
   Arrow__Flight__Protocol__CancelFlightInfoResult result =

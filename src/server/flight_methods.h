@@ -17,6 +17,10 @@ enum status flight_get_schema(struct flight_ask *ask, const struct buffer *messa
 /* flight_actions.c */
 enum status flight_do_action(struct flight_ask *ask, const struct buffer *message,
                              struct error *error) WARN_UNUSED;
+/* Stops what reads a FlightInfo's endpoints, lets go of what is kept for them, and makes their tickets
+ * of no use. Errors as flight_unseal. */
+enum status flight_cancel_info(struct flight_ask *ask, const FlightInfo *info,
+                               struct error *error) WARN_UNUSED;
 bool flight_action_is_quick(const struct buffer *message);
 enum status flight_list_actions(struct flight_ask *ask, const struct buffer *message,
                                 struct error *error) WARN_UNUSED;
