@@ -130,8 +130,10 @@ void flight_writer_free(struct flight_writer *writer) {
   free(writer);
 }
 
+/* A head takes some: 40 bytes a buffer, and app_metadata. */
 void flight_writer_cut(struct flight_writer *writer, int64_t message_bytes) {
-  writer->bytes_wanted = message_bytes > body_bytes_max ? body_bytes_max : message_bytes;
+  int64_t body_bytes = message_bytes - message_bytes / 32;
+  writer->bytes_wanted = body_bytes > body_bytes_max ? body_bytes_max : body_bytes;
 }
 
 enum status flight_writer_schema(struct flight_writer *writer, const struct buffer *descriptor,

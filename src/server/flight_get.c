@@ -117,6 +117,7 @@ static enum status begin(struct get *get, struct flight_ask *ask, struct error *
   if (status == STATUS_OK)
     status = flight_writer_new(source_schema(get->rows), &get->options, &ask->server->answers,
                                &get->writer, error);
+  if (status == STATUS_OK) flight_writer_cut(get->writer, FLIGHT_MESSAGE_BYTES_MODEST);
   if (status == STATUS_OK) status = flight_writer_schema(get->writer, NULL, &out, error);
   return status;
 }

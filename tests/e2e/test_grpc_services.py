@@ -1,5 +1,6 @@
 """gRPC health checking and server reflection, as grpcio's own clients use them."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import threading
 
 import grpc
+import pyarrow.flight as flight
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
@@ -234,3 +236,21 @@ def test_grpcurl_finds_its_way(server):
     assert "SERVING" in checked.stdout
     unknown = grpcurl("-d", '{"service":"x"}', "grpc.health.v1.Health/Check")
     assert "NotFound" in unknown.stderr
+
+
+# ---- clients with the limits that their libraries have
+
+
+def test_answers_fit_into_what_a_client_takes_by_default(server, connect):
+    """4 MiB a message, in Go, Rust and here: larger batches are cut."""
+    columns = ", ".join(f"i + {n} AS c{n}" for n in range(60))
+    sql = json.dumps({"sql": f"SELECT {columns} FROM range(100000) t(i)"}).encode()
+    with flight.connect(f"grpc://127.0.0.1:{server.port}") as client:
+        info = client.get_flight_info(flight.FlightDescriptor.for_command(sql))
+        ticket = info.endpoints[0].ticket
+        rows = client.do_get(ticket).read_all().num_rows
+    assert rows == 100000
+    get = connect(server).unary_stream(f"/{FLIGHT}/DoGet")
+    sizes = [len(message) for message in get(ticket.serialize(), timeout=WAIT_S)]
+    assert sum(sizes) > 60 * 8 * 100000
+    assert max(sizes) <= 4 << 20
