@@ -86,16 +86,19 @@ static size_t useful_bytes(const struct failure_kind *kind, const char *message)
   return bytes;
 }
 
+enum status failure_set_reason(enum status reason, struct error *error) {
+  return error_set(error, reason, "%s",
+                   reason == STATUS_TIMEOUT
+                       ? "the statement did not end within the time allowed and was stopped"
+                   : reason == STATUS_UNAVAILABLE
+                       ? "the database has to be opened anew after a failure: ask again"
+                       : "the statement was cancelled");
+}
+
 enum status failure_set(struct engine_session *session, struct error *error, const char *message) {
   if (message != NULL) suspect(message);
   int reason = session == NULL ? STATUS_OK : atomic_load(&session->interrupt);
-  if (reason != STATUS_OK)
-    return error_set(error, (enum status)reason, "%s",
-                     reason == STATUS_TIMEOUT
-                         ? "the statement did not end within the time allowed and was stopped"
-                     : reason == STATUS_UNAVAILABLE
-                         ? "the database has to be opened anew after a failure: ask again"
-                         : "the statement was cancelled");
+  if (reason != STATUS_OK) return failure_set_reason((enum status)reason, error);
   if (message == NULL) message = "INTERNAL Error: DuckDB gave no message";
   const struct failure_kind *kind = kind_of(message);
   if (strncmp(message, "INTERRUPT Error", 15) == 0)

@@ -226,8 +226,7 @@ enum status engine_keep(struct engine_session *session, const struct engine_quer
     status = error_set(error, STATUS_INVALID, "the statement answers with no rows to keep");
   if (status == STATUS_OK) {
     status = keep(kept, result, error);
-    if (status != STATUS_OK && error != NULL)
-      status = failure_conceal(error, query->sql, query_is_restricted(query));
+    if (status != STATUS_OK) status = query_failed(session, query, status, error);
   }
   engine_result_close(result);
   if (status != STATUS_OK) {

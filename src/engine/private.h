@@ -191,6 +191,9 @@ bool keeper_has_room(struct engine *engine);
  * whether an interrupt was asked for and why. */
 enum status failure_set(struct engine_session *session, struct error *error, const char *message);
 
+/* The sentence for a statement that was interrupted for that reason. */
+enum status failure_set_reason(enum status reason, struct error *error);
+
 /* How often DuckDB said something after which a database may be out of use, in this process. */
 int64_t failure_suspicions(void);
 /* For a failure of what commits: STATUS_UNKNOWN when it cannot be told what became of it. */

@@ -406,6 +406,15 @@ enum status query_answer(struct engine_result *result, const struct engine_query
                                                                 : status;
 }
 
+enum status query_failed(const struct engine_session *session, const struct engine_query *query,
+                         enum status status, struct error *error) {
+  /* A BEGIN that was interrupted does not know why. */
+  int reason = atomic_load(&session->interrupt);
+  if (status == STATUS_INVALID && reason != STATUS_OK)
+    return failure_set_reason((enum status)reason, error);
+  return error == NULL ? status : failure_conceal(error, query->sql, query_is_restricted(query));
+}
+
 enum status engine_query(struct engine_session *session, const struct engine_query *query,
                          struct engine_result **out, struct error *error) {
   struct engine_result *result = NULL;
@@ -415,7 +424,7 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   status = run_all(result, query, error);
   if (status == STATUS_OK) status = query_answer(result, query, error);
   if (status != STATUS_OK) {
-    if (error != NULL) status = failure_conceal(error, query->sql, query_is_restricted(query));
+    status = query_failed(session, query, status, error);
     engine_result_close(result);
     result = NULL;
   }

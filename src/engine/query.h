@@ -31,6 +31,10 @@ static inline bool query_is_restricted(const struct engine_query *query) {
 /* An answer to be filled in; the session is busy with it until it is closed. */
 enum status query_result_new(struct engine_session *session, const struct engine_query *query,
                              struct engine_result **result, struct error *error) WARN_UNUSED;
+/* What a failure is to the one who asked: an interrupt when that was its cause, wherever it struck, and
+ * without what he must not learn. Returns the status that it is then. */
+enum status query_failed(const struct engine_session *session, const struct engine_query *query,
+                         enum status status, struct error *error);
 /* What the text alone says: STATUS_DENIED for what clients must not say; whether it may change a
  * lake. */
 enum status query_check_text(struct engine_session *session, const struct engine_query *query,

@@ -282,10 +282,10 @@ enum status engine_prepare(struct engine_session *session, const struct engine_q
   if (status == STATUS_OK) {
     session_enter(session);
     status = prepare(statement, error);
+    if (status != STATUS_OK) status = query_failed(session, &statement->query, status, error);
     session_leave(session);
   }
   if (status != STATUS_OK) {
-    if (error != NULL) status = failure_conceal(error, query->sql, query_is_restricted(query));
     engine_statement_close(statement);
     statement = NULL;
   }
@@ -381,7 +381,7 @@ enum status engine_statement_run(struct engine_statement *statement,
   status = take_row(statement, schema, parameters, row, error);
   if (status == STATUS_OK) status = run(statement, result, error);
   if (status != STATUS_OK) {
-    if (error != NULL) status = failure_conceal(error, query->sql, query_is_restricted(query));
+    status = query_failed(statement->session, query, status, error);
     engine_result_close(result);
     result = NULL;
   }
@@ -411,8 +411,7 @@ enum status engine_statement_describe(struct engine_statement *statement,
       status = error_set(error, STATUS_INTERNAL, "%s", ignored.text);
   }
   if (status == STATUS_OK) status = described_schema(statement, &statement->values, answer, error);
-  if (status != STATUS_OK && error != NULL)
-    status = failure_conceal(error, statement->sql, query_is_restricted(&statement->query));
+  if (status != STATUS_OK) status = query_failed(session, &statement->query, status, error);
   session_leave(session);
   return status;
 }
