@@ -158,28 +158,28 @@ enum status flight_split_cancel(struct flight_ask *ask, const ProtobufCBinaryDat
 /* ---- flight_statement.c ---------------------------------------------------------------------- */
 
 /* A statement that a client has written. */
-struct flight_sql {
+struct flight_text {
   const char *sql;
   const ProtobufCBinaryData *transaction_id; /* NULL: none */
 };
 /* STATUS_TOO_LARGE, STATUS_INVALID (no UTF-8). */
-enum status flight_sql_check(const char *sql, struct error *error) WARN_UNUSED;
+enum status flight_text_check(const char *sql, struct error *error) WARN_UNUSED;
 /* Whether it may leave temporary tables behind. */
-enum flight_need flight_sql_need(const char *sql);
+enum flight_need flight_text_need(const char *sql);
 /* `query` for it, with the caller's rights, to be run on the loan. */
-void flight_sql_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
-                      struct engine_query *query);
+void flight_text_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
+                       struct engine_query *query);
 /* The schema of its rows, without running it; `split`: or as many endpoints as the client wants. */
-enum status flight_sql_about(struct flight_ask *ask, const struct flight_sql *sql,
-                             struct flight_about *about, struct error *error) WARN_UNUSED;
-enum status flight_sql_rows(struct flight_ask *ask, const struct flight_sql *sql,
-                            struct source **rows, struct error *error) WARN_UNUSED;
+enum status flight_text_about(struct flight_ask *ask, const struct flight_text *sql,
+                              struct flight_about *about, struct error *error) WARN_UNUSED;
+enum status flight_text_rows(struct flight_ask *ask, const struct flight_text *sql,
+                             struct source **rows, struct error *error) WARN_UNUSED;
 /* Runs it to its end and answers with the number of rows that it has changed. */
-enum status flight_sql_update(struct flight_ask *ask, const struct flight_sql *sql,
-                              struct error *error) WARN_UNUSED;
+enum status flight_text_update(struct flight_ask *ask, const struct flight_text *sql,
+                               struct error *error) WARN_UNUSED;
 /* Says what a temporary table needs, where that may be what is missing. Returns `status`. */
-enum status flight_sql_hint(struct flight_ask *ask, const struct flight_loan *loan,
-                            enum status status, struct error *error);
+enum status flight_text_hint(struct flight_ask *ask, const struct flight_loan *loan,
+                             enum status status, struct error *error);
 /* Runs a result to its end: `*rows` that were changed, or came. */
 enum status flight_result_drain(struct flight_ask *ask, struct engine_result *result, int64_t *rows,
                                 struct error *error) WARN_UNUSED;

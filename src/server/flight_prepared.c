@@ -101,9 +101,9 @@ static ProtobufCBinaryData transaction_of(const struct prepared *prepared) {
   return (ProtobufCBinaryData){.data = (uint8_t *)id, .len = id == NULL ? 0 : strlen(id)};
 }
 
-static struct flight_sql text_of(const struct prepared *prepared,
-                                 const ProtobufCBinaryData *transaction_id) {
-  return (struct flight_sql){.sql = prepared->sql, .transaction_id = transaction_id};
+static struct flight_text text_of(const struct prepared *prepared,
+                                  const ProtobufCBinaryData *transaction_id) {
+  return (struct flight_text){.sql = prepared->sql, .transaction_id = transaction_id};
 }
 
 /* Fills in what the engine says of it. */
@@ -115,9 +115,9 @@ static enum status describe(struct flight_ask *ask, struct prepared *prepared,
   const ProtobufCBinaryData id = transaction_of(prepared);
   enum status status = flight_borrow(ask, &id, FLIGHT_NEED_NOTHING, &loan, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &loan, prepared->sql, &query);
+    flight_text_query(ask, &loan, prepared->sql, &query);
     status = engine_prepare(loan.session, &query, &statement, error);
-    status = flight_sql_hint(ask, &loan, status, error);
+    status = flight_text_hint(ask, &loan, status, error);
   }
   if (status == STATUS_OK) {
     prepared->has_rows = engine_statement_has_rows(statement);
@@ -178,7 +178,7 @@ enum status flight_create_prepared(struct flight_ask *ask, const ProtobufCBinary
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_CREATE_PREPARED_STATEMENT_REQUEST__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
   struct prepared *prepared = calloc(1, sizeof *prepared);
   status = prepared == NULL ? error_set(error, STATUS_NOMEM, "no memory for a statement")
-                            : flight_sql_check(request->query, error);
+                            : flight_text_check(request->query, error);
   if (prepared == NULL || status != STATUS_OK) {
     free(prepared);
     protobuf_c_message_free_unpacked(message, NULL);
@@ -317,9 +317,9 @@ static enum status bound_rows_open(struct flight_ask *ask, struct prepared *prep
   const ProtobufCBinaryData id = transaction_of(prepared);
   enum status status = flight_borrow(ask, &id, FLIGHT_NEED_NOTHING, &rows->loan, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &rows->loan, prepared->sql, &rows->query);
+    flight_text_query(ask, &rows->loan, prepared->sql, &rows->query);
     status = engine_prepare(rows->loan.session, &rows->query, &rows->statement, error);
-    status = flight_sql_hint(ask, &rows->loan, status, error);
+    status = flight_text_hint(ask, &rows->loan, status, error);
   }
   /* The first row says what the schema is; without any, the statement does. */
   if (status == STATUS_OK && next_row(rows)) status = run_row(rows, error);
@@ -364,9 +364,9 @@ static enum status describe_bound(struct flight_ask *ask, const struct prepared 
   if (first == bound->count) return arrow_schema_copy(&prepared->schema, schema, error);
   enum status status = flight_borrow(ask, &id, FLIGHT_NEED_NOTHING, &loan, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &loan, prepared->sql, &query);
+    flight_text_query(ask, &loan, prepared->sql, &query);
     status = engine_prepare(loan.session, &query, &statement, error);
-    status = flight_sql_hint(ask, &loan, status, error);
+    status = flight_text_hint(ask, &loan, status, error);
   }
   if (status == STATUS_OK)
     status = engine_statement_describe(statement, &bound->schema, &bound->batches[first], 0, schema,
@@ -432,11 +432,11 @@ static enum status update_rows(struct flight_ask *ask, const struct prepared *pr
   bool own = status == STATUS_OK && !loan.within;
   if (own) status = engine_begin(loan.session, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &loan, prepared->sql, &query);
+    flight_text_query(ask, &loan, prepared->sql, &query);
     query.within = true;
     query.revocable = false;
     status = engine_prepare(loan.session, &query, &statement, error);
-    status = flight_sql_hint(ask, &loan, status, error);
+    status = flight_text_hint(ask, &loan, status, error);
   }
   if (status == STATUS_OK)
     status = run_each(ask, statement, schema, batches, count, changed, error);
@@ -463,8 +463,8 @@ enum status flight_prepared_get(struct flight_ask *ask, const ProtobufCBinaryDat
     if (status == STATUS_OK) status = flight_no_rows(rows, error);
   } else {
     const ProtobufCBinaryData id = transaction_of(prepared);
-    const struct flight_sql sql = text_of(prepared, &id);
-    status = flight_sql_rows(ask, &sql, rows, error);
+    const struct flight_text sql = text_of(prepared, &id);
+    status = flight_text_rows(ask, &sql, rows, error);
   }
   bound_give(prepared, bound);
   flight_handle_release(&prepared->handle);
@@ -480,7 +480,7 @@ enum status flight_prepared_update(struct flight_ask *ask, const ProtobufCBinary
   enum status status = find(ask, value, &prepared, error);
   if (status != STATUS_OK) return status;
   const ProtobufCBinaryData id = transaction_of(prepared);
-  const struct flight_sql sql = text_of(prepared, &id);
+  const struct flight_text sql = text_of(prepared, &id);
   bool given = schema != NULL && schema->n_children > 0;
   if (!given) bound = bound_take(prepared);
   if (given)
@@ -491,7 +491,7 @@ enum status flight_prepared_update(struct flight_ask *ask, const ProtobufCBinary
   if (status == STATUS_OK && (given || bound != NULL))
     status = flight_answer_count(ask, changed, error);
   else if (status == STATUS_OK)
-    status = flight_sql_update(ask, &sql, error);
+    status = flight_text_update(ask, &sql, error);
   bound_give(prepared, bound);
   flight_handle_release(&prepared->handle);
   return status;

@@ -61,7 +61,7 @@ static enum status look(struct flight_ask *ask, const struct flight_loan *loan, 
                         bool *reads, struct error *error) {
   struct engine_query query;
   struct engine_statement *statement = NULL;
-  flight_sql_query(ask, loan, sql, &query);
+  flight_text_query(ask, loan, sql, &query);
   query.read_only = true;
   enum status status = engine_prepare(loan->session, &query, &statement, error);
   *reads = status == STATUS_OK && engine_statement_has_rows(statement);
@@ -81,7 +81,7 @@ static enum status keep(struct flight_ask *ask, const char *sql, int endpoints,
     status = flight_borrow(ask, NULL, FLIGHT_NEED_NOTHING, &loan, error);
     if (status == STATUS_OK) status = look(ask, &loan, sql, done, error);
     if (status == STATUS_OK && *done) {
-      flight_sql_query(ask, &loan, sql, &query);
+      flight_text_query(ask, &loan, sql, &query);
       query.read_only = true;
       status = engine_keep(loan.session, &query, &split->kept, error);
     }

@@ -45,7 +45,7 @@ enum status flight_no_rows(struct source **rows, struct error *error) {
 
 /* ---- running text ---------------------------------------------------------------------------------- */
 
-enum status flight_sql_check(const char *sql, struct error *error) {
+enum status flight_text_check(const char *sql, struct error *error) {
   size_t bytes = strlen(sql);
   if (bytes > SQL_BYTES_MAX)
     return error_set(error, STATUS_TOO_LARGE, "the statement is longer than %d bytes",
@@ -55,19 +55,19 @@ enum status flight_sql_check(const char *sql, struct error *error) {
   return STATUS_OK;
 }
 
-enum flight_need flight_sql_need(const char *sql) {
+enum flight_need flight_text_need(const char *sql) {
   return strcasestr(sql, "create") != NULL && strcasestr(sql, "temp") != NULL ? FLIGHT_NEED_PERHAPS
                                                                               : FLIGHT_NEED_NOTHING;
 }
 
-void flight_sql_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
-                      struct engine_query *query) {
+void flight_text_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
+                       struct engine_query *query) {
   *query = (struct engine_query){.sql = sql, .within = loan->within, .revocable = !loan->within};
   flight_query_rights(ask, loan->alone, query);
 }
 
-enum status flight_sql_hint(struct flight_ask *ask, const struct flight_loan *loan,
-                            enum status status, struct error *error) {
+enum status flight_text_hint(struct flight_ask *ask, const struct flight_loan *loan,
+                             enum status status, struct error *error) {
   if (status == STATUS_OK || error == NULL || loan->of != NULL) return status;
   if (strstr(error->text, "does not exist") == NULL || !flight_session_ignored(ask)) return status;
   static const char hint[] =
@@ -99,7 +99,7 @@ static enum status describe(struct flight_ask *ask, const struct flight_loan *lo
                             struct ArrowSchema *schema, struct error *error) {
   struct engine_query query;
   struct engine_statement *statement = NULL;
-  flight_sql_query(ask, loan, sql, &query);
+  flight_text_query(ask, loan, sql, &query);
   enum status status = engine_prepare(loan->session, &query, &statement, error);
   if (status == STATUS_OK)
     status = arrow_schema_copy(engine_statement_schema(statement), schema, error);
@@ -107,12 +107,12 @@ static enum status describe(struct flight_ask *ask, const struct flight_loan *lo
   return status;
 }
 
-enum status flight_sql_about(struct flight_ask *ask, const struct flight_sql *sql,
-                             struct flight_about *about, struct error *error) {
+enum status flight_text_about(struct flight_ask *ask, const struct flight_text *sql,
+                              struct flight_about *about, struct error *error) {
   int endpoints = 1;
   bool done = false;
   struct flight_loan loan;
-  enum status status = flight_sql_check(sql->sql, error);
+  enum status status = flight_text_check(sql->sql, error);
   if (status == STATUS_OK) status = flight_session_endpoints(ask, &endpoints, error);
   if (status == STATUS_OK && endpoints > 1 &&
       (sql->transaction_id == NULL || sql->transaction_id->len == 0))
@@ -120,7 +120,7 @@ enum status flight_sql_about(struct flight_ask *ask, const struct flight_sql *sq
   if (status != STATUS_OK || done) return status;
   status = flight_borrow(ask, sql->transaction_id, FLIGHT_NEED_NOTHING, &loan, error);
   if (status == STATUS_OK) status = describe(ask, &loan, sql->sql, &about->schema, error);
-  status = flight_sql_hint(ask, &loan, status, error);
+  status = flight_text_hint(ask, &loan, status, error);
   about->rows = about->bytes = -1;
   return flight_return(ask, &loan, status, error);
 }
@@ -139,9 +139,9 @@ static void running_end(void *context) {
   free(running);
 }
 
-enum status flight_sql_rows(struct flight_ask *ask, const struct flight_sql *sql,
-                            struct source **rows, struct error *error) {
-  enum status status = flight_sql_check(sql->sql, error);
+enum status flight_text_rows(struct flight_ask *ask, const struct flight_text *sql,
+                             struct source **rows, struct error *error) {
+  enum status status = flight_text_check(sql->sql, error);
   if (status != STATUS_OK) return status;
   struct running *running = calloc(1, sizeof *running);
   if (running == NULL) return error_set(error, STATUS_NOMEM, "no memory for a statement");
@@ -149,11 +149,11 @@ enum status flight_sql_rows(struct flight_ask *ask, const struct flight_sql *sql
   struct engine_result *result = NULL;
   struct engine_query query;
   status =
-      flight_borrow(ask, sql->transaction_id, flight_sql_need(sql->sql), &running->loan, error);
+      flight_borrow(ask, sql->transaction_id, flight_text_need(sql->sql), &running->loan, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &running->loan, sql->sql, &query);
+    flight_text_query(ask, &running->loan, sql->sql, &query);
     status = engine_query(running->loan.session, &query, &result, error);
-    status = flight_sql_hint(ask, &running->loan, status, error);
+    status = flight_text_hint(ask, &running->loan, status, error);
   }
   if (status == STATUS_OK && engine_result_has_rows(result))
     return flight_result_rows(result, running_end, running, rows, error);
@@ -163,19 +163,19 @@ enum status flight_sql_rows(struct flight_ask *ask, const struct flight_sql *sql
   return status == STATUS_OK ? flight_no_rows(rows, error) : status;
 }
 
-enum status flight_sql_update(struct flight_ask *ask, const struct flight_sql *sql,
-                              struct error *error) {
+enum status flight_text_update(struct flight_ask *ask, const struct flight_text *sql,
+                               struct error *error) {
   int64_t changed = 0;
   struct flight_loan loan;
   struct engine_query query;
   struct engine_result *result = NULL;
-  enum status status = flight_sql_check(sql->sql, error);
+  enum status status = flight_text_check(sql->sql, error);
   if (status != STATUS_OK) return status;
-  status = flight_borrow(ask, sql->transaction_id, flight_sql_need(sql->sql), &loan, error);
+  status = flight_borrow(ask, sql->transaction_id, flight_text_need(sql->sql), &loan, error);
   if (status == STATUS_OK) {
-    flight_sql_query(ask, &loan, sql->sql, &query);
+    flight_text_query(ask, &loan, sql->sql, &query);
     status = engine_query(loan.session, &query, &result, error);
-    status = flight_sql_hint(ask, &loan, status, error);
+    status = flight_text_hint(ask, &loan, status, error);
   }
   if (status == STATUS_OK) status = flight_result_drain(ask, result, &changed, error);
   engine_result_close(result);
@@ -189,20 +189,20 @@ static enum status broken(const char *name, struct error *error) {
   return error_set(error, STATUS_INVALID, "the %s is no valid protobuf message", name);
 }
 
-static struct flight_sql of_query(const Query *query) {
+static struct flight_text of_query(const Query *query) {
   bool within =
       query->optional_transaction_id_case ==
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_QUERY__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
-  return (struct flight_sql){.sql = query->query,
-                             .transaction_id = within ? &query->transaction_id : NULL};
+  return (struct flight_text){.sql = query->query,
+                              .transaction_id = within ? &query->transaction_id : NULL};
 }
 
 static enum status query_about(struct flight_ask *ask, const ProtobufCBinaryData *value,
                                struct flight_about *about, struct error *error) {
   Query *query = FLIGHT_SQL(command_statement_query__unpack)(NULL, value->len, value->data);
   if (query == NULL) return broken("CommandStatementQuery", error);
-  const struct flight_sql sql = of_query(query);
-  enum status status = flight_sql_about(ask, &sql, about, error);
+  const struct flight_text sql = of_query(query);
+  enum status status = flight_text_about(ask, &sql, about, error);
   FLIGHT_SQL(command_statement_query__free_unpacked)(query, NULL);
   return status;
 }
@@ -211,8 +211,8 @@ static enum status query_get(struct flight_ask *ask, const ProtobufCBinaryData *
                              struct source **rows, struct error *error) {
   Query *query = FLIGHT_SQL(command_statement_query__unpack)(NULL, value->len, value->data);
   if (query == NULL) return broken("CommandStatementQuery", error);
-  const struct flight_sql sql = of_query(query);
-  enum status status = flight_sql_rows(ask, &sql, rows, error);
+  const struct flight_text sql = of_query(query);
+  enum status status = flight_text_rows(ask, &sql, rows, error);
   FLIGHT_SQL(command_statement_query__free_unpacked)(query, NULL);
   return status;
 }
@@ -228,9 +228,9 @@ static enum status update_put(struct flight_ask *ask, const ProtobufCBinaryData 
   bool within =
       update->optional_transaction_id_case ==
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_UPDATE__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
-  const struct flight_sql sql = {.sql = update->query,
-                                 .transaction_id = within ? &update->transaction_id : NULL};
-  enum status status = flight_sql_update(ask, &sql, error);
+  const struct flight_text sql = {.sql = update->query,
+                                  .transaction_id = within ? &update->transaction_id : NULL};
+  enum status status = flight_text_update(ask, &sql, error);
   FLIGHT_SQL(command_statement_update__free_unpacked)(update, NULL);
   return status;
 }
