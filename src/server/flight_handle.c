@@ -259,9 +259,9 @@ void flight_sessions_give_up(struct flight_sessions *sessions) {
 
 /* ---- handles --------------------------------------------------------------------------------------------- */
 
-enum status flight_handle_init(struct flight_handle *handle, enum flight_handle_kind kind,
-                               struct flight_ask *ask, void (*free_it)(struct flight_handle *),
-                               struct error *error) {
+enum status flight_hold_init(struct flight_handle *handle, enum flight_handle_kind kind,
+                             struct flight_ask *ask, void (*free_it)(struct flight_handle *),
+                             struct error *error) {
   struct flight_sessions *sessions = ask->server->flight->sessions;
   handle->kind = kind;
   handle->sessions = sessions;
@@ -321,10 +321,10 @@ static enum status count_in(const struct flight_limits *limits, struct flight_ha
   return STATUS_OK;
 }
 
-enum status flight_handle_list(struct flight_ask *ask, struct flight_handle *handle, int64_t bytes,
-                               struct error *error) {
+enum status flight_hold_list(struct flight_ask *ask, struct flight_handle *handle, int64_t bytes,
+                             struct error *error) {
   struct flight_sessions *sessions = handle->sessions;
-  enum status status = flight_handle_charge(handle, bytes, error);
+  enum status status = flight_hold_charge(handle, bytes, error);
   if (status != STATUS_OK) return status;
   pthread_mutex_lock(&sessions->lock);
   if (sessions->closed)
@@ -348,7 +348,7 @@ enum status flight_handle_list(struct flight_ask *ask, struct flight_handle *han
   return status;
 }
 
-enum status flight_handle_charge(struct flight_handle *handle, int64_t bytes, struct error *error) {
+enum status flight_hold_charge(struct flight_handle *handle, int64_t bytes, struct error *error) {
   struct budget *budget = &handle->sessions->budget;
   enum status status = budget_take(budget, bytes + HANDLE_BYTES, error);
   if (status != STATUS_OK)
@@ -360,8 +360,8 @@ enum status flight_handle_charge(struct flight_handle *handle, int64_t bytes, st
   return STATUS_OK;
 }
 
-enum status flight_handle_find(struct flight_ask *ask, enum flight_handle_kind kind, const void *id,
-                               size_t id_bytes, struct flight_handle **out, struct error *error) {
+enum status flight_hold_find(struct flight_ask *ask, enum flight_handle_kind kind, const void *id,
+                             size_t id_bytes, struct flight_handle **out, struct error *error) {
   struct flight_sessions *sessions = ask->server->flight->sessions;
   char text[FLIGHT_ID_CHARS + 1] = {0};
   *out = NULL;
@@ -384,7 +384,7 @@ enum status flight_handle_find(struct flight_ask *ask, enum flight_handle_kind k
                                               : "flight.handle_idle_s");
 }
 
-void flight_handle_release(struct flight_handle *handle) {
+void flight_hold_release(struct flight_handle *handle) {
   if (handle == NULL) return;
   struct flight_sessions *sessions = handle->sessions;
   pthread_mutex_lock(&sessions->lock);
@@ -395,7 +395,7 @@ void flight_handle_release(struct flight_handle *handle) {
   pthread_mutex_unlock(&sessions->lock);
 }
 
-void flight_handle_drop(struct flight_handle *handle) {
+void flight_hold_drop(struct flight_handle *handle) {
   struct flight_sessions *sessions = handle->sessions;
   pthread_mutex_lock(&sessions->lock);
   unlist_all_of(handle);

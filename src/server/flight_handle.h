@@ -76,26 +76,26 @@ struct flight_sessions {
 };
 
 /* Begins a handle: a random id, owned and used by the caller, whose work ends with
- * flight_handle_release also after a failure of what follows. STATUS_INTERNAL: no random bytes. */
-enum status flight_handle_init(struct flight_handle *handle, enum flight_handle_kind kind,
-                               struct flight_ask *ask, void (*free)(struct flight_handle *handle),
-                               struct error *error) WARN_UNUSED;
+ * flight_hold_release also after a failure of what follows. STATUS_INTERNAL: no random bytes. */
+enum status flight_hold_init(struct flight_handle *handle, enum flight_handle_kind kind,
+                             struct flight_ask *ask, void (*free)(struct flight_handle *handle),
+                             struct error *error) WARN_UNUSED;
 /* From now on its client finds it; `bytes` of memory are charged for it until it ends. STATUS_BUDGET
  * (without retry_after_ms): as many as are allowed are there. */
-enum status flight_handle_list(struct flight_ask *ask, struct flight_handle *handle, int64_t bytes,
-                               struct error *error) WARN_UNUSED;
+enum status flight_hold_list(struct flight_ask *ask, struct flight_handle *handle, int64_t bytes,
+                             struct error *error) WARN_UNUSED;
 /* Other bytes than before. STATUS_BUDGET: they stay as they were. */
-enum status flight_handle_charge(struct flight_handle *handle, int64_t bytes,
-                                 struct error *error) WARN_UNUSED;
-/* The caller's handle of that id, used until flight_handle_release. STATUS_NOT_FOUND in the same
- * words for one that is not there and one of somebody else. */
-enum status flight_handle_find(struct flight_ask *ask, enum flight_handle_kind kind, const void *id,
-                               size_t id_bytes, struct flight_handle **handle,
+enum status flight_hold_charge(struct flight_handle *handle, int64_t bytes,
                                struct error *error) WARN_UNUSED;
+/* The caller's handle of that id, used until flight_hold_release. STATUS_NOT_FOUND in the same
+ * words for one that is not there and one of somebody else. */
+enum status flight_hold_find(struct flight_ask *ask, enum flight_handle_kind kind, const void *id,
+                             size_t id_bytes, struct flight_handle **handle,
+                             struct error *error) WARN_UNUSED;
 /* Any thread; NULL is allowed. */
-void flight_handle_release(struct flight_handle *handle);
+void flight_hold_release(struct flight_handle *handle);
 /* Nobody finds it any more, nor, when it is a session, what belongs to it. Any thread. */
-void flight_handle_drop(struct flight_handle *handle);
+void flight_hold_drop(struct flight_handle *handle);
 
 /* What a session is asked for by its cookie, used from then on; NULL: there is none. */
 struct flight_session *flight_session_by_id(struct flight_sessions *sessions, const char *id);
@@ -147,9 +147,9 @@ flight_run_function flight_begin_transaction, flight_end_transaction, flight_beg
     flight_end_savepoint;
 /* flight_prepared.c */
 flight_run_function flight_create_prepared, flight_create_prepared_plan, flight_close_prepared;
-flight_about_function flight_prepared_about;
-flight_get_function flight_prepared_get;
-flight_put_function flight_prepared_bind, flight_prepared_update;
+flight_about_function flight_statement_about;
+flight_get_function flight_statement_get;
+flight_put_function flight_statement_bind, flight_statement_update;
 /* flight_split.c */
 flight_get_function flight_split_get;
 enum status flight_split_cancel(struct flight_ask *ask, const ProtobufCBinaryData *value,

@@ -100,8 +100,7 @@ static enum status take_seat(struct flight_ask *ask, struct flight_loan *loan, b
 static enum status take_transaction(struct flight_ask *ask, const ProtobufCBinaryData *id,
                                     struct flight_loan *loan, struct error *error) {
   struct flight_handle *handle = NULL;
-  enum status status =
-      flight_handle_find(ask, FLIGHT_TRANSACTION, id->data, id->len, &handle, error);
+  enum status status = flight_hold_find(ask, FLIGHT_TRANSACTION, id->data, id->len, &handle, error);
   if (status != STATUS_OK) return status;
   struct flight_transaction *transaction = (struct flight_transaction *)handle;
   pthread_mutex_lock(&handle->sessions->lock);
@@ -121,7 +120,7 @@ static enum status take_transaction(struct flight_ask *ask, const ProtobufCBinar
     transaction->seat.busy = true;
   pthread_mutex_unlock(&handle->sessions->lock);
   if (status != STATUS_OK) {
-    flight_handle_release(handle);
+    flight_hold_release(handle);
     return status;
   }
   loan->of = handle;
@@ -211,7 +210,7 @@ static void return_transaction(struct flight_loan *loan, enum status status,
   }
   pthread_mutex_unlock(&loan->of->sessions->lock);
   leave_seat(loan, true);
-  flight_handle_release(loan->of);
+  flight_hold_release(loan->of);
 }
 
 /* A statement of a client without a session has left temporary tables. */

@@ -184,19 +184,19 @@ enum status flight_create_prepared(struct flight_ask *ask, const ProtobufCBinary
     protobuf_c_message_free_unpacked(message, NULL);
     return status;
   }
-  status = flight_handle_init(&prepared->handle, FLIGHT_STATEMENT, ask, prepared_free, error);
+  status = flight_hold_init(&prepared->handle, FLIGHT_STATEMENT, ask, prepared_free, error);
   if (status == STATUS_OK)
     status =
         copy_request(prepared, request->query, within ? &request->transaction_id : NULL, error);
   protobuf_c_message_free_unpacked(message, NULL);
   if (status == STATUS_OK) status = describe(ask, prepared, error);
   if (status == STATUS_OK)
-    status = flight_handle_list(ask, &prepared->handle, (int64_t)strlen(prepared->sql), error);
+    status = flight_hold_list(ask, &prepared->handle, (int64_t)strlen(prepared->sql), error);
   if (status == STATUS_OK) {
     status = answer_created(ask, prepared, error);
-    if (status != STATUS_OK) flight_handle_drop(&prepared->handle);
+    if (status != STATUS_OK) flight_hold_drop(&prepared->handle);
   }
-  flight_handle_release(&prepared->handle);
+  flight_hold_release(&prepared->handle);
   return status;
 }
 
@@ -210,10 +210,10 @@ enum status flight_close_prepared(struct flight_ask *ask, const ProtobufCBinaryD
   if (status != STATUS_OK) return status;
   const Arrow__Flight__Protocol__Sql__ActionClosePreparedStatementRequest *request =
       (void *)message;
-  status = flight_handle_find(ask, FLIGHT_STATEMENT, request->prepared_statement_handle.data,
-                              request->prepared_statement_handle.len, &handle, error);
-  if (status == STATUS_OK) flight_handle_drop(handle);
-  flight_handle_release(handle);
+  status = flight_hold_find(ask, FLIGHT_STATEMENT, request->prepared_statement_handle.data,
+                            request->prepared_statement_handle.len, &handle, error);
+  if (status == STATUS_OK) flight_hold_drop(handle);
+  flight_hold_release(handle);
   protobuf_c_message_free_unpacked(message, NULL);
   return status;
 }
@@ -269,7 +269,7 @@ static void bound_rows_close(struct source *source) {
   enum status status = flight_return(rows->ask, &rows->loan, STATUS_OK, &ignored);
   (void)status; /* a statement with rows leaves no temporary tables */
   bound_give(rows->prepared, rows->bound);
-  flight_handle_release(&rows->prepared->handle);
+  flight_hold_release(&rows->prepared->handle);
   arrow_schema_release(&rows->schema);
   free(rows);
 }
@@ -307,7 +307,7 @@ static enum status bound_rows_open(struct flight_ask *ask, struct prepared *prep
   struct bound_rows *rows = calloc(1, sizeof *rows);
   if (rows == NULL) {
     bound_give(prepared, bound);
-    flight_handle_release(&prepared->handle);
+    flight_hold_release(&prepared->handle);
     return error_set(error, STATUS_NOMEM, "no memory for a statement");
   }
   rows->source.type = &BOUND_ROWS;
@@ -344,8 +344,8 @@ static enum status find(struct flight_ask *ask, const ProtobufCBinaryData *value
   if (query == NULL)
     return error_set(error, STATUS_INVALID, "the command is no valid protobuf message");
   enum status status =
-      flight_handle_find(ask, FLIGHT_STATEMENT, query->prepared_statement_handle.data,
-                         query->prepared_statement_handle.len, &handle, error);
+      flight_hold_find(ask, FLIGHT_STATEMENT, query->prepared_statement_handle.data,
+                       query->prepared_statement_handle.len, &handle, error);
   FLIGHT_SQL(command_prepared_statement_query__free_unpacked)(query, NULL);
   *prepared = (struct prepared *)handle;
   return status;
@@ -375,8 +375,8 @@ static enum status describe_bound(struct flight_ask *ask, const struct prepared 
   return flight_return(ask, &loan, status, error);
 }
 
-enum status flight_prepared_about(struct flight_ask *ask, const ProtobufCBinaryData *value,
-                                  struct flight_about *about, struct error *error) {
+enum status flight_statement_about(struct flight_ask *ask, const ProtobufCBinaryData *value,
+                                   struct flight_about *about, struct error *error) {
   struct prepared *prepared = NULL;
   struct bound *bound = NULL;
   int endpoints = 1;
@@ -393,7 +393,7 @@ enum status flight_prepared_about(struct flight_ask *ask, const ProtobufCBinaryD
   else if (status == STATUS_OK && !done)
     status = arrow_schema_copy(&prepared->schema, &about->schema, error);
   if (prepared != NULL) bound_give(prepared, bound);
-  if (prepared != NULL) flight_handle_release(&prepared->handle);
+  if (prepared != NULL) flight_hold_release(&prepared->handle);
   return status;
 }
 
@@ -448,8 +448,8 @@ static enum status update_rows(struct flight_ask *ask, const struct prepared *pr
   return flight_return(ask, &loan, status, error);
 }
 
-enum status flight_prepared_get(struct flight_ask *ask, const ProtobufCBinaryData *value,
-                                struct source **rows, struct error *error) {
+enum status flight_statement_get(struct flight_ask *ask, const ProtobufCBinaryData *value,
+                                 struct source **rows, struct error *error) {
   struct prepared *prepared = NULL;
   int64_t changed = 0;
   enum status status = find(ask, value, &prepared, error);
@@ -467,13 +467,13 @@ enum status flight_prepared_get(struct flight_ask *ask, const ProtobufCBinaryDat
     status = flight_text_rows(ask, &sql, rows, error);
   }
   bound_give(prepared, bound);
-  flight_handle_release(&prepared->handle);
+  flight_hold_release(&prepared->handle);
   return status;
 }
 
-enum status flight_prepared_update(struct flight_ask *ask, const ProtobufCBinaryData *value,
-                                   const struct ArrowSchema *schema, struct ArrowArray *batches,
-                                   size_t count, struct error *error) {
+enum status flight_statement_update(struct flight_ask *ask, const ProtobufCBinaryData *value,
+                                    const struct ArrowSchema *schema, struct ArrowArray *batches,
+                                    size_t count, struct error *error) {
   struct prepared *prepared = NULL;
   struct bound *bound = NULL;
   int64_t changed = 0;
@@ -493,7 +493,7 @@ enum status flight_prepared_update(struct flight_ask *ask, const ProtobufCBinary
   else if (status == STATUS_OK)
     status = flight_text_update(ask, &sql, error);
   bound_give(prepared, bound);
-  flight_handle_release(&prepared->handle);
+  flight_hold_release(&prepared->handle);
   return status;
 }
 
@@ -515,9 +515,9 @@ static enum status check_bound(const struct prepared *prepared, const struct Arr
                    (long long)*bytes, BOUND_BYTES_MAX);
 }
 
-enum status flight_prepared_bind(struct flight_ask *ask, const ProtobufCBinaryData *value,
-                                 const struct ArrowSchema *schema, struct ArrowArray *batches,
-                                 size_t count, struct error *error) {
+enum status flight_statement_bind(struct flight_ask *ask, const ProtobufCBinaryData *value,
+                                  const struct ArrowSchema *schema, struct ArrowArray *batches,
+                                  size_t count, struct error *error) {
   struct prepared *prepared = NULL;
   struct bound *bound = NULL;
   int64_t bytes = 0;
@@ -528,7 +528,7 @@ enum status flight_prepared_bind(struct flight_ask *ask, const ProtobufCBinaryDa
   bool given = schema != NULL && schema->n_children > 0;
   if (given) status = check_bound(prepared, schema, batches, count, &bytes, error);
   if (status == STATUS_OK && given) status = bound_new(schema, batches, count, &bound, error);
-  if (status == STATUS_OK && given) status = flight_handle_charge(&prepared->handle, bytes, error);
+  if (status == STATUS_OK && given) status = flight_hold_charge(&prepared->handle, bytes, error);
   if (status == STATUS_OK) {
     pthread_mutex_lock(&prepared->handle.sessions->lock);
     struct bound *before = prepared->bound;
@@ -543,6 +543,6 @@ enum status flight_prepared_bind(struct flight_ask *ask, const ProtobufCBinaryDa
     status = flight_answer_put(ask, &result.base, error);
   }
   bound_free(bound);
-  flight_handle_release(&prepared->handle);
+  flight_hold_release(&prepared->handle);
   return status;
 }

@@ -61,7 +61,7 @@ enum status flight_session_find(struct call *call, struct flight_session **out,
 }
 
 void flight_session_release(struct flight_session *session) {
-  if (session != NULL) flight_handle_release(&session->handle);
+  if (session != NULL) flight_hold_release(&session->handle);
 }
 
 void flight_session_mark(const struct flight_session *session, uint8_t mark[FLIGHT_MARK_BYTES]) {
@@ -100,12 +100,11 @@ enum status flight_session_begin(struct flight_ask *ask, struct error *error) {
   struct flight_session *session = calloc(1, sizeof *session);
   if (session == NULL) return error_set(error, STATUS_NOMEM, "no memory for a session");
   session->handle.seat = &session->seat;
-  enum status status =
-      flight_handle_init(&session->handle, FLIGHT_SESSION, ask, session_free, error);
-  if (status == STATUS_OK) status = flight_handle_list(ask, &session->handle, 0, error);
+  enum status status = flight_hold_init(&session->handle, FLIGHT_SESSION, ask, session_free, error);
+  if (status == STATUS_OK) status = flight_hold_list(ask, &session->handle, 0, error);
   if (status == STATUS_OK) {
     status = tell_cookie(ask, session->handle.id, "; Path=/; HttpOnly", error);
-    if (status != STATUS_OK) flight_handle_drop(&session->handle);
+    if (status != STATUS_OK) flight_hold_drop(&session->handle);
   }
   if (status == STATUS_OK)
     ask->session = session;
@@ -133,7 +132,7 @@ enum status flight_close_session(struct flight_ask *ask, const ProtobufCBinaryDa
   result.status = ARROW__FLIGHT__PROTOCOL__CLOSE_SESSION_RESULT__STATUS__CLOSED;
   status = tell_cookie(ask, "", "; Path=/; Max-Age=0", error);
   if (status == STATUS_OK) status = flight_action_result(ask, &result.base, false, error);
-  if (status == STATUS_OK) flight_handle_drop(&ask->session->handle);
+  if (status == STATUS_OK) flight_hold_drop(&ask->session->handle);
   return status;
 }
 

@@ -76,7 +76,7 @@ static enum status keep(struct flight_ask *ask, const char *sql, int endpoints,
   struct engine_query query;
   struct split *split = calloc(1, sizeof *split);
   if (split == NULL) return error_set(error, STATUS_NOMEM, "no memory for a result");
-  enum status status = flight_handle_init(&split->handle, FLIGHT_SPLIT, ask, split_free, error);
+  enum status status = flight_hold_init(&split->handle, FLIGHT_SPLIT, ask, split_free, error);
   if (status == STATUS_OK) {
     status = flight_borrow(ask, NULL, FLIGHT_NEED_NOTHING, &loan, error);
     if (status == STATUS_OK) status = look(ask, &loan, sql, done, error);
@@ -87,12 +87,12 @@ static enum status keep(struct flight_ask *ask, const char *sql, int endpoints,
     }
     status = flight_return(ask, &loan, status, error);
   }
-  if (status == STATUS_OK && *done) status = flight_handle_list(ask, &split->handle, 0, error);
+  if (status == STATUS_OK && *done) status = flight_hold_list(ask, &split->handle, 0, error);
   if (status == STATUS_OK && *done) {
     status = tell(split, endpoints, about, error);
-    if (status != STATUS_OK) flight_handle_drop(&split->handle);
+    if (status != STATUS_OK) flight_hold_drop(&split->handle);
   }
-  flight_handle_release(&split->handle);
+  flight_hold_release(&split->handle);
   return status;
 }
 
@@ -116,7 +116,7 @@ static void reading_end(void *context) {
   struct error ignored;
   enum status status = flight_return(reading->ask, &reading->loan, STATUS_OK, &ignored);
   (void)status; /* nothing was made there */
-  flight_handle_release(&reading->split->handle);
+  flight_hold_release(&reading->split->handle);
   free(reading);
 }
 
@@ -135,7 +135,7 @@ static enum status part_read(struct flight_ask *ask, const ProtobufCBinaryData *
   if (!good || sscanf(part + FLIGHT_ID_CHARS, ":%" SCNd64 ":%" SCNd64, offset, rows) != 2 ||
       *offset < 0 || *rows < 0)
     return error_set(error, STATUS_INVALID, "the TicketStatementQuery is none of this server's");
-  enum status status = flight_handle_find(ask, FLIGHT_SPLIT, part, FLIGHT_ID_CHARS, &handle, error);
+  enum status status = flight_hold_find(ask, FLIGHT_SPLIT, part, FLIGHT_ID_CHARS, &handle, error);
   *split = (struct split *)handle;
   return status;
 }
@@ -173,7 +173,7 @@ enum status flight_split_cancel(struct flight_ask *ask, const ProtobufCBinaryDat
   struct split *split = NULL;
   enum status status = part_read(ask, value, &split, &offset, &rows, error);
   if (status != STATUS_OK) return status;
-  flight_handle_drop(&split->handle);
-  flight_handle_release(&split->handle);
+  flight_hold_drop(&split->handle);
+  flight_hold_release(&split->handle);
   return STATUS_OK;
 }

@@ -306,10 +306,10 @@ const struct flight_command flight_statement_commands[] = {
      .get = substrait_get,
      .put = substrait_put},
     {.name = "CommandPreparedStatementQuery",
-     .about = flight_prepared_about,
-     .get = flight_prepared_get,
-     .put = flight_prepared_bind},
-    {.name = "CommandPreparedStatementUpdate", .put = flight_prepared_update},
+     .about = flight_statement_about,
+     .get = flight_statement_get,
+     .put = flight_statement_bind},
+    {.name = "CommandPreparedStatementUpdate", .put = flight_statement_update},
     {.name = "TicketStatementQuery", .get = flight_split_get, .cancel = flight_split_cancel},
     {.name = NULL}};
 

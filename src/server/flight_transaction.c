@@ -77,18 +77,18 @@ enum status flight_begin_transaction(struct flight_ask *ask, const ProtobufCBina
   transaction->alone = TURN_NONE;
   transaction->handle.seat = &transaction->seat;
   enum status status =
-      flight_handle_init(&transaction->handle, FLIGHT_TRANSACTION, ask, transaction_free, error);
+      flight_hold_init(&transaction->handle, FLIGHT_TRANSACTION, ask, transaction_free, error);
   if (status == STATUS_OK) status = begin(ask, transaction, error);
-  if (status == STATUS_OK) status = flight_handle_list(ask, &transaction->handle, 0, error);
+  if (status == STATUS_OK) status = flight_hold_list(ask, &transaction->handle, 0, error);
   if (status == STATUS_OK) {
     Arrow__Flight__Protocol__Sql__ActionBeginTransactionResult result =
         ARROW__FLIGHT__PROTOCOL__SQL__ACTION_BEGIN_TRANSACTION_RESULT__INIT;
     result.transaction_id =
         (ProtobufCBinaryData){.data = (uint8_t *)transaction->handle.id, .len = FLIGHT_ID_CHARS};
     status = flight_action_result(ask, &result.base, true, error);
-    if (status != STATUS_OK) flight_handle_drop(&transaction->handle);
+    if (status != STATUS_OK) flight_hold_drop(&transaction->handle);
   }
-  flight_handle_release(&transaction->handle);
+  flight_hold_release(&transaction->handle);
   return status;
 }
 
@@ -147,7 +147,7 @@ static enum status end(struct flight_ask *ask, struct flight_handle *handle, boo
   } else if (!commits) {
     status = STATUS_OK; /* it has failed before: what is left is rolled back as it goes */
   }
-  flight_handle_drop(handle);
+  flight_hold_drop(handle);
   return status;
 }
 
@@ -169,10 +169,10 @@ enum status flight_end_transaction(struct flight_ask *ask, const ProtobufCBinary
   if (!commits && !rolls_back)
     status = error_set(error, STATUS_INVALID, "a transaction ends by COMMIT (1) or ROLLBACK (2)");
   if (status == STATUS_OK)
-    status = flight_handle_find(ask, FLIGHT_TRANSACTION, request->transaction_id.data,
-                                request->transaction_id.len, &handle, error);
+    status = flight_hold_find(ask, FLIGHT_TRANSACTION, request->transaction_id.data,
+                              request->transaction_id.len, &handle, error);
   if (status == STATUS_OK) status = end(ask, handle, commits, error);
-  flight_handle_release(handle);
+  flight_hold_release(handle);
   protobuf_c_message_free_unpacked(message, NULL);
   return status;
 }
