@@ -1,8 +1,6 @@
 """gRPC health checking and server reflection, as grpcio's own clients use them."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -19,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
-from server import wait_until
+from server import ROOT, wait_until
 
 pytestmark = pytest.mark.asan
 
@@ -219,13 +217,13 @@ def test_an_open_reflection_does_not_hold_the_end_up(start, connect):
     assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-GRPCURL = os.environ.get("GRPCURL", shutil.which("grpcurl"))
+GRPCURL = ROOT / ".deps" / "peers" / "grpcurl"
 
 
-@pytest.mark.skipif(GRPCURL is None, reason="grpcurl is not there (GRPCURL names it)")
+@pytest.mark.skipif(not GRPCURL.is_file(), reason="scripts/fetch-peers has not been run")
 def test_grpcurl_finds_its_way(server):
     def grpcurl(*arguments):
-        command = [GRPCURL, "-plaintext", *arguments[:-1], f"127.0.0.1:{server.port}"]
+        command = [str(GRPCURL), "-plaintext", *arguments[:-1], f"127.0.0.1:{server.port}"]
         return subprocess.run(
             [*command, *arguments[-1].split()], capture_output=True, text=True, timeout=60
         )
