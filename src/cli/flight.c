@@ -62,7 +62,7 @@ static enum status pack_sql(const char *sql, struct buffer *packed, struct error
   Arrow__Flight__Protocol__Sql__CommandStatementQuery command =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_QUERY__INIT;
   memcpy(&command.query, &sql, sizeof command.query);
-  return flight_sql_pack(&command.base, packed, error);
+  return flight_client_sql_pack(&command.base, packed, error);
 }
 
 /* The words [1, 1 + words), or --sql, or --cmd. */

@@ -165,8 +165,9 @@ static enum status build_value(struct build *build, const json_t *value, struct 
 }
 
 /* One row of the parameters; columns are called 1, 2, ... */
-static enum status bind_parameters(struct flight_prepared *statement, const json_t *parameters,
-                                   struct budget *budget, struct error *error) {
+static enum status bind_parameters(struct flight_client_prepared *statement,
+                                   const json_t *parameters, struct budget *budget,
+                                   struct error *error) {
   struct ArrowSchema schema = {.release = NULL};
   struct ArrowArray batch = {.release = NULL};
   struct build *build = NULL;
@@ -183,7 +184,7 @@ static enum status bind_parameters(struct flight_prepared *statement, const json
     status = build_value(build_child(build, (int64_t)i), json_array_get(parameters, i), error);
   if (status == STATUS_OK) status = build_slot(build, error);
   if (status == STATUS_OK) status = build_finish(build, &batch, error);
-  if (status == STATUS_OK) status = flight_prepared_bind(statement, &schema, &batch, error);
+  if (status == STATUS_OK) status = flight_client_prepared_bind(statement, &schema, &batch, error);
   arrow_array_release(&batch);
   build_free(build);
   arrow_schema_release(&schema);
@@ -207,25 +208,25 @@ enum status cli_flight_query(const struct cli *cli, const struct server_config *
                              const char *sql, const json_t *parameters, bool update,
                              const struct printer_options *options, struct error *error) {
   struct flight_client *client = NULL;
-  struct flight_prepared *statement = NULL;
+  struct flight_client_prepared *statement = NULL;
   struct flight_reader *reader = NULL;
   int64_t rows = -1;
   bool is_prepared = json_array_size(parameters) > 0;
   enum status status = cli_flight_connect(cli, config, options->budget, &client, error);
   if (status == STATUS_OK && is_prepared) {
-    status = flight_prepared_open(client, sql, NULL, NULL, &statement, error);
+    status = flight_client_prepared_open(client, sql, NULL, NULL, &statement, error);
     if (status == STATUS_OK)
       status = bind_parameters(statement, parameters, options->budget, error);
   }
   if (status == STATUS_OK && update)
-    status = is_prepared ? flight_prepared_update(statement, NULL, &rows, error)
-                         : flight_sql_update(client, sql, NULL, NULL, &rows, error);
+    status = is_prepared ? flight_client_prepared_update(statement, NULL, &rows, error)
+                         : flight_client_sql_update(client, sql, NULL, NULL, &rows, error);
   else if (status == STATUS_OK)
-    status = is_prepared ? flight_prepared_query(statement, NULL, &reader, error)
-                         : flight_sql_query(client, sql, NULL, NULL, &reader, error);
+    status = is_prepared ? flight_client_prepared_query(statement, NULL, &reader, error)
+                         : flight_client_sql_query(client, sql, NULL, NULL, &reader, error);
   if (status == STATUS_OK)
     status = update ? print_count(rows, error) : cli_flight_print(reader, options, error);
-  flight_prepared_close(statement);
+  flight_client_prepared_close(statement);
   flight_client_close(client);
   return status;
 }

@@ -106,10 +106,11 @@ static enum status check_headers(const struct http_header *headers, size_t count
 
 static enum status copy_headers(const struct flight_client_options *options,
                                 struct flight_client *client, struct error *error) {
-  struct flight_headers copy = {.count = 0};
+  struct flight_client_headers copy = {.count = 0};
   enum status status = check_headers(options->headers, options->header_count, error);
   for (size_t i = 0; i < options->header_count && status == STATUS_OK; i++)
-    status = flight_headers_add(&copy, options->headers[i].name, options->headers[i].value, error);
+    status = flight_client_headers_add(&copy, options->headers[i].name, options->headers[i].value,
+                                       error);
   client->headers = copy.list;
   client->header_count = copy.count;
   return status;
@@ -191,9 +192,9 @@ void flight_client_close(struct flight_client *client) {
     next = site->next;
     site_free(site);
   }
-  struct flight_headers headers = {client->headers, client->header_count};
-  flight_headers_release(&headers);
-  flight_cookies_free(client->cookies);
+  struct flight_client_headers headers = {client->headers, client->header_count};
+  flight_client_headers_release(&headers);
+  flight_client_cookies_free(client->cookies);
   free_secret(client->password);
   free_secret(client->authorization);
   free_secret(client->auth_token);
@@ -256,8 +257,8 @@ static void give_channel(struct flight_client *client, struct flight_site *site,
 
 /* ---- calls ------------------------------------------------------------------------------------------ */
 
-int64_t flight_until_ms(const struct flight_client *client,
-                        const struct flight_call_options *options) {
+int64_t flight_client_until_ms(const struct flight_client *client,
+                               const struct flight_call_options *options) {
   int64_t timeout_ms = options != NULL ? options->timeout_ms : 0;
   if (timeout_ms <= 0) timeout_ms = client->timeout_ms;
   return timeout_ms <= 0 ? 0 : clock_now_ms() + timeout_ms;
@@ -265,13 +266,14 @@ int64_t flight_until_ms(const struct flight_client *client,
 
 static void fire_call(void *context) { grpc_client_cancel(context); }
 
-enum status flight_call_start_as(struct flight_client *client, struct flight_site *site,
-                                 const char *method, const struct flight_headers *headers,
-                                 const struct flight_call_options *options, int64_t until_ms,
-                                 const struct grpc_receiver *receiver, struct flight_call *call,
-                                 struct error *error) {
+enum status flight_client_call_start_as(struct flight_client *client, struct flight_site *site,
+                                        const char *method,
+                                        const struct flight_client_headers *headers,
+                                        const struct flight_call_options *options, int64_t until_ms,
+                                        const struct grpc_receiver *receiver,
+                                        struct flight_client_call *call, struct error *error) {
   struct flight_cancel *cancel = options == NULL ? NULL : options->cancel;
-  *call = (struct flight_call){.client = client, .site = site};
+  *call = (struct flight_client_call){.client = client, .site = site};
   int64_t left_ms = until_ms == 0 ? 0 : until_ms - clock_now_ms();
   if (until_ms != 0 && left_ms <= 0)
     return error_set(error, STATUS_TIMEOUT, "the time that the call was given is over");
@@ -283,31 +285,33 @@ enum status flight_call_start_as(struct flight_client *client, struct flight_sit
   if (status == STATUS_OK)
     flight_cancel_add(cancel, &call->entry, fire_call, call->call);
   else
-    flight_call_end(call);
+    flight_client_call_end(call);
   return status;
 }
 
-enum status flight_call_start(struct flight_client *client, struct flight_site *site,
-                              const char *method, const struct flight_call_options *options,
-                              int64_t until_ms, const struct grpc_receiver *receiver,
-                              struct flight_call *call, struct error *error) {
-  struct flight_headers headers = {.count = 0};
-  *call = (struct flight_call){.client = client, .site = site};
+enum status flight_client_call_start(struct flight_client *client, struct flight_site *site,
+                                     const char *method, const struct flight_call_options *options,
+                                     int64_t until_ms, const struct grpc_receiver *receiver,
+                                     struct flight_client_call *call, struct error *error) {
+  struct flight_client_headers headers = {.count = 0};
+  *call = (struct flight_client_call){.client = client, .site = site};
   enum status status = STATUS_OK;
   if (options != NULL) status = check_headers(options->headers, options->header_count, error);
   if (status == STATUS_OK && site->trusted)
     status = flight_client_shake(client, options, false, error);
-  if (status == STATUS_OK) status = flight_headers_make(client, site, options, &headers, error);
   if (status == STATUS_OK)
-    status = flight_call_start_as(client, site, method, &headers, options, until_ms, receiver, call,
-                                  error);
-  flight_headers_release(&headers);
+    status = flight_client_headers_make(client, site, options, &headers, error);
+  if (status == STATUS_OK)
+    status = flight_client_call_start_as(client, site, method, &headers, options, until_ms,
+                                         receiver, call, error);
+  flight_client_headers_release(&headers);
   return status;
 }
 
-void flight_call_end(struct flight_call *call) {
+void flight_client_call_end(struct flight_client_call *call) {
   flight_cancel_remove(&call->entry);
-  if (call->call != NULL && call->site->trusted) flight_cookies_take(call->client, call->call);
+  if (call->call != NULL && call->site->trusted)
+    flight_client_cookies_take(call->client, call->call);
   grpc_client_free(call->call);
   if (call->channel != NULL) give_channel(call->client, call->site, call->channel);
   call->call = NULL;

@@ -185,10 +185,12 @@ enum status flight_upload_open(struct flight_client *client, const FlightDescrip
                                const struct flight_upload_options *options,
                                struct flight_upload **put, struct error *error) WARN_UNUSED;
 /* The same with DoExchange. `schema` NULL: nothing but metadata is sent. */
-enum status flight_exchange_open(struct flight_client *client, const FlightDescriptor *descriptor,
-                                 const struct ArrowSchema *schema,
-                                 const struct flight_upload_options *options,
-                                 struct flight_upload **put, struct error *error) WARN_UNUSED;
+enum status flight_client_exchange_open(struct flight_client *client,
+                                        const FlightDescriptor *descriptor,
+                                        const struct ArrowSchema *schema,
+                                        const struct flight_upload_options *options,
+                                        struct flight_upload **put,
+                                        struct error *error) WARN_UNUSED;
 /* Takes the batch over in any case. Blocks while the server takes no more. What the server says against
  * it is what this returns, perhaps some batches later. */
 enum status flight_upload_batch(struct flight_upload *put, struct ArrowArray *batch,
@@ -202,10 +204,10 @@ enum status flight_upload_result(struct flight_upload *put, bool *got,
                                  struct error *error) WARN_UNUSED;
 /* DoPut: done, and all results: STATUS_OK when the server took all of it. */
 enum status flight_upload_finish(struct flight_upload *put, struct error *error) WARN_UNUSED;
-/* DoExchange: what comes back. The schema is there once flight_exchange_next gave a batch. */
-const struct ArrowSchema *flight_exchange_schema(const struct flight_upload *put);
-enum status flight_exchange_next(struct flight_upload *put, struct flight_chunk *chunk, bool *got,
-                                 struct error *error) WARN_UNUSED;
+/* DoExchange: what comes back. The schema is there once flight_client_exchange_next gave a batch. */
+const struct ArrowSchema *flight_client_exchange_schema(const struct flight_upload *put);
+enum status flight_client_exchange_next(struct flight_upload *put, struct flight_chunk *chunk,
+                                        bool *got, struct error *error) WARN_UNUSED;
 void flight_upload_cancel(struct flight_upload *put); /* from any thread */
 void flight_upload_free(
     struct flight_upload *put); /* gives up what is not finished; NULL is allowed */
@@ -213,65 +215,71 @@ void flight_upload_free(
 /* ---- Flight SQL (client_sql.c) ---------------------------------------------------------------------- */
 
 /* A handle of the server's (of a transaction, a savepoint). */
-struct flight_handle {
+struct flight_client_handle {
   struct buffer bytes;
 };
-void flight_handle_release(struct flight_handle *handle);
+void flight_client_handle_release(struct flight_client_handle *handle);
 
 /* Packs a command of Flight SQL as descriptors hold it. `packed` is the caller's. */
-enum status flight_sql_pack(const ProtobufCMessage *command, struct buffer *packed,
-                            struct error *error) WARN_UNUSED;
-/* FlightInfo and DoGet of a command: all metadata calls are this. */
-enum status flight_sql_read(struct flight_client *client, const ProtobufCMessage *command,
-                            const struct flight_call_options *options,
-                            struct flight_reader **reader, struct error *error) WARN_UNUSED;
-/* `within` NULL: no transaction. */
-enum status flight_sql_query(struct flight_client *client, const char *sql,
-                             const struct flight_handle *within,
-                             const struct flight_call_options *options,
-                             struct flight_reader **reader, struct error *error) WARN_UNUSED;
-/* `*rows`: -1 when the server does not know. */
-enum status flight_sql_update(struct flight_client *client, const char *sql,
-                              const struct flight_handle *within,
-                              const struct flight_call_options *options, int64_t *rows,
-                              struct error *error) WARN_UNUSED;
-
-struct flight_prepared;
-enum status flight_prepared_open(struct flight_client *client, const char *sql,
-                                 const struct flight_handle *within,
-                                 const struct flight_call_options *options,
-                                 struct flight_prepared **statement,
-                                 struct error *error) WARN_UNUSED;
-/* NULL: the server does not say. The statement's. */
-const struct ArrowSchema *flight_prepared_schema(const struct flight_prepared *statement);
-const struct ArrowSchema *flight_prepared_parameters(const struct flight_prepared *statement);
-/* Values for the next execution: `batch` (a row for each execution; kept by the caller) of `schema`. */
-enum status flight_prepared_bind(struct flight_prepared *statement,
-                                 const struct ArrowSchema *schema, struct ArrowArray *batch,
-                                 struct error *error) WARN_UNUSED;
-enum status flight_prepared_query(struct flight_prepared *statement,
-                                  const struct flight_call_options *options,
-                                  struct flight_reader **reader, struct error *error) WARN_UNUSED;
-enum status flight_prepared_update(struct flight_prepared *statement,
-                                   const struct flight_call_options *options, int64_t *rows,
+enum status flight_client_sql_pack(const ProtobufCMessage *command, struct buffer *packed,
                                    struct error *error) WARN_UNUSED;
-/* Tells the server, which may not hear it. NULL is allowed. */
-void flight_prepared_close(struct flight_prepared *statement);
-
-enum status flight_sql_begin(struct flight_client *client,
-                             const struct flight_call_options *options,
-                             struct flight_handle *transaction, struct error *error) WARN_UNUSED;
-enum status flight_sql_end(struct flight_client *client, const struct flight_handle *transaction,
-                           bool commit, const struct flight_call_options *options,
-                           struct error *error) WARN_UNUSED;
-enum status flight_sql_savepoint(struct flight_client *client,
-                                 const struct flight_handle *transaction, const char *name,
-                                 const struct flight_call_options *options,
-                                 struct flight_handle *savepoint, struct error *error) WARN_UNUSED;
-enum status flight_sql_end_savepoint(struct flight_client *client,
-                                     const struct flight_handle *savepoint, bool release,
-                                     const struct flight_call_options *options,
+/* FlightInfo and DoGet of a command: all metadata calls are this. */
+enum status flight_client_sql_read(struct flight_client *client, const ProtobufCMessage *command,
+                                   const struct flight_call_options *options,
+                                   struct flight_reader **reader, struct error *error) WARN_UNUSED;
+/* `within` NULL: no transaction. */
+enum status flight_client_sql_query(struct flight_client *client, const char *sql,
+                                    const struct flight_client_handle *within,
+                                    const struct flight_call_options *options,
+                                    struct flight_reader **reader, struct error *error) WARN_UNUSED;
+/* `*rows`: -1 when the server does not know. */
+enum status flight_client_sql_update(struct flight_client *client, const char *sql,
+                                     const struct flight_client_handle *within,
+                                     const struct flight_call_options *options, int64_t *rows,
                                      struct error *error) WARN_UNUSED;
+
+struct flight_client_prepared;
+enum status flight_client_prepared_open(struct flight_client *client, const char *sql,
+                                        const struct flight_client_handle *within,
+                                        const struct flight_call_options *options,
+                                        struct flight_client_prepared **statement,
+                                        struct error *error) WARN_UNUSED;
+/* NULL: the server does not say. The statement's. */
+const struct ArrowSchema *
+flight_client_prepared_schema(const struct flight_client_prepared *statement);
+const struct ArrowSchema *
+flight_client_prepared_parameters(const struct flight_client_prepared *statement);
+/* Values for the next execution: `batch` (a row for each execution; kept by the caller) of `schema`. */
+enum status flight_client_prepared_bind(struct flight_client_prepared *statement,
+                                        const struct ArrowSchema *schema, struct ArrowArray *batch,
+                                        struct error *error) WARN_UNUSED;
+enum status flight_client_prepared_query(struct flight_client_prepared *statement,
+                                         const struct flight_call_options *options,
+                                         struct flight_reader **reader,
+                                         struct error *error) WARN_UNUSED;
+enum status flight_client_prepared_update(struct flight_client_prepared *statement,
+                                          const struct flight_call_options *options, int64_t *rows,
+                                          struct error *error) WARN_UNUSED;
+/* Tells the server, which may not hear it. NULL is allowed. */
+void flight_client_prepared_close(struct flight_client_prepared *statement);
+
+enum status flight_client_sql_begin(struct flight_client *client,
+                                    const struct flight_call_options *options,
+                                    struct flight_client_handle *transaction,
+                                    struct error *error) WARN_UNUSED;
+enum status flight_client_sql_end(struct flight_client *client,
+                                  const struct flight_client_handle *transaction, bool commit,
+                                  const struct flight_call_options *options,
+                                  struct error *error) WARN_UNUSED;
+enum status flight_client_sql_savepoint(struct flight_client *client,
+                                        const struct flight_client_handle *transaction,
+                                        const char *name, const struct flight_call_options *options,
+                                        struct flight_client_handle *savepoint,
+                                        struct error *error) WARN_UNUSED;
+enum status flight_client_sql_end_savepoint(struct flight_client *client,
+                                            const struct flight_client_handle *savepoint,
+                                            bool release, const struct flight_call_options *options,
+                                            struct error *error) WARN_UNUSED;
 
 enum flight_if_exists {
   FLIGHT_EXISTS_DEFAULT,
@@ -288,7 +296,7 @@ struct flight_ingest_options {
   bool temporary;
   enum flight_if_exists if_exists;
   enum flight_if_absent if_absent;
-  const struct flight_handle *within;
+  const struct flight_client_handle *within;
   const struct http_header *options; /* of the server's own: names and values */
   size_t option_count;
   const struct flight_call_options *call;
@@ -296,10 +304,10 @@ struct flight_ingest_options {
 };
 /* Bulk ingest: then flight_upload_batch, flight_upload_finish, which sets `*rows` (-1: the server does not
  * say), and flight_upload_free. `rows` must outlive the put. */
-enum status flight_sql_ingest(struct flight_client *client,
-                              const struct flight_ingest_options *options,
-                              const struct ArrowSchema *schema, int64_t *rows,
-                              struct flight_upload **put, struct error *error) WARN_UNUSED;
+enum status flight_client_sql_ingest(struct flight_client *client,
+                                     const struct flight_ingest_options *options,
+                                     const struct ArrowSchema *schema, int64_t *rows,
+                                     struct flight_upload **put, struct error *error) WARN_UNUSED;
 
 /* ---- sessions (client_session.c) --------------------------------------------------------------------- */
 

@@ -13,7 +13,7 @@
 
 enum { COOKIES_MAX = 50, COOKIE_BYTES_MAX = 4096, PAYLOAD_BYTES_MAX = 16384 };
 
-char *flight_base64(const void *data, size_t bytes) {
+char *flight_client_base64(const void *data, size_t bytes) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const uint8_t *from = data;
   char *text = malloc((bytes + 2) / 3 * 4 + 1);
@@ -35,8 +35,8 @@ char *flight_base64(const void *data, size_t bytes) {
 
 /* ---- headers -------------------------------------------------------------------------------------- */
 
-enum status flight_headers_add(struct flight_headers *headers, const char *name, const char *value,
-                               struct error *error) {
+enum status flight_client_headers_add(struct flight_client_headers *headers, const char *name,
+                                      const char *value, struct error *error) {
   struct http_header *list = realloc(headers->list, (headers->count + 1) * sizeof headers->list[0]);
   if (list == NULL) return error_set(error, STATUS_NOMEM, "no memory for headers");
   headers->list = list;
@@ -59,24 +59,24 @@ static void free_text(const char *text) {
   free(own);
 }
 
-void flight_headers_release(struct flight_headers *headers) {
+void flight_client_headers_release(struct flight_client_headers *headers) {
   for (size_t i = 0; i < headers->count; i++) {
     free_text(headers->list[i].name);
     free_text(headers->list[i].value);
   }
   free(headers->list);
-  *headers = (struct flight_headers){.count = 0};
+  *headers = (struct flight_client_headers){.count = 0};
 }
 
-static bool has(const struct flight_headers *headers, const char *name) {
+static bool has(const struct flight_client_headers *headers, const char *name) {
   for (size_t i = 0; i < headers->count; i++)
     if (strcmp(headers->list[i].name, name) == 0) return true;
   return false;
 }
 
 /* "a=1; b=2"; the client is locked. */
-static enum status add_cookies(const struct flight_client *client, struct flight_headers *headers,
-                               struct error *error) {
+static enum status add_cookies(const struct flight_client *client,
+                               struct flight_client_headers *headers, struct error *error) {
   struct text line = TEXT_EMPTY;
   enum status status = STATUS_OK;
   for (const struct flight_cookie *cookie = client->cookies; cookie != NULL && status == STATUS_OK;
@@ -84,35 +84,35 @@ static enum status add_cookies(const struct flight_client *client, struct flight
     status = text_add_format(&line, error, "%s%s=%s", line.size_bytes == 0 ? "" : "; ",
                              cookie->name, cookie->value);
   if (status == STATUS_OK && line.size_bytes > 0)
-    status = flight_headers_add(headers, "cookie", text_get(&line), error);
+    status = flight_client_headers_add(headers, "cookie", text_get(&line), error);
   text_release(&line);
   return status;
 }
 
-enum status flight_headers_make(struct flight_client *client, const struct flight_site *site,
-                                const struct flight_call_options *options,
-                                struct flight_headers *headers, struct error *error) {
+enum status flight_client_headers_make(struct flight_client *client, const struct flight_site *site,
+                                       const struct flight_call_options *options,
+                                       struct flight_client_headers *headers, struct error *error) {
   enum status status = STATUS_OK;
-  *headers = (struct flight_headers){.count = 0};
+  *headers = (struct flight_client_headers){.count = 0};
   if (!site->trusted) return STATUS_OK;
   for (size_t i = 0; options != NULL && i < options->header_count && status == STATUS_OK; i++)
-    status =
-        flight_headers_add(headers, options->headers[i].name, options->headers[i].value, error);
+    status = flight_client_headers_add(headers, options->headers[i].name, options->headers[i].value,
+                                       error);
   size_t own_count = headers->count; /* a call's own come in place of the client's */
   for (size_t i = 0; i < client->header_count && status == STATUS_OK; i++) {
-    struct flight_headers own = {headers->list, own_count};
+    struct flight_client_headers own = {headers->list, own_count};
     if (!has(&own, client->headers[i].name))
-      status =
-          flight_headers_add(headers, client->headers[i].name, client->headers[i].value, error);
+      status = flight_client_headers_add(headers, client->headers[i].name, client->headers[i].value,
+                                         error);
   }
   pthread_mutex_lock(&client->lock);
   if (status == STATUS_OK && client->authorization != NULL && !has(headers, "authorization"))
-    status = flight_headers_add(headers, "authorization", client->authorization, error);
+    status = flight_client_headers_add(headers, "authorization", client->authorization, error);
   if (status == STATUS_OK && client->auth_token != NULL && !has(headers, "auth-token-bin"))
-    status = flight_headers_add(headers, "auth-token-bin", client->auth_token, error);
+    status = flight_client_headers_add(headers, "auth-token-bin", client->auth_token, error);
   if (status == STATUS_OK && !has(headers, "cookie")) status = add_cookies(client, headers, error);
   pthread_mutex_unlock(&client->lock);
-  if (status != STATUS_OK) flight_headers_release(headers);
+  if (status != STATUS_OK) flight_client_headers_release(headers);
   return status;
 }
 
@@ -124,7 +124,7 @@ static void cookie_free(struct flight_cookie *cookie) {
   free(cookie);
 }
 
-void flight_cookies_free(struct flight_cookie *cookies) {
+void flight_client_cookies_free(struct flight_cookie *cookies) {
   for (struct flight_cookie *next; cookies != NULL; cookies = next) {
     next = cookies->next;
     cookie_free(cookies);
@@ -142,8 +142,8 @@ static bool is_taken_back(const char *attributes) {
   return false;
 }
 
-enum status flight_cookie_set(struct flight_client *client, const char *header,
-                              struct error *error) {
+enum status flight_client_cookie_set(struct flight_client *client, const char *header,
+                                     struct error *error) {
   size_t bytes = strcspn(header, ";");
   const char *equals = memchr(header, '=', bytes);
   int count = 0;
@@ -175,22 +175,22 @@ enum status flight_cookie_set(struct flight_client *client, const char *header,
   return STATUS_OK;
 }
 
-void flight_cookies_take(struct flight_client *client, const struct grpc_client_call *call) {
+void flight_client_cookies_take(struct flight_client *client, const struct grpc_client_call *call) {
   const char *header;
   for (size_t i = 0; (header = grpc_client_header_at(call, "set-cookie", i)) != NULL; i++)
-    if (flight_cookie_set(client, header, NULL) != STATUS_OK) return;
+    if (flight_client_cookie_set(client, header, NULL) != STATUS_OK) return;
 }
 
 /* ---- Handshake ---------------------------------------------------------------------------------------- */
 
-enum status flight_basic(const char *user, const char *password, char **header,
-                         struct error *error) {
+enum status flight_client_basic(const char *user, const char *password, char **header,
+                                struct error *error) {
   struct text plain = TEXT_EMPTY;
   struct text line = TEXT_EMPTY;
   char *coded = NULL;
   enum status status = text_add_format(&plain, error, "%s:%s", user, password);
   if (status == STATUS_OK) {
-    coded = flight_base64(text_get(&plain), plain.size_bytes);
+    coded = flight_client_base64(text_get(&plain), plain.size_bytes);
     if (coded == NULL) status = error_set(error, STATUS_NOMEM, "no memory for a header");
   }
   if (status == STATUS_OK) status = text_add_format(&line, error, "Basic %s", coded);
@@ -237,7 +237,7 @@ static enum status take_payload(const struct buffer *message, struct shaken *sha
                        PAYLOAD_BYTES_MAX);
   } else if (response->payload.len > 0) {
     free(shaken->auth_token);
-    shaken->auth_token = flight_base64(response->payload.data, response->payload.len);
+    shaken->auth_token = flight_client_base64(response->payload.data, response->payload.len);
     if (shaken->auth_token == NULL) status = error_set(error, STATUS_NOMEM, "no memory");
   }
   protobuf_c_message_free_unpacked(unpacked, NULL);
@@ -247,18 +247,20 @@ static enum status take_payload(const struct buffer *message, struct shaken *sha
 static enum status shake_once(struct flight_client *client, const char *basic,
                               const struct flight_call_options *options, struct shaken *shaken,
                               struct error *error) {
-  struct flight_headers headers = {.count = 0};
-  struct flight_call call = {.call = NULL};
+  struct flight_client_headers headers = {.count = 0};
+  struct flight_client_call call = {.call = NULL};
   struct buffer request = BUFFER_EMPTY;
   struct buffer answer = BUFFER_EMPTY;
   bool got = true;
-  enum status status = flight_headers_make(client, client->site, options, &headers, error);
-  if (status == STATUS_OK) status = flight_headers_add(&headers, "authorization", basic, error);
+  enum status status = flight_client_headers_make(client, client->site, options, &headers, error);
+  if (status == STATUS_OK)
+    status = flight_client_headers_add(&headers, "authorization", basic, error);
   if (status == STATUS_OK) status = pack_request(client, &request, error);
   if (status == STATUS_OK)
-    status = flight_call_start_as(client, client->site, FLIGHT_METHOD("Handshake"), &headers,
-                                  options, flight_until_ms(client, options), NULL, &call, error);
-  flight_headers_release(&headers);
+    status = flight_client_call_start_as(client, client->site, FLIGHT_METHOD("Handshake"), &headers,
+                                         options, flight_client_until_ms(client, options), NULL,
+                                         &call, error);
+  flight_client_headers_release(&headers);
   if (status != STATUS_OK) goto done;
   status = grpc_client_send(call.call, request.data, (size_t)request.size_bytes, error);
   if (status == STATUS_OK) status = grpc_client_close_sending(call.call, error);
@@ -274,7 +276,7 @@ static enum status shake_once(struct flight_client *client, const char *basic,
     if (shaken->authorization == NULL) status = error_set(error, STATUS_NOMEM, "no memory");
   }
 done:
-  flight_call_end(&call);
+  flight_client_call_end(&call);
   if (request.data != NULL) explicit_bzero(request.data, (size_t)request.size_bytes);
   buffer_release(&request);
   return status;
@@ -282,17 +284,17 @@ done:
 
 static enum status shake(struct flight_client *client, const struct flight_call_options *options,
                          struct error *error) {
-  struct flight_retry retry = flight_retry_of(client, options);
+  struct flight_client_retry retry = flight_client_retry_of(client, options);
   struct shaken shaken = {.authorization = NULL};
   char *basic = NULL;
-  enum status status = flight_basic(client->user, client->password, &basic, error);
+  enum status status = flight_client_basic(client->user, client->password, &basic, error);
   if (status != STATUS_OK) return status;
   pthread_mutex_lock(&client->lock);
   free(client->authorization);
   client->authorization = NULL;
   pthread_mutex_unlock(&client->lock);
   do status = shake_once(client, basic, options, &shaken, error);
-  while (status != STATUS_OK && flight_retry_again(&retry, status));
+  while (status != STATUS_OK && flight_client_retry_again(&retry, status));
   if (status == STATUS_UNSUPPORTED) status = STATUS_OK; /* no Handshake there: Basic it is */
   if (status == STATUS_OK) {
     pthread_mutex_lock(&client->lock);

@@ -30,13 +30,13 @@ enum status flight_client_unpack(const ProtobufCMessageDescriptor *type, const v
 
 /* ---- again -------------------------------------------------------------------------------------------- */
 
-struct flight_retry flight_retry_of(struct flight_client *client,
-                                    const struct flight_call_options *options) {
-  return (struct flight_retry){.client = client,
-                               .cancel = options == NULL ? NULL : options->cancel,
-                               .until_ms = flight_until_ms(client, options),
-                               .wait_ms = RETRY_FIRST_MS,
-                               .left = client->retries};
+struct flight_client_retry flight_client_retry_of(struct flight_client *client,
+                                                  const struct flight_call_options *options) {
+  return (struct flight_client_retry){.client = client,
+                                      .cancel = options == NULL ? NULL : options->cancel,
+                                      .until_ms = flight_client_until_ms(client, options),
+                                      .wait_ms = RETRY_FIRST_MS,
+                                      .left = client->retries};
 }
 
 /* Between half of it and the whole. */
@@ -47,7 +47,7 @@ static int64_t jitter(int64_t wait_ms) {
   return wait_ms / 2 + (int64_t)(random % (uint32_t)(wait_ms / 2 + 1));
 }
 
-bool flight_retry_again(struct flight_retry *retry, enum status status) {
+bool flight_client_retry_again(struct flight_client_retry *retry, enum status status) {
   if (status != STATUS_UNAVAILABLE || retry->left <= 0) return false;
   int64_t wait_ms = jitter(retry->wait_ms);
   if (retry->until_ms != 0 && clock_now_ms() + wait_ms >= retry->until_ms) return false;
@@ -59,7 +59,7 @@ bool flight_retry_again(struct flight_retry *retry, enum status status) {
 /* ---- one request --------------------------------------------------------------------------------------- */
 
 struct asking {
-  const struct flight_request *request;
+  const struct flight_client_request *request;
   const struct flight_call_options *options;
   int64_t until_ms;
   enum status (*each)(void *context, const struct buffer *message, struct error *error);
@@ -70,12 +70,13 @@ struct asking {
 
 static enum status ask_once(struct flight_client *client, struct asking *asking,
                             struct error *error) {
-  struct flight_call call;
+  struct flight_client_call call;
   struct buffer message = BUFFER_EMPTY;
   bool got = true;
   asking->was_sent = false;
-  enum status status = flight_call_start(client, client->site, asking->request->method,
-                                         asking->options, asking->until_ms, NULL, &call, error);
+  enum status status =
+      flight_client_call_start(client, client->site, asking->request->method, asking->options,
+                               asking->until_ms, NULL, &call, error);
   if (status != STATUS_OK) return status;
   asking->was_sent = true;
   status = grpc_client_send(call.call, asking->request->message, asking->request->bytes, error);
@@ -89,16 +90,17 @@ static enum status ask_once(struct flight_client *client, struct asking *asking,
     buffer_release(&message);
   }
   if (status != STATUS_OK && grpc_client_unprocessed(call.call)) asking->was_sent = false;
-  flight_call_end(&call);
+  flight_client_call_end(&call);
   return status;
 }
 
-enum status flight_ask_each(struct flight_client *client, const struct flight_request *request,
-                            const struct flight_call_options *options,
-                            enum status (*each)(void *context, const struct buffer *message,
-                                                struct error *error),
-                            void *context, struct error *error) {
-  struct flight_retry retry = flight_retry_of(client, options);
+enum status flight_client_ask_each(struct flight_client *client,
+                                   const struct flight_client_request *request,
+                                   const struct flight_call_options *options,
+                                   enum status (*each)(void *context, const struct buffer *message,
+                                                       struct error *error),
+                                   void *context, struct error *error) {
+  struct flight_client_retry retry = flight_client_retry_of(client, options);
   struct asking asking = {.request = request,
                           .options = options,
                           .until_ms = retry.until_ms,
@@ -114,7 +116,7 @@ enum status flight_ask_each(struct flight_client *client, const struct flight_re
     }
     if (status == STATUS_OK || asking.has_answered || (asking.was_sent && !request->safe))
       return status;
-    if (!flight_retry_again(&retry, status)) return status;
+    if (!flight_client_retry_again(&retry, status)) return status;
   }
 }
 
@@ -126,18 +128,18 @@ static enum status keep_first(void *context, const struct buffer *message, struc
   return STATUS_OK;
 }
 
-enum status flight_ask_one(struct flight_client *client, const char *method,
-                           const ProtobufCMessage *message, bool safe,
-                           const struct flight_call_options *options,
-                           const ProtobufCMessageDescriptor *type, ProtobufCMessage **answer,
-                           struct error *error) {
+enum status flight_client_ask_one(struct flight_client *client, const char *method,
+                                  const ProtobufCMessage *message, bool safe,
+                                  const struct flight_call_options *options,
+                                  const ProtobufCMessageDescriptor *type, ProtobufCMessage **answer,
+                                  struct error *error) {
   struct buffer packed = BUFFER_EMPTY;
   struct buffer kept = BUFFER_EMPTY;
   *answer = NULL;
   enum status status = flight_client_pack(message, &packed, error);
-  struct flight_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
+  struct flight_client_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
   if (status == STATUS_OK)
-    status = flight_ask_each(client, &request, options, keep_first, &kept, error);
+    status = flight_client_ask_each(client, &request, options, keep_first, &kept, error);
   if (status == STATUS_OK)
     status = flight_client_unpack(type, kept.data, (size_t)kept.size_bytes, answer, error);
   buffer_release(&packed);
@@ -150,16 +152,18 @@ enum status flight_ask_one(struct flight_client *client, const char *method,
 enum status flight_client_info(struct flight_client *client, const FlightDescriptor *descriptor,
                                const struct flight_call_options *options, FlightInfo **info,
                                struct error *error) {
-  return flight_ask_one(client, FLIGHT_METHOD("GetFlightInfo"), &descriptor->base, false, options,
-                        &FLIGHT(flight_info__descriptor), (ProtobufCMessage **)info, error);
+  return flight_client_ask_one(client, FLIGHT_METHOD("GetFlightInfo"), &descriptor->base, false,
+                               options, &FLIGHT(flight_info__descriptor), (ProtobufCMessage **)info,
+                               error);
 }
 
 enum status flight_client_schema(struct flight_client *client, const FlightDescriptor *descriptor,
                                  const struct flight_call_options *options,
                                  struct ArrowSchema *schema, struct error *error) {
   ProtobufCMessage *answer = NULL;
-  enum status status = flight_ask_one(client, FLIGHT_METHOD("GetSchema"), &descriptor->base, true,
-                                      options, &FLIGHT(schema_result__descriptor), &answer, error);
+  enum status status =
+      flight_client_ask_one(client, FLIGHT_METHOD("GetSchema"), &descriptor->base, true, options,
+                            &FLIGHT(schema_result__descriptor), &answer, error);
   if (status != STATUS_OK) return status;
   const Arrow__Flight__Protocol__SchemaResult *result = (void *)answer;
   status = flight_schema_read(result->schema.data, result->schema.len, schema, error);
@@ -199,9 +203,9 @@ static enum status list(struct flight_client *client, const char *method,
                         struct error *error) {
   struct buffer packed = BUFFER_EMPTY;
   enum status status = flight_client_pack(message, &packed, error);
-  struct flight_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
+  struct flight_client_request request = {method, packed.data, (size_t)packed.size_bytes, safe};
   if (status == STATUS_OK)
-    status = flight_ask_each(client, &request, options, take_listed, listing, error);
+    status = flight_client_ask_each(client, &request, options, take_listed, listing, error);
   buffer_release(&packed);
   return status;
 }
@@ -289,7 +293,7 @@ enum status flight_client_action_one(struct flight_client *client, const char *t
   struct buffer kept = BUFFER_EMPTY;
   if (answer != NULL) *answer = NULL;
   enum status status =
-      any ? flight_sql_pack(body, &packed, error) : flight_client_pack(body, &packed, error);
+      any ? flight_client_sql_pack(body, &packed, error) : flight_client_pack(body, &packed, error);
   if (status == STATUS_OK)
     status = flight_client_action(client, type, packed.data, (size_t)packed.size_bytes, options,
                                   answer == NULL ? NULL : keep_body, &kept, error);
@@ -358,9 +362,9 @@ enum status flight_client_poll(struct flight_client *client, const FlightDescrip
   *info = NULL;
   for (;;) {
     ProtobufCMessage *answer = NULL;
-    status = flight_ask_one(client, FLIGHT_METHOD("PollFlightInfo"),
-                            next == NULL ? &descriptor->base : &next->base, next != NULL, options,
-                            &FLIGHT(poll_info__descriptor), &answer, error);
+    status = flight_client_ask_one(client, FLIGHT_METHOD("PollFlightInfo"),
+                                   next == NULL ? &descriptor->base : &next->base, next != NULL,
+                                   options, &FLIGHT(poll_info__descriptor), &answer, error);
     if (status != STATUS_OK) break;
     FlightPollInfo *poll = (FlightPollInfo *)(void *)answer;
     if (*info != NULL) FLIGHT(flight_info__free_unpacked)(*info, NULL);

@@ -70,43 +70,44 @@ enum status flight_client_site(struct flight_client *client, const struct flight
 
 /* ---- access (client_access.c) ------------------------------------------------------------------------ */
 
-/* The headers of a call; all copied, released by flight_headers_release. */
-struct flight_headers {
+/* The headers of a call; all copied, released by flight_client_headers_release. */
+struct flight_client_headers {
   struct http_header *list;
   size_t count;
 };
-enum status flight_headers_make(struct flight_client *client, const struct flight_site *site,
-                                const struct flight_call_options *options,
-                                struct flight_headers *headers, struct error *error) WARN_UNUSED;
-void flight_headers_release(struct flight_headers *headers);
-enum status flight_headers_add(struct flight_headers *headers, const char *name, const char *value,
-                               struct error *error) WARN_UNUSED;
+enum status flight_client_headers_make(struct flight_client *client, const struct flight_site *site,
+                                       const struct flight_call_options *options,
+                                       struct flight_client_headers *headers,
+                                       struct error *error) WARN_UNUSED;
+void flight_client_headers_release(struct flight_client_headers *headers);
+enum status flight_client_headers_add(struct flight_client_headers *headers, const char *name,
+                                      const char *value, struct error *error) WARN_UNUSED;
 /* Keeps the cookies that an answer sets. */
-void flight_cookies_take(struct flight_client *client, const struct grpc_client_call *call);
-void flight_cookies_free(struct flight_cookie *cookies);
+void flight_client_cookies_take(struct flight_client *client, const struct grpc_client_call *call);
+void flight_client_cookies_free(struct flight_cookie *cookies);
 /* One Set-Cookie header. */
-enum status flight_cookie_set(struct flight_client *client, const char *header,
-                              struct error *error) WARN_UNUSED;
+enum status flight_client_cookie_set(struct flight_client *client, const char *header,
+                                     struct error *error) WARN_UNUSED;
 /* User and password become a header, by Handshake; nothing when there are none, or when that was
  * done. `again`: what the server gave us is not valid any more. */
 enum status flight_client_shake(struct flight_client *client,
                                 const struct flight_call_options *options, bool again,
                                 struct error *error) WARN_UNUSED;
 /* "Basic ...", malloc'd. */
-enum status flight_basic(const char *user, const char *password, char **header,
-                         struct error *error) WARN_UNUSED;
+enum status flight_client_basic(const char *user, const char *password, char **header,
+                                struct error *error) WARN_UNUSED;
 /* Base64 with padding, malloc'd. */
-char *flight_base64(const void *data, size_t bytes);
+char *flight_client_base64(const void *data, size_t bytes);
 
 /* ---- calls (client_call.c) ------------------------------------------------------------------------------ */
 
 #define FLIGHT_METHOD(name) "/arrow.flight.protocol.FlightService/" name
 
 /* When a call has to be over, its repetitions counted; 0: never. */
-int64_t flight_until_ms(const struct flight_client *client,
-                        const struct flight_call_options *options);
+int64_t flight_client_until_ms(const struct flight_client *client,
+                               const struct flight_call_options *options);
 
-struct flight_call {
+struct flight_client_call {
   struct flight_client *client;
   struct flight_site *site;
   struct grpc_channel *channel;
@@ -114,62 +115,69 @@ struct flight_call {
   struct flight_cancel_entry entry;
 };
 /* Takes a connection, waits for nothing but it. A failure: nothing was sent. */
-enum status flight_call_start(struct flight_client *client, struct flight_site *site,
-                              const char *method, const struct flight_call_options *options,
-                              int64_t until_ms, const struct grpc_receiver *receiver,
-                              struct flight_call *call, struct error *error) WARN_UNUSED;
+enum status flight_client_call_start(struct flight_client *client, struct flight_site *site,
+                                     const char *method, const struct flight_call_options *options,
+                                     int64_t until_ms, const struct grpc_receiver *receiver,
+                                     struct flight_client_call *call,
+                                     struct error *error) WARN_UNUSED;
 /* Frees the call, keeps its cookies and gives its connection back. */
-void flight_call_end(struct flight_call *call);
+void flight_client_call_end(struct flight_client_call *call);
 /* The same, without the look for a user's Handshake: of the Handshake itself. */
-enum status flight_call_start_as(struct flight_client *client, struct flight_site *site,
-                                 const char *method, const struct flight_headers *headers,
-                                 const struct flight_call_options *options, int64_t until_ms,
-                                 const struct grpc_receiver *receiver, struct flight_call *call,
-                                 struct error *error) WARN_UNUSED;
+enum status flight_client_call_start_as(struct flight_client *client, struct flight_site *site,
+                                        const char *method,
+                                        const struct flight_client_headers *headers,
+                                        const struct flight_call_options *options, int64_t until_ms,
+                                        const struct grpc_receiver *receiver,
+                                        struct flight_client_call *call,
+                                        struct error *error) WARN_UNUSED;
 
 /* Whether to begin anew, after a wait. */
-struct flight_retry {
+struct flight_client_retry {
   struct flight_client *client;
   struct flight_cancel *cancel;
   int64_t until_ms;
   int64_t wait_ms;
   int left;
 };
-struct flight_retry flight_retry_of(struct flight_client *client,
-                                    const struct flight_call_options *options);
+struct flight_client_retry flight_client_retry_of(struct flight_client *client,
+                                                  const struct flight_call_options *options);
 /* True when `status` is one that passes and there is time; it has waited then. */
-bool flight_retry_again(struct flight_retry *retry, enum status status);
+bool flight_client_retry_again(struct flight_client_retry *retry, enum status status);
 
 /* A request, packed, and its answers. `safe`: it may be asked again when nobody knows whether it was
  * seen. */
-struct flight_request {
+struct flight_client_request {
   const char *method;
   const void *message;
   size_t bytes;
   bool safe;
 };
-enum status flight_ask_each(struct flight_client *client, const struct flight_request *request,
-                            const struct flight_call_options *options,
-                            enum status (*each)(void *context, const struct buffer *message,
-                                                struct error *error),
-                            void *context, struct error *error) WARN_UNUSED;
+enum status flight_client_ask_each(struct flight_client *client,
+                                   const struct flight_client_request *request,
+                                   const struct flight_call_options *options,
+                                   enum status (*each)(void *context, const struct buffer *message,
+                                                       struct error *error),
+                                   void *context, struct error *error) WARN_UNUSED;
 /* One answer, of the type; the caller's. */
-enum status flight_ask_one(struct flight_client *client, const char *method,
-                           const ProtobufCMessage *message, bool safe,
-                           const struct flight_call_options *options,
-                           const ProtobufCMessageDescriptor *type, ProtobufCMessage **answer,
-                           struct error *error) WARN_UNUSED;
+enum status flight_client_ask_one(struct flight_client *client, const char *method,
+                                  const ProtobufCMessage *message, bool safe,
+                                  const struct flight_call_options *options,
+                                  const ProtobufCMessageDescriptor *type, ProtobufCMessage **answer,
+                                  struct error *error) WARN_UNUSED;
 
 /* Copies of handles that live as long as their owner likes. STATUS_INVALID: there is none. */
-enum status flight_handle_copy(const ProtobufCBinaryData *bytes, struct flight_handle *handle,
-                               struct error *error) WARN_UNUSED;
-static inline ProtobufCBinaryData flight_handle_bytes(const struct flight_handle *handle) {
+enum status flight_client_handle_copy(const ProtobufCBinaryData *bytes,
+                                      struct flight_client_handle *handle,
+                                      struct error *error) WARN_UNUSED;
+static inline ProtobufCBinaryData
+flight_client_handle_bytes(const struct flight_client_handle *handle) {
   return (ProtobufCBinaryData){(size_t)handle->bytes.size_bytes, handle->bytes.data};
 }
 /* protobuf-c's structs hold text that could be written to; nobody does. */
 char *flight_client_text(const char *text);
 /* Of a PutResult that holds a DoPutUpdateResult: into an int64_t. */
-enum status flight_take_count(void *context, const void *data, size_t bytes, struct error *error);
+enum status flight_client_take_count(void *context, const void *data, size_t bytes,
+                                     struct error *error);
 
 enum status flight_client_pack(const ProtobufCMessage *message, struct buffer *packed,
                                struct error *error) WARN_UNUSED;

@@ -11,7 +11,7 @@
 
 struct flight_upload {
   struct flight_client *client;
-  struct flight_call call;
+  struct flight_client_call call;
   struct flight_cancel *cancel;     /* its own */
   struct flight_cancel_entry outer; /* in what the caller gave */
   struct flight_upload_options options;
@@ -43,14 +43,14 @@ static enum status start(struct flight_upload *put, struct error *error) {
   struct flight_call_options options = {.cancel = put->cancel};
   if (put->options.call != NULL) options = *put->options.call;
   options.cancel = put->cancel;
-  struct flight_retry retry = flight_retry_of(put->client, &options);
+  struct flight_client_retry retry = flight_client_retry_of(put->client, &options);
   enum status status;
   do
-    status = flight_call_start(
+    status = flight_client_call_start(
         put->client, put->client->site,
         put->is_exchange ? FLIGHT_METHOD("DoExchange") : FLIGHT_METHOD("DoPut"), &options,
         retry.until_ms, put->is_exchange ? &put->inbox.receiver : NULL, &put->call, error);
-  while (status != STATUS_OK && flight_retry_again(&retry, status));
+  while (status != STATUS_OK && flight_client_retry_again(&retry, status));
   put->options.call = NULL; /* not ours beyond this */
   return status;
 }
@@ -110,10 +110,11 @@ enum status flight_upload_open(struct flight_client *client, const FlightDescrip
   return open_put(client, false, descriptor, schema, options, put, error);
 }
 
-enum status flight_exchange_open(struct flight_client *client, const FlightDescriptor *descriptor,
-                                 const struct ArrowSchema *schema,
-                                 const struct flight_upload_options *options,
-                                 struct flight_upload **put, struct error *error) {
+enum status flight_client_exchange_open(struct flight_client *client,
+                                        const FlightDescriptor *descriptor,
+                                        const struct ArrowSchema *schema,
+                                        const struct flight_upload_options *options,
+                                        struct flight_upload **put, struct error *error) {
   return open_put(client, true, descriptor, schema, options, put, error);
 }
 
@@ -121,7 +122,7 @@ void flight_upload_cancel(struct flight_upload *put) { flight_cancel_now(put->ca
 
 void flight_upload_free(struct flight_upload *put) {
   if (put == NULL) return;
-  flight_call_end(&put->call);
+  flight_client_call_end(&put->call);
   flight_cancel_remove(&put->outer);
   flight_cancel_free(put->cancel);
   flight_writer_free(put->writer);
@@ -259,12 +260,12 @@ enum status flight_upload_finish(struct flight_upload *put, struct error *error)
 
 /* ---- DoExchange -------------------------------------------------------------------------------------------- */
 
-const struct ArrowSchema *flight_exchange_schema(const struct flight_upload *put) {
+const struct ArrowSchema *flight_client_exchange_schema(const struct flight_upload *put) {
   return ipc_decoder_schema(put->inbox.decoder);
 }
 
-enum status flight_exchange_next(struct flight_upload *put, struct flight_chunk *chunk, bool *got,
-                                 struct error *error) {
+enum status flight_client_exchange_next(struct flight_upload *put, struct flight_chunk *chunk,
+                                        bool *got, struct error *error) {
   struct queued_chunk *queued = put->first;
   *chunk = (struct flight_chunk){.bytes = 0};
   if (queued != NULL) {

@@ -36,7 +36,7 @@ struct queue {
 struct flight_reader {
   struct flight_client *client;
   FlightInfo *info; /* a copy */
-  struct flight_headers headers;
+  struct flight_client_headers headers;
   struct flight_call_options options; /* with the reader's own cancel, and copied headers */
   int64_t until_ms;
   struct ArrowSchema schema;
@@ -201,15 +201,15 @@ static enum status copy_options(struct flight_reader *reader,
                                 const struct flight_call_options *options, struct error *error) {
   enum status status = STATUS_OK;
   for (size_t i = 0; options != NULL && i < options->header_count && status == STATUS_OK; i++)
-    status = flight_headers_add(&reader->headers, options->headers[i].name,
-                                options->headers[i].value, error);
+    status = flight_client_headers_add(&reader->headers, options->headers[i].name,
+                                       options->headers[i].value, error);
   reader->options = (struct flight_call_options){
       .timeout_ms = options == NULL ? 0 : options->timeout_ms,
       .headers = reader->headers.list,
       .header_count = reader->headers.count,
       .cancel = reader->cancel,
   };
-  reader->until_ms = flight_until_ms(reader->client, options);
+  reader->until_ms = flight_client_until_ms(reader->client, options);
   return status;
 }
 
@@ -291,7 +291,7 @@ void flight_reader_close(struct flight_reader *reader) {
   free(reader->queues);
   flight_cancel_remove(&reader->inner);
   flight_cancel_free(reader->cancel);
-  flight_headers_release(&reader->headers);
+  flight_client_headers_release(&reader->headers);
   if (reader->info != NULL) FLIGHT(flight_info__free_unpacked)(reader->info, NULL);
   arrow_schema_release(&reader->schema);
   pthread_cond_destroy(&reader->more);

@@ -108,12 +108,12 @@ enum status flight_inbox_next(struct flight_inbox *inbox, struct grpc_client_cal
 
 struct flight_stream {
   struct flight_inbox inbox;
-  struct flight_call call;
+  struct flight_client_call call;
 };
 
 void flight_stream_close(struct flight_stream *stream) {
   if (stream == NULL) return;
-  flight_call_end(&stream->call);
+  flight_client_call_end(&stream->call);
   flight_inbox_close(&stream->inbox);
   free(stream);
 }
@@ -154,8 +154,8 @@ static enum status open_at(struct flight_client *client, struct flight_site *sit
   made->call.site = site;
   enum status status = flight_inbox_open(&made->inbox, client->budget, error);
   if (status == STATUS_OK)
-    status = flight_call_start(client, site, FLIGHT_METHOD("DoGet"), attempt->options,
-                               attempt->until_ms, &made->inbox.receiver, &made->call, error);
+    status = flight_client_call_start(client, site, FLIGHT_METHOD("DoGet"), attempt->options,
+                                      attempt->until_ms, &made->inbox.receiver, &made->call, error);
   if (status != STATUS_OK) goto done;
   attempt->was_sent = true;
   status = grpc_client_send(made->call.call, attempt->ticket->data,
@@ -214,7 +214,7 @@ enum status flight_stream_open(struct flight_client *client, const FlightEndpoin
                                const struct flight_call_options *options, int64_t until_ms,
                                struct flight_stream **stream, struct error *error) {
   static const FlightTicket none = ARROW__FLIGHT__PROTOCOL__TICKET__INIT;
-  struct flight_retry retry = flight_retry_of(client, options);
+  struct flight_client_retry retry = flight_client_retry_of(client, options);
   struct buffer ticket = BUFFER_EMPTY;
   struct attempt attempt = {.ticket = &ticket, .options = options, .until_ms = until_ms};
   FlightEndpoint *renewed = NULL;
@@ -232,7 +232,7 @@ enum status flight_stream_open(struct flight_client *client, const FlightEndpoin
       attempt.was_sent = false;
       status = open_somewhere(client, endpoint, &attempt, stream, error);
     } while (status != STATUS_OK && (is_safe || !attempt.was_sent) &&
-             flight_retry_again(&retry, status));
+             flight_client_retry_again(&retry, status));
   }
   buffer_release(&ticket);
   if (renewed != NULL) FLIGHT(flight_endpoint__free_unpacked)(renewed, NULL);

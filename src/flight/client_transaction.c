@@ -4,9 +4,9 @@
 
 #include "flight/client_private.h"
 
-enum status flight_sql_begin(struct flight_client *client,
-                             const struct flight_call_options *options,
-                             struct flight_handle *transaction, struct error *error) {
+enum status flight_client_sql_begin(struct flight_client *client,
+                                    const struct flight_call_options *options,
+                                    struct flight_client_handle *transaction, struct error *error) {
   Arrow__Flight__Protocol__Sql__ActionBeginTransactionRequest request =
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_BEGIN_TRANSACTION_REQUEST__INIT;
   Arrow__Flight__Protocol__Sql__ActionBeginTransactionResult *result;
@@ -16,17 +16,18 @@ enum status flight_sql_begin(struct flight_client *client,
       &FLIGHT_SQL(action_begin_transaction_result__descriptor), &answer, error);
   if (status != STATUS_OK) return status;
   result = (void *)answer;
-  status = flight_handle_copy(result == NULL ? NULL : &result->transaction_id, transaction, error);
+  status = flight_client_handle_copy(result == NULL ? NULL : &result->transaction_id, transaction,
+                                     error);
   if (answer != NULL) protobuf_c_message_free_unpacked(answer, NULL);
   return status;
 }
 
-enum status flight_sql_end(struct flight_client *client, const struct flight_handle *transaction,
-                           bool commit, const struct flight_call_options *options,
-                           struct error *error) {
+enum status flight_client_sql_end(struct flight_client *client,
+                                  const struct flight_client_handle *transaction, bool commit,
+                                  const struct flight_call_options *options, struct error *error) {
   Arrow__Flight__Protocol__Sql__ActionEndTransactionRequest request =
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_TRANSACTION_REQUEST__INIT;
-  request.transaction_id = flight_handle_bytes(transaction);
+  request.transaction_id = flight_client_handle_bytes(transaction);
   request.action =
       commit
           ? ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_TRANSACTION_REQUEST__END_TRANSACTION__END_TRANSACTION_COMMIT
@@ -35,33 +36,35 @@ enum status flight_sql_end(struct flight_client *client, const struct flight_han
                                   NULL, error);
 }
 
-enum status flight_sql_savepoint(struct flight_client *client,
-                                 const struct flight_handle *transaction, const char *name,
-                                 const struct flight_call_options *options,
-                                 struct flight_handle *savepoint, struct error *error) {
+enum status flight_client_sql_savepoint(struct flight_client *client,
+                                        const struct flight_client_handle *transaction,
+                                        const char *name, const struct flight_call_options *options,
+                                        struct flight_client_handle *savepoint,
+                                        struct error *error) {
   Arrow__Flight__Protocol__Sql__ActionBeginSavepointRequest request =
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_BEGIN_SAVEPOINT_REQUEST__INIT;
   Arrow__Flight__Protocol__Sql__ActionBeginSavepointResult *result;
   ProtobufCMessage *answer = NULL;
-  request.transaction_id = flight_handle_bytes(transaction);
+  request.transaction_id = flight_client_handle_bytes(transaction);
   request.name = flight_client_text(name);
   enum status status = flight_client_action_one(
       client, "BeginSavepoint", &request.base, true, options,
       &FLIGHT_SQL(action_begin_savepoint_result__descriptor), &answer, error);
   if (status != STATUS_OK) return status;
   result = (void *)answer;
-  status = flight_handle_copy(result == NULL ? NULL : &result->savepoint_id, savepoint, error);
+  status =
+      flight_client_handle_copy(result == NULL ? NULL : &result->savepoint_id, savepoint, error);
   if (answer != NULL) protobuf_c_message_free_unpacked(answer, NULL);
   return status;
 }
 
-enum status flight_sql_end_savepoint(struct flight_client *client,
-                                     const struct flight_handle *savepoint, bool release,
-                                     const struct flight_call_options *options,
-                                     struct error *error) {
+enum status flight_client_sql_end_savepoint(struct flight_client *client,
+                                            const struct flight_client_handle *savepoint,
+                                            bool release, const struct flight_call_options *options,
+                                            struct error *error) {
   Arrow__Flight__Protocol__Sql__ActionEndSavepointRequest request =
       ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_SAVEPOINT_REQUEST__INIT;
-  request.savepoint_id = flight_handle_bytes(savepoint);
+  request.savepoint_id = flight_client_handle_bytes(savepoint);
   request.action =
       release
           ? ARROW__FLIGHT__PROTOCOL__SQL__ACTION_END_SAVEPOINT_REQUEST__END_SAVEPOINT__END_SAVEPOINT_RELEASE
@@ -104,21 +107,21 @@ static void fill_names(const struct flight_ingest_options *options, Ingest *comm
   if (options->within != NULL) {
     command->optional_transaction_id_case =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONAL_TRANSACTION_ID_TRANSACTION_ID;
-    command->transaction_id = flight_handle_bytes(options->within);
+    command->transaction_id = flight_client_handle_bytes(options->within);
   }
 }
 
-enum status flight_sql_ingest(struct flight_client *client,
-                              const struct flight_ingest_options *options,
-                              const struct ArrowSchema *schema, int64_t *rows,
-                              struct flight_upload **put, struct error *error) {
+enum status flight_client_sql_ingest(struct flight_client *client,
+                                     const struct flight_ingest_options *options,
+                                     const struct ArrowSchema *schema, int64_t *rows,
+                                     struct flight_upload **put, struct error *error) {
   FlightDescriptor descriptor = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__INIT;
   Ingest command = ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__INIT;
   Definition definition =
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__TABLE_DEFINITION_OPTIONS__INIT;
   struct flight_upload_options put_options = {.call = options->call,
                                               .compression = options->compression,
-                                              .result = flight_take_count,
+                                              .result = flight_client_take_count,
                                               .context = rows};
   struct buffer packed = BUFFER_EMPTY;
   *put = NULL;
@@ -143,7 +146,7 @@ enum status flight_sql_ingest(struct flight_client *client,
   command.table_definition_options = &definition;
   fill_definition(options, &definition);
   fill_names(options, &command);
-  if (status == STATUS_OK) status = flight_sql_pack(&command.base, &packed, error);
+  if (status == STATUS_OK) status = flight_client_sql_pack(&command.base, &packed, error);
   if (status == STATUS_OK) {
     descriptor.type = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD;
     descriptor.cmd = (ProtobufCBinaryData){(size_t)packed.size_bytes, packed.data};

@@ -93,7 +93,7 @@ static enum status open_reader(const struct config *config, struct flight_client
   FlightInfo *info = NULL;
   if ((query != NULL) == (path_count > 0))
     return error_set(error, STATUS_INVALID, "give a query or a path");
-  if (query != NULL) return flight_sql_query(client, query, NULL, NULL, reader, error);
+  if (query != NULL) return flight_client_sql_query(client, query, NULL, NULL, reader, error);
   descriptor.type = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__PATH;
   descriptor.n_path = path_count;
   memcpy(&descriptor.path, &path, sizeof descriptor.path);

@@ -619,8 +619,8 @@ enum arrowport_status arrowport_flight_exchange_open(
     status = read_put(options, &made->put, &why);
   }
   if (status == STATUS_OK)
-    status = flight_exchange_open(flight->client, &descriptor, schema, &made->put.options,
-                                  &made->sent, &why);
+    status = flight_client_exchange_open(flight->client, &descriptor, schema, &made->put.options,
+                                         &made->sent, &why);
   if (status != STATUS_OK) {
     arrowport_flight_exchange_close(made);
     made = NULL;
@@ -657,7 +657,7 @@ enum arrowport_status arrowport_flight_exchange_next(struct arrowport_flight_exc
   if (status == STATUS_OK) batch->release = NULL;
   while (status == STATUS_OK && got && batch->release == NULL) {
     struct flight_chunk chunk;
-    status = flight_exchange_next(exchange->sent, &chunk, &got, &why);
+    status = flight_client_exchange_next(exchange->sent, &chunk, &got, &why);
     if (status == STATUS_OK && got) arrow_array_move(&chunk.batch, batch);
     if (status == STATUS_OK && got) flight_chunk_release(&chunk);
   }
@@ -671,7 +671,7 @@ enum arrowport_status arrowport_flight_exchange_schema(struct arrowport_flight_e
   enum status status = public_need(exchange, "exchange", &why);
   if (status == STATUS_OK) status = public_need(schema, "schema", &why);
   const struct ArrowSchema *own =
-      status == STATUS_OK ? flight_exchange_schema(exchange->sent) : NULL;
+      status == STATUS_OK ? flight_client_exchange_schema(exchange->sent) : NULL;
   if (status == STATUS_OK)
     status = own == NULL ? error_set(&why, STATUS_NOT_FOUND, "no schema has come yet")
                          : arrow_schema_copy(own, schema, &why);

@@ -19,7 +19,7 @@ void public_flight_hold(struct arrowport_flight *flight);
 void public_flight_release(void *flight);
 
 struct arrowport_flight_transaction {
-  struct flight_handle handle;
+  struct flight_client_handle handle;
   bool is_savepoint;
 };
 

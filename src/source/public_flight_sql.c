@@ -8,7 +8,7 @@
 #include "arrow/schema.h"
 #include "source/public_flight.h"
 
-static const struct flight_handle *
+static const struct flight_client_handle *
 within_of(const struct arrowport_flight_transaction *transaction) {
   return transaction == NULL ? NULL : &transaction->handle;
 }
@@ -17,7 +17,7 @@ within_of(const struct arrowport_flight_transaction *transaction) {
 
 void arrowport_flight_transaction_free(struct arrowport_flight_transaction *transaction) {
   if (transaction == NULL) return;
-  flight_handle_release(&transaction->handle);
+  flight_client_handle_release(&transaction->handle);
   free(transaction);
 }
 
@@ -34,10 +34,10 @@ static enum arrowport_status begin(struct arrowport_flight *flight,
   if (status == STATUS_OK) status = public_need(transaction, "transaction", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK && outer == NULL)
-    status = flight_sql_begin(flight->client, &call.options, &made->handle, &why);
+    status = flight_client_sql_begin(flight->client, &call.options, &made->handle, &why);
   else if (status == STATUS_OK)
-    status = flight_sql_savepoint(flight->client, &outer->handle, name, &call.options,
-                                  &made->handle, &why);
+    status = flight_client_sql_savepoint(flight->client, &outer->handle, name, &call.options,
+                                         &made->handle, &why);
   public_call_release(&call);
   if (status != STATUS_OK) {
     arrowport_flight_transaction_free(made);
@@ -77,10 +77,11 @@ enum arrowport_status arrowport_flight_end(struct arrowport_flight *flight,
   if (status == STATUS_OK) status = public_need(transaction, "transaction", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK && transaction->is_savepoint)
-    status =
-        flight_sql_end_savepoint(flight->client, &transaction->handle, commit, &call.options, &why);
+    status = flight_client_sql_end_savepoint(flight->client, &transaction->handle, commit,
+                                             &call.options, &why);
   else if (status == STATUS_OK)
-    status = flight_sql_end(flight->client, &transaction->handle, commit, &call.options, &why);
+    status =
+        flight_client_sql_end(flight->client, &transaction->handle, commit, &call.options, &why);
   if (status == STATUS_OK) arrowport_flight_transaction_free(transaction);
   public_call_release(&call);
   return public_status(status, &why, error);
@@ -101,7 +102,8 @@ enum arrowport_status arrowport_flight_query(struct arrowport_flight *flight, co
   if (status == STATUS_OK) status = public_need(stream, "stream", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK)
-    status = flight_sql_query(flight->client, sql, within_of(within), &call.options, &reader, &why);
+    status = flight_client_sql_query(flight->client, sql, within_of(within), &call.options, &reader,
+                                     &why);
   if (status == STATUS_OK) status = public_stream(flight, reader, stream, &why);
   public_call_release(&call);
   return public_status(status, &why, error);
@@ -118,8 +120,8 @@ enum arrowport_status arrowport_flight_update(struct arrowport_flight *flight, c
   if (status == STATUS_OK) status = public_need(sql, "sql", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK)
-    status =
-        flight_sql_update(flight->client, sql, within_of(within), &call.options, &changed, &why);
+    status = flight_client_sql_update(flight->client, sql, within_of(within), &call.options,
+                                      &changed, &why);
   if (rows != NULL) *rows = changed;
   public_call_release(&call);
   return public_status(status, &why, error);
@@ -127,12 +129,12 @@ enum arrowport_status arrowport_flight_update(struct arrowport_flight *flight, c
 
 struct arrowport_flight_statement {
   struct arrowport_flight *flight;
-  struct flight_prepared *prepared;
+  struct flight_client_prepared *prepared;
 };
 
 void arrowport_flight_statement_close(struct arrowport_flight_statement *statement) {
   if (statement == NULL) return;
-  flight_prepared_close(statement->prepared);
+  flight_client_prepared_close(statement->prepared);
   public_flight_release(statement->flight);
   free(statement);
 }
@@ -153,8 +155,8 @@ enum arrowport_status arrowport_flight_prepare(struct arrowport_flight *flight, 
   if (status == STATUS_OK) {
     made->flight = flight;
     public_flight_hold(flight);
-    status = flight_prepared_open(flight->client, sql, within_of(within), &call.options,
-                                  &made->prepared, &why);
+    status = flight_client_prepared_open(flight->client, sql, within_of(within), &call.options,
+                                         &made->prepared, &why);
   }
   public_call_release(&call);
   if (status != STATUS_OK) {
@@ -173,8 +175,8 @@ static enum arrowport_status copy_schema(const struct arrowport_flight_statement
   enum status status = public_need(statement, "statement", &why);
   if (status == STATUS_OK) status = public_need(schema, "schema", &why);
   if (status == STATUS_OK)
-    own = parameters ? flight_prepared_parameters(statement->prepared)
-                     : flight_prepared_schema(statement->prepared);
+    own = parameters ? flight_client_prepared_parameters(statement->prepared)
+                     : flight_client_prepared_schema(statement->prepared);
   if (status == STATUS_OK)
     status = own == NULL ? error_set(&why, STATUS_NOT_FOUND, "the server does not say")
                          : arrow_schema_copy(own, schema, &why);
@@ -201,7 +203,8 @@ enum arrowport_status arrowport_flight_statement_bind(struct arrowport_flight_st
   enum status status = public_need(statement, "statement", &why);
   if (status == STATUS_OK) status = public_need(schema, "schema", &why);
   if (status == STATUS_OK) status = public_need(batch, "batch", &why);
-  if (status == STATUS_OK) status = flight_prepared_bind(statement->prepared, schema, batch, &why);
+  if (status == STATUS_OK)
+    status = flight_client_prepared_bind(statement->prepared, schema, batch, &why);
   return public_status(status, &why, error);
 }
 
@@ -216,7 +219,7 @@ enum arrowport_status arrowport_flight_statement_query(struct arrowport_flight_s
   if (status == STATUS_OK) status = public_need(stream, "stream", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK)
-    status = flight_prepared_query(statement->prepared, &call.options, &reader, &why);
+    status = flight_client_prepared_query(statement->prepared, &call.options, &reader, &why);
   if (status == STATUS_OK) status = public_stream(statement->flight, reader, stream, &why);
   public_call_release(&call);
   return public_status(status, &why, error);
@@ -232,7 +235,7 @@ arrowport_flight_statement_update(struct arrowport_flight_statement *statement,
   enum status status = public_need(statement, "statement", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK)
-    status = flight_prepared_update(statement->prepared, &call.options, &changed, &why);
+    status = flight_client_prepared_update(statement->prepared, &call.options, &changed, &why);
   if (rows != NULL) *rows = changed;
   public_call_release(&call);
   return public_status(status, &why, error);
@@ -273,7 +276,8 @@ static enum status ingest(struct arrowport_flight *flight, struct ArrowArrayStre
         .call = &call.options,
         .compression = &compression,
     };
-    status = flight_sql_ingest(flight->client, &options, source_schema(source), rows, &put, error);
+    status = flight_client_sql_ingest(flight->client, &options, source_schema(source), rows, &put,
+                                      error);
   }
   if (status == STATUS_OK) status = public_put_rows(source, put, &sent, error);
   flight_upload_free(put);
@@ -326,7 +330,7 @@ static enum status read_schemas(struct flight_client *client, const Asked *asked
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_GET_DB_SCHEMAS__INIT;
   SET_OPTIONAL(command, catalog, 1, asked->catalog);
   SET_OPTIONAL(command, db_schema_filter_pattern, 2, asked->schema);
-  return flight_sql_read(client, &command.base, options, reader, error);
+  return flight_client_sql_read(client, &command.base, options, reader, error);
 }
 
 static enum status read_tables(struct flight_client *client, const Asked *asked,
@@ -340,7 +344,7 @@ static enum status read_tables(struct flight_client *client, const Asked *asked,
   command.n_table_types = asked->type_count;
   memcpy(&command.table_types, &asked->types, sizeof command.table_types);
   command.include_schema = asked->with_schemas;
-  return flight_sql_read(client, &command.base, options, reader, error);
+  return flight_client_sql_read(client, &command.base, options, reader, error);
 }
 
 /* The three commands of keys have the same members. */
@@ -349,7 +353,7 @@ static enum status read_tables(struct flight_client *client, const Asked *asked,
   SET_OPTIONAL(command, catalog, 1, asked->catalog);                                               \
   SET_OPTIONAL(command, db_schema, 2, asked->schema);                                              \
   command.table = text_of(asked->table);                                                           \
-  return flight_sql_read(client, &command.base, options, reader, error)
+  return flight_client_sql_read(client, &command.base, options, reader, error)
 
 static enum status read_primary(struct flight_client *client, const Asked *asked,
                                 const struct flight_call_options *options,
@@ -382,7 +386,7 @@ static enum status read_cross(struct flight_client *client, const Asked *asked,
   SET_OPTIONAL(command, fk_db_schema, 5, asked->foreign_schema);
   command.pk_table = text_of(asked->table);
   command.fk_table = text_of(asked->foreign_table);
-  return flight_sql_read(client, &command.base, options, reader, error);
+  return flight_client_sql_read(client, &command.base, options, reader, error);
 }
 
 static enum status read_sql_info(struct flight_client *client, const Asked *asked,
@@ -392,7 +396,7 @@ static enum status read_sql_info(struct flight_client *client, const Asked *aske
       ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_GET_SQL_INFO__INIT;
   command.n_info = asked->number_count;
   memcpy(&command.info, &asked->numbers, sizeof command.info);
-  return flight_sql_read(client, &command.base, options, reader, error);
+  return flight_client_sql_read(client, &command.base, options, reader, error);
 }
 
 static enum status read_types(struct flight_client *client, const Asked *asked,
@@ -406,7 +410,7 @@ static enum status read_types(struct flight_client *client, const Asked *asked,
     command.optional_data_type_case = 1;
     command.data_type = (int32_t)asked->numbers[0];
   }
-  return flight_sql_read(client, &command.base, options, reader, error);
+  return flight_client_sql_read(client, &command.base, options, reader, error);
 }
 
 static enum status read_metadata(struct flight_client *client, const Asked *asked,
@@ -425,11 +429,11 @@ static enum status read_metadata(struct flight_client *client, const Asked *aske
     return error_set(error, STATUS_INVALID, "types or numbers is NULL");
   switch (asked->what) {
   case ARROWPORT_FLIGHT_CATALOGS:
-    return flight_sql_read(client, &catalogs.base, options, reader, error);
+    return flight_client_sql_read(client, &catalogs.base, options, reader, error);
   case ARROWPORT_FLIGHT_SCHEMAS: return read_schemas(client, asked, options, reader, error);
   case ARROWPORT_FLIGHT_TABLES: return read_tables(client, asked, options, reader, error);
   case ARROWPORT_FLIGHT_TABLE_TYPES:
-    return flight_sql_read(client, &table_types.base, options, reader, error);
+    return flight_client_sql_read(client, &table_types.base, options, reader, error);
   case ARROWPORT_FLIGHT_PRIMARY_KEYS: return read_primary(client, asked, options, reader, error);
   case ARROWPORT_FLIGHT_EXPORTED_KEYS: return read_exported(client, asked, options, reader, error);
   case ARROWPORT_FLIGHT_IMPORTED_KEYS: return read_imported(client, asked, options, reader, error);

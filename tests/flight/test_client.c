@@ -130,7 +130,7 @@ static void options_that_do_not_go_together_are_refused(void **state) {
   }
 }
 
-static const char *header_of(const struct flight_headers *headers, const char *name) {
+static const char *header_of(const struct flight_client_headers *headers, const char *name) {
   for (size_t i = 0; i < headers->count; i++)
     if (strcmp(headers->list[i].name, name) == 0) return headers->list[i].value;
   return NULL;
@@ -152,15 +152,16 @@ static void cookies_are_kept_replaced_and_taken_back(void **state) {
       {"b=; expires=Thu, 01 Jan 1970 00:00:00 GMT", NULL},
   };
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-    struct flight_headers headers;
-    assert_int_equal(flight_cookie_set(client, steps[i].set, NULL), STATUS_OK);
-    assert_int_equal(flight_headers_make(client, client->site, NULL, &headers, NULL), STATUS_OK);
+    struct flight_client_headers headers;
+    assert_int_equal(flight_client_cookie_set(client, steps[i].set, NULL), STATUS_OK);
+    assert_int_equal(flight_client_headers_make(client, client->site, NULL, &headers, NULL),
+                     STATUS_OK);
     const char *cookie = header_of(&headers, "cookie");
     if (steps[i].sent == NULL)
       assert_null(cookie);
     else
       assert_string_equal(cookie, steps[i].sent);
-    flight_headers_release(&headers);
+    flight_client_headers_release(&headers);
   }
   flight_client_close(client);
 }
@@ -186,15 +187,15 @@ static void who_hears_what_depends_on_where_it_is(void **state) {
     struct flight_client *client = open_with(&options);
     struct flight_uri uri;
     struct flight_site *site = NULL;
-    struct flight_headers headers;
+    struct flight_client_headers headers;
     assert_int_equal(flight_uri_parse(cases[i].other, &uri, NULL), STATUS_OK);
     assert_int_equal(flight_client_site(client, &uri, &site, NULL), STATUS_OK);
     assert_int_equal(site->trusted, cases[i].trusted);
-    assert_int_equal(flight_headers_make(client, site, NULL, &headers, NULL), STATUS_OK);
+    assert_int_equal(flight_client_headers_make(client, site, NULL, &headers, NULL), STATUS_OK);
     assert_int_equal(headers.count, cases[i].trusted ? 2 : 0);
     if (cases[i].trusted)
       assert_string_equal(header_of(&headers, "authorization"), "Bearer secret");
-    flight_headers_release(&headers);
+    flight_client_headers_release(&headers);
     flight_client_close(client);
   }
 }
@@ -207,25 +208,26 @@ static void a_calls_own_headers_come_in_place_of_the_clients(void **state) {
       .url = "grpc://h", .token = "t", .headers = own, .header_count = 2, .budget = &budget};
   struct flight_call_options call = {.headers = of_call, .header_count = 2};
   struct flight_client *client = open_with(&options);
-  struct flight_headers headers;
-  assert_int_equal(flight_headers_make(client, client->site, &call, &headers, NULL), STATUS_OK);
+  struct flight_client_headers headers;
+  assert_int_equal(flight_client_headers_make(client, client->site, &call, &headers, NULL),
+                   STATUS_OK);
   assert_int_equal(headers.count, 3);
   assert_string_equal(header_of(&headers, "x-a"), "1");
   assert_string_equal(header_of(&headers, "x-b"), "3");
   assert_string_equal(header_of(&headers, "authorization"), "mine");
-  flight_headers_release(&headers);
+  flight_client_headers_release(&headers);
   flight_client_close(client);
 }
 
 static void users_are_coded_as_basic_has_it(void **state) {
   (void)state;
   char *header = NULL;
-  assert_int_equal(flight_basic("Aladdin", "open sesame", &header, NULL), STATUS_OK);
+  assert_int_equal(flight_client_basic("Aladdin", "open sesame", &header, NULL), STATUS_OK);
   assert_string_equal(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="); /* RFC 7617 section 2 */
   free(header);
   static const char *const coded[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}};
   for (size_t i = 0; i < 4; i++) {
-    char *text = flight_base64(coded[i][0], strlen(coded[i][0]));
+    char *text = flight_client_base64(coded[i][0], strlen(coded[i][0]));
     assert_string_equal(text, coded[i][1]); /* RFC 4648 section 10 */
     free(text);
   }
@@ -263,14 +265,14 @@ static void only_what_passes_is_tried_again_and_not_for_ever(void **state) {
   (void)state;
   struct flight_client_options options = {.url = "grpc://h", .retries = 1, .budget = &budget};
   struct flight_client *client = open_with(&options);
-  struct flight_retry retry = flight_retry_of(client, NULL);
-  assert_false(flight_retry_again(&retry, STATUS_INVALID));
-  assert_false(flight_retry_again(&retry, STATUS_TIMEOUT));
-  assert_true(flight_retry_again(&retry, STATUS_UNAVAILABLE));
-  assert_false(flight_retry_again(&retry, STATUS_UNAVAILABLE));
+  struct flight_client_retry retry = flight_client_retry_of(client, NULL);
+  assert_false(flight_client_retry_again(&retry, STATUS_INVALID));
+  assert_false(flight_client_retry_again(&retry, STATUS_TIMEOUT));
+  assert_true(flight_client_retry_again(&retry, STATUS_UNAVAILABLE));
+  assert_false(flight_client_retry_again(&retry, STATUS_UNAVAILABLE));
   struct flight_call_options soon = {.timeout_ms = 10};
-  retry = flight_retry_of(client, &soon); /* the wait is longer than the time there is */
-  assert_false(flight_retry_again(&retry, STATUS_UNAVAILABLE));
+  retry = flight_client_retry_of(client, &soon); /* the wait is longer than the time there is */
+  assert_false(flight_client_retry_again(&retry, STATUS_UNAVAILABLE));
   flight_client_close(client);
 }
 
