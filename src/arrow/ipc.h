@@ -47,6 +47,8 @@ struct ipc_message {
 };
 
 void ipc_message_release(struct ipc_message *message);
+/* Whether it is a record batch, as far as its header can be read: it is checked by the decoder. */
+bool ipc_message_is_batch(const struct ipc_message *message);
 
 /* ---- framing ---------------------------------------------------------------- */
 

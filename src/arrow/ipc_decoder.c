@@ -189,3 +189,9 @@ enum status ipc_decoder_decode(struct ipc_decoder *decoder, struct ipc_message *
     error_at(error, "the message at byte %" PRId64, message->offset_bytes);
   return status;
 }
+
+bool ipc_message_is_batch(const struct ipc_message *message) {
+  struct ipc_header header;
+  return ipc_header_read(&message->metadata, &header, NULL) == STATUS_OK &&
+         header.type == IPC_HEADER_BATCH;
+}

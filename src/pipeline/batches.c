@@ -1,27 +1,8 @@
 /* A load that commits each of its record batches: a load of its own for each, whose token, where the
  * request has one, is the request's with the batch's number. A repeated request then adds only what
  * is missing. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "arrow/schema.h"
 #include "pipeline/private.h"
-
-/* Between token and number: a byte that no token from outside can hold. */
-#define NUMBER_MARK "\x1f"
-
-/* The token of the next batch; NULL: there is none. `text` holds it. */
-static enum status next_token(const struct intake *intake, struct text *text, const char **token,
-                              struct error *error) {
-  *token = NULL;
-  if (intake->options.target.token == NULL) return STATUS_OK;
-  enum status status =
-      text_add_format(text, error, "%s" NUMBER_MARK "%lld", intake->options.target.token,
-                      (long long)intake->figures.committed_batches);
-  if (status == STATUS_OK) *token = text_get(text);
-  return status;
-}
 
 /* `*refused`: its schema does not fit; no value was looked at. */
 static enum status load_one(struct intake *intake, const char *token, struct ArrowArray *batches,
@@ -54,14 +35,12 @@ static enum status commit(struct intake *intake, struct ArrowArray *batches, int
   int64_t rows = count > 0 ? batches->length : 0;
   bool refused = false;
   struct intake_figures *figures = &intake->figures;
-  struct text text = TEXT_EMPTY;
-  const char *token;
+  char text[PART_TOKEN_BYTES];
+  const char *token =
+      part_token(intake->options.target.token, figures->committed_batches, text, sizeof text);
   struct load_result result = {.version = -1};
-  enum status status = next_token(intake, &text, &token, &intake->error);
-  if (status == STATUS_OK) {
-    status = load_one(intake, token, batches, count, &result, &refused);
-    status = settle_unknown(status, &intake->options.target, token, &result, &intake->error);
-  }
+  enum status status = load_one(intake, token, batches, count, &result, &refused);
+  status = settle_unknown(status, &intake->options.target, token, &result, &intake->error);
   if (status == STATUS_OK) {
     figures->commits += !result.repeated;
     figures->committed_rows += result.rows;
@@ -73,7 +52,6 @@ static enum status commit(struct intake *intake, struct ArrowArray *batches, int
     }
   }
   load_result_release(&result);
-  text_release(&text);
   for (int64_t i = 0; i < count; i++)
     if (batches[i].release != NULL) arrow_array_release(&batches[i]);
   if (!refused || intake->options.target.policy != SCHEMA_SKIP) return status;

@@ -149,14 +149,33 @@ static enum status find_sink(struct group *group, struct intake *intake, struct 
   return intake->options.open_sink(intake->options.context, &group->sink, error);
 }
 
+/* One that commits on the way, of whose token an earlier stream has landed a part: it goes on where that
+ * one has ended, by itself. */
+static bool goes_on(const struct group *group, const struct intake *intake) {
+  bool found = false;
+  struct load_result result;
+  if (intake->first_token[0] == '\0') return false;
+  enum status status = sink_lookup(group->sink, &intake->options.target.table, intake->first_token,
+                                   &found, &result, NULL);
+  if (status != STATUS_OK) return false; /* the load will say why */
+  load_result_release(&result);
+  return found;
+}
+
 /* Decodes a member into a parcel; one that fails is told at once. */
 static void add_member(struct group *group, struct round *round, struct intake *intake) {
-  struct parcel parcel = {.token = intake->options.target.token, .error = &intake->error};
+  bool parts = intake->first_token[0] != '\0';
+  struct parcel parcel = {.token = parts ? intake->first_token : intake->options.target.token,
+                          .error = &intake->error};
   int64_t bytes = intake->queued_bytes, rows = 0;
   intake->began_us = clock_now_us();
   enum status status = round_grow(round, &intake->error);
-  if (status == STATUS_OK) status = unpack(group->unpacker, intake, &parcel, &intake->error);
   if (status == STATUS_OK) status = find_sink(group, intake, &intake->error);
+  if (status == STATUS_OK && goes_on(group, intake)) {
+    intake_work_alone(intake);
+    return;
+  }
+  if (status == STATUS_OK) status = unpack(group->unpacker, intake, &parcel, &intake->error);
   if (status != STATUS_OK) {
     parcel_release(&parcel);
     intake_finish(intake, status, false);

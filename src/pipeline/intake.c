@@ -85,6 +85,10 @@ static enum status begin_load(struct intake *intake) {
   intake->figures.backend = target->sink->type->name;
   intake->began_us = clock_now_us();
   if (intake->options.each_batch) return STATUS_OK;
+  if (intake_is_watermarked(intake)) {
+    enum status status = intake_find_offset(intake);
+    return status == STATUS_OK ? intake_begin_part(intake) : status;
+  }
   struct load_spec spec = pipeline_load_spec(target, ipc_decoder_schema(intake->decoder));
   enum status status = load_begin(target->sink, &spec, &intake->load, &intake->error);
   intake->skipping = status == STATUS_SCHEMA && target->policy == SCHEMA_SKIP;
@@ -93,6 +97,7 @@ static enum status begin_load(struct intake *intake) {
 
 /* Takes the batch on STATUS_OK. */
 static enum status take_batch(struct intake *intake, struct ArrowArray *batch) {
+  if (intake_is_watermarked(intake)) return intake_land_part(intake, batch);
   if (intake->skipping) {
     intake->figures.skipped_rows += batch->length;
     intake->figures.skipped_batches++;
@@ -142,6 +147,7 @@ static enum status finish_load(struct intake *intake) {
   const struct pipeline_target *target = &intake->options.target;
   if (intake->decoder == NULL || ipc_decoder_schema(intake->decoder) == NULL)
     return error_set(&intake->error, STATUS_INVALID, "the stream has no schema message");
+  if (intake_is_watermarked(intake)) return intake_land_rest(intake);
   if (intake->skipping) return intake_skipped(intake);
   if (intake->options.each_batch) return intake_land_end(intake);
   struct load *load = intake->load;
@@ -155,7 +161,7 @@ void intake_finish(struct intake *intake, enum status status, bool more) {
   intake->load = NULL;
   if (intake->figures.backend != NULL)
     intake->figures.transaction_us = clock_now_us() - intake->began_us;
-  intake->figures.each_batch = intake->options.each_batch;
+  intake->figures.each_batch = intake->options.each_batch || intake_is_watermarked(intake);
   ipc_decoder_free(intake->decoder);
   intake->decoder = NULL;
   intake->status = status;
@@ -169,7 +175,15 @@ void intake_finish(struct intake *intake, enum status status, bool more) {
   intake->options.done(intake->options.context, more);
 }
 
-enum intake_step { STEP_WAIT, STEP_MESSAGE, STEP_RELIEVE, STEP_COMMIT, STEP_CANCEL, STEP_NOMEM };
+enum intake_step {
+  STEP_WAIT,
+  STEP_MESSAGE,
+  STEP_RELIEVE,
+  STEP_PART,
+  STEP_COMMIT,
+  STEP_CANCEL,
+  STEP_NOMEM
+};
 
 /* What to do next, and the message to do it with. */
 static enum intake_step next_step(struct intake *intake, struct ipc_message *message, bool *space) {
@@ -183,11 +197,15 @@ static enum intake_step next_step(struct intake *intake, struct ipc_message *mes
   } else if (intake->relieve) {
     intake->relieve = false;
     step = STEP_RELIEVE;
+  } else if (intake->commit_at > 0 && intake->taken >= intake->commit_at) {
+    intake->commit_at = 0;
+    step = STEP_PART;
   } else if (intake->first != NULL) {
     struct queued_message *queued = intake->first;
     intake->first = queued->next;
     if (intake->first == NULL) intake->last = &intake->first;
     *message = queued->message;
+    intake->taken++;
     intake->queued_bytes -= message_bytes(message);
     free(queued);
     *space = intake->was_full && intake->queued_bytes <= intake->options.queue_bytes_max / 2;
@@ -215,6 +233,9 @@ static void intake_task(void *context) {
     case STEP_RELIEVE:
       if (intake->load != NULL) status = load_flush(intake->load, &intake->error);
       break;
+    case STEP_PART:
+      if (intake_is_watermarked(intake)) status = intake_commit_part(intake);
+      break;
     case STEP_COMMIT: intake_finish(intake, finish_load(intake), false); return;
     case STEP_CANCEL:
       intake_finish(intake,
@@ -238,7 +259,7 @@ static void intake_task(void *context) {
 
 static bool may_be_grouped(const struct intake_options *options) {
   return options->groups != NULL && options->target.mode == SINK_APPEND &&
-         options->target.key_count == 0 && !options->each_batch;
+         options->target.key_count == 0 && !options->each_batch && !options->resume;
 }
 
 enum status intake_new(const struct intake_options *options, struct intake **intake,
@@ -248,6 +269,11 @@ enum status intake_new(const struct intake_options *options, struct intake **int
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
   made->options = *options;
   if (options->target.mode == SINK_OVERWRITE) made->options.each_batch = false;
+  if (options->target.mode == SINK_OVERWRITE || options->target.refuse_duplicates)
+    made->options.watermark.rows = 0;
+  made->offset.version = -1;
+  if (intake_is_watermarked(made) && made->options.target.token != NULL)
+    part_token(made->options.target.token, 0, made->first_token, sizeof made->first_token);
   made->state = may_be_grouped(&made->options) ? INTAKE_HELD : INTAKE_STARTED;
   made->result.version = -1;
   made->last = &made->first;
@@ -279,6 +305,7 @@ void intake_push(struct intake *intake, struct ipc_message *message) {
     *intake->last = queued;
     intake->last = &queued->next;
     intake->queued_bytes += message_bytes(message);
+    intake->pushed++;
     queued = NULL;
   } else {
     ipc_message_release(message);
@@ -309,7 +336,23 @@ static void tell(struct intake *intake, bool *flag) {
 
 void intake_start(struct intake *intake) { tell(intake, NULL); }
 void intake_cancel(struct intake *intake) { tell(intake, &intake->cancelled); }
+
+void intake_commit(struct intake *intake) {
+  pthread_mutex_lock(&intake->lock);
+  if (intake->commit_at == 0) intake->commit_at = intake->pushed;
+  start(intake);
+  wake(intake);
+  pthread_mutex_unlock(&intake->lock);
+}
+
 void intake_relieve(struct intake *intake) { tell(intake, &intake->relieve); }
+
+void intake_work_alone(struct intake *intake) {
+  pthread_mutex_lock(&intake->lock);
+  intake->state = INTAKE_STARTED;
+  wake(intake);
+  pthread_mutex_unlock(&intake->lock);
+}
 
 void intake_end(struct intake *intake) {
   pthread_mutex_lock(&intake->lock);
@@ -318,11 +361,7 @@ void intake_end(struct intake *intake) {
   if (held) intake->state = INTAKE_GROUPED;
   wake(intake);
   pthread_mutex_unlock(&intake->lock);
-  if (!held || group_put(intake)) return;
-  pthread_mutex_lock(&intake->lock);
-  intake->state = INTAKE_STARTED;
-  wake(intake);
-  pthread_mutex_unlock(&intake->lock);
+  if (held && !group_put(intake)) intake_work_alone(intake);
 }
 
 enum status intake_result(const struct intake *intake, struct load_result *result,

@@ -68,12 +68,31 @@ void groups_look(const struct groups *groups, int64_t *commits, int64_t *loads);
 
 struct intake;
 
+/* How far a stream that commits on the way has got. */
+struct intake_offset {
+  int64_t received_batches, received_rows; /* decoded and handed to the sink */
+  int64_t batches, rows;                   /* durable, where the sink is */
+  int64_t version;                         /* of the table; -1: not counted */
+  bool resumed; /* an earlier stream of its token has landed some of it */
+};
+
 struct intake_options {
   struct workers *workers;
   struct budget *budget; /* that the messages are charged to */
   struct ipc_limits limits;
   struct pipeline_target target; /* `sink` NULL: open_sink finds it */
   bool each_batch; /* every record batch is a transaction of its own (not when it overwrites) */
+  /* Commits whenever so many rows or bytes (0: not by bytes) have come since the last commit, or
+   * intake_commit is called; rows 0: once, at the end. Not when it overwrites or refuses duplicate
+   * keys, which a part alone would not show. With a token the stream goes on where earlier ones of
+   * that token have ended: rows that have landed are skipped; with `resume` the client has left them
+   * out. `offset` is called on a worker after each commit, and, with a token, once before the first
+   * batch; it must only pass the word on. */
+  struct intake_watermark {
+    int64_t rows, bytes;
+  } watermark;
+  bool resume;
+  void (*offset)(void *context, const struct intake_offset *offset);
   /* Where it queues when it is a small append; NULL: it is always a load by itself. Nothing of it is
    * decoded then until it is whole, too large, or intake_start is called. */
   struct groups *groups;
@@ -100,6 +119,8 @@ void intake_push(struct intake *intake, struct ipc_message *message);
 bool intake_full(struct intake *intake);
 /* It takes its time to come: what is there is worked on, and it will be a load by itself. */
 void intake_start(struct intake *intake);
+/* Commits what was pushed until now, where it commits on the way, as soon as it is worked on. */
+void intake_commit(struct intake *intake);
 /* The stream is whole: commit. */
 void intake_end(struct intake *intake);
 /* The stream will never be whole: nothing of it may remain. After intake_end it is
@@ -116,7 +137,7 @@ struct intake_figures {
   const char *backend;    /* the sink's name; NULL: no load was begun */
   int64_t memory_bytes;   /* of the record batches that were appended, expanded */
   int64_t transaction_us; /* from the load's beginning to its commit or its end without one */
-  bool each_batch;        /* it was committed batch by batch */
+  bool each_batch;        /* it was committed on the way */
   int64_t commits;        /* that it took so far, with what they hold, also when it failed later */
   int64_t committed_rows, committed_batches;
   bool skipped; /* its schema does not fit under SCHEMA_SKIP: it was read to its end and dropped */

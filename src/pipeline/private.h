@@ -12,6 +12,8 @@ struct queued_message {
   struct queued_message *next;
 };
 
+enum { PART_TOKEN_BYTES = SINK_TOKEN_BYTES_MAX + 1 };
+
 /* Who works on an intake: see intake.c. */
 enum intake_state { INTAKE_HELD, INTAKE_STARTED, INTAKE_GROUPED, INTAKE_DONE };
 
@@ -28,6 +30,8 @@ struct intake {
   bool ended;
   bool cancelled;
   bool relieve;
+  int64_t pushed, taken;   /* messages, in all */
+  int64_t commit_at;       /* when so many are taken; 0: not asked for */
   enum status push_status; /* a push that found no memory for the queue */
 
   /* of whoever works on it */
@@ -37,6 +41,12 @@ struct intake {
   struct intake_figures figures;
   int64_t began_us; /* the load */
   bool skipping;    /* the schema does not fit: what comes is counted */
+  /* of one that commits on the way (watermark.c) */
+  struct intake_offset offset;
+  char first_token[PART_TOKEN_BYTES]; /* of its first part; "": it has none */
+  int64_t part_number;
+  int64_t part_rows, part_bytes, part_batches; /* appended and not committed */
+  int64_t skip_rows;                           /* that an earlier stream of the token has landed */
   enum status status;
   struct error error;
   struct intake *next_in_group;
@@ -44,6 +54,8 @@ struct intake {
 
 /* Into INTAKE_DONE, with that outcome. Nothing of the intake may be touched after it. */
 void intake_finish(struct intake *intake, enum status status, bool more);
+/* From INTAKE_GROUPED, with nothing taken, back to its own task. */
+void intake_work_alone(struct intake *intake);
 /* Takes the messages that wait, in order. `*cancelled`: nothing is to be done with them. */
 struct queued_message *intake_take_all(struct intake *intake, bool *cancelled);
 void queued_messages_free(struct queued_message *message);
@@ -61,6 +73,21 @@ enum status intake_skipped(struct intake *intake) WARN_UNUSED;
 enum status intake_land_batch(struct intake *intake, struct ArrowArray *batch) WARN_UNUSED;
 /* The stream is over: makes the table when no batch has come, and fills in the result. */
 enum status intake_land_end(struct intake *intake) WARN_UNUSED;
+
+/* ---- watermark.c: a load that commits on the way ------------------------------------ */
+
+/* The token of part `number` of a load; NULL without a token. `text` has PART_TOKEN_BYTES. */
+const char *part_token(const char *token, int64_t number, char *text, size_t bytes);
+
+bool intake_is_watermarked(const struct intake *intake);
+/* The sink is there: how far earlier streams of the token have got. */
+enum status intake_find_offset(struct intake *intake) WARN_UNUSED;
+enum status intake_begin_part(struct intake *intake) WARN_UNUSED;
+/* Takes the batch, on STATUS_OK, and commits if enough has come. */
+enum status intake_land_part(struct intake *intake, struct ArrowArray *batch) WARN_UNUSED;
+enum status intake_commit_part(struct intake *intake) WARN_UNUSED;
+/* The stream is over: commits what is left, and fills in the result. */
+enum status intake_land_rest(struct intake *intake) WARN_UNUSED;
 
 /* ---- group.c ------------------------------------------------------------------------ */
 

@@ -7,7 +7,7 @@
  *   flight.c            which method goes where; asks of the methods with one request message
  *   flight_ask.c        what runs on a worker: turns, deadlines, answers
  *   flight_handshake.c  Handshake; flight_login.c: the tokens that it gives out
- *   flight_rows.c       a source of what a statement answers with
+ *   flight_source.c      a source of what a statement answers with
  *   flight_seal.c       tickets: sealed, so that nobody else can make, read or use them
  *   flight_get.c        DoGet: a source's batches, as fast as the client reads
  *   flight_put.c        DoPut: rows into an ingest; small streams of parameters into an ask

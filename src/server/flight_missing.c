@@ -1,5 +1,6 @@
 /* What stands in for parts of Flight that are not there yet: each is put aside by the real one. */
 #include "server/flight.h"
+#include "sink/duckdb_session.h"
 
 #define WEAK __attribute__((weak))
 
@@ -33,4 +34,28 @@ WEAK void flight_session_mark(const struct flight_session *session,
 WEAK int flight_endpoints_asked(const struct call *call) {
   (void)call;
   return 0;
+}
+WEAK enum status flight_borrow(struct flight_ask *ask, const ProtobufCBinaryData *transaction_id,
+                               enum flight_need need, struct flight_loan *loan,
+                               struct error *error) {
+  (void)ask;
+  (void)transaction_id;
+  (void)need;
+  *loan = (struct flight_loan){.session = NULL};
+  return error_set(error, STATUS_UNSUPPORTED, "loads of Flight SQL are not supported yet");
+}
+WEAK enum status flight_return(struct flight_ask *ask, struct flight_loan *loan, enum status status,
+                               struct error *error) {
+  (void)ask;
+  (void)loan;
+  (void)error;
+  return status;
+}
+WEAK enum status sink_session_open(struct engine_session *session,
+                                   const struct sink_session_options *options, struct sink **sink,
+                                   struct error *error) {
+  (void)session;
+  (void)options;
+  *sink = NULL;
+  return error_set(error, STATUS_UNSUPPORTED, "loads of Flight SQL are not supported yet");
 }

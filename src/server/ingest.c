@@ -49,6 +49,19 @@ static void ingest_free(struct ingest *ingest) {
   free(ingest);
 }
 
+/* Both ends are over, and nobody holds it. */
+static void free_if_over(struct ingest *ingest) {
+  bool busy = ingest->holds > 0 || (ingest->intake != NULL && !ingest->done);
+  if (ingest->request.exchange == NULL && !busy) ingest_free(ingest);
+}
+
+void ingest_hold(struct ingest *ingest) { ingest->holds++; }
+
+void ingest_let_go(struct ingest *ingest) {
+  ingest->holds--;
+  free_if_over(ingest);
+}
+
 /* ---- answers ------------------------------------------------------------------- */
 
 /* What an error leaves behind, or has set aside; "": nothing that is not said. */
@@ -74,13 +87,18 @@ static void answer_error(struct ingest *ingest, enum status status, struct error
   char members[MEMBERS_BYTES];
   ingest->answered = true;
   if (ingest->request.call != NULL) ingest->request.call->status = status;
+  if (ingest->stream != NULL) error_at(error, "stream '%s'", ingest->stream);
+  if (ingest->door->fail != NULL) {
+    struct intake_figures figures;
+    if (ingest->done) intake_figures(ingest->intake, &figures);
+    ingest->door->fail(ingest, status, error, ingest->done ? &figures : NULL);
+    return;
+  }
   print_figures(ingest, members, sizeof members);
-  error_at(error, "stream '%s'", ingest->stream);
   respond_problem_members(ingest->request.exchange, status, error, members);
 }
 
-/* The lines of `changes` as an array. */
-static enum status add_changes(const char *changes, struct text *body, struct error *error) {
+enum status ingest_add_changes(const char *changes, struct text *body, struct error *error) {
   enum status status = text_add(body, ",\"schema_changes\":[", error);
   for (const char *at = changes; *at != '\0' && status == STATUS_OK;) {
     size_t bytes = strcspn(at, "\n");
@@ -101,7 +119,7 @@ enum status ingest_add_members(const struct ingest *ingest, const struct load_re
   if (status == STATUS_OK && figures.each_batch)
     status = text_add_format(body, error, ",\"commits\":%lld", (long long)figures.commits);
   if (status == STATUS_OK && result->changes != NULL)
-    status = add_changes(result->changes, body, error);
+    status = ingest_add_changes(result->changes, body, error);
   return status;
 }
 
@@ -116,7 +134,8 @@ void ingest_refuse(struct ingest *ingest, enum status status, struct error *erro
   starving_leave(ingest);
   if (ingest->intake != NULL) intake_cancel(ingest->intake);
   if (ingest->answered) return;
-  bool later = ingest->intake != NULL && !ingest->done && ingest->target.landing.each_batch;
+  bool later = ingest->intake != NULL && !ingest->done &&
+               (ingest->target.landing.each_batch || ingest->target.watermark.rows > 0);
   if (later) ingest->refusal = malloc(sizeof *ingest->refusal);
   if (ingest->refusal != NULL) {
     *ingest->refusal = *error;
@@ -141,6 +160,11 @@ static void intake_is_done(void *context, bool more) {
     net_loop_post_quietly(loop, &ingest->done_post);
   else
     net_loop_post(loop, &ingest->done_post);
+}
+
+static void pass_offset(void *context, const struct intake_offset *offset) {
+  struct ingest *ingest = context;
+  ingest->door->offset(ingest, offset);
 }
 
 void ingest_resume(struct ingest *ingest) {
@@ -191,8 +215,9 @@ static void on_done(void *context) {
   enum status status = intake_result(ingest->intake, &result, &error);
   ingest->done = true;
   count(ingest, status, &result);
+  if (ingest->door->settle != NULL && ingest->door->settle(ingest, status, &result, &error)) return;
   if (ingest->request.exchange == NULL) {
-    ingest_free(ingest);
+    free_if_over(ingest);
     return;
   }
   if (ingest->refusal != NULL) answer_error(ingest, ingest->refusal->status, ingest->refusal);
@@ -243,17 +268,37 @@ void ingest_look(const struct server *server, int64_t *count, int64_t *queued_by
   }
 }
 
+int64_t ingest_wants(const struct ingest *ingest) {
+  return ingest->door->wants != NULL ? ingest->door->wants(ingest)
+                                     : ipc_framer_wants(ingest->framer);
+}
+
+int64_t ingest_held(const struct ingest *ingest) {
+  int64_t bytes =
+      ingest->door->held != NULL ? ingest->door->held(ingest) : ipc_framer_held(ingest->framer);
+  return ingest->intake == NULL ? bytes : bytes + intake_queued_bytes(ingest->intake);
+}
+
+void ingest_pause(struct ingest *ingest) {
+  if (ingest->door->pause != NULL)
+    ingest->door->pause(ingest);
+  else
+    http_body_pause(ingest->request.exchange);
+}
+
 enum status ingest_window(struct ingest *ingest, uint8_t **data, int64_t *bytes) {
   if (ingest->answered) return STATUS_CANCELLED;
   if (ingest->intake != NULL && intake_full(ingest->intake)) {
     ingest->starved_since_ms = 0;
-    http_body_pause(ingest->request.exchange);
+    ingest_pause(ingest);
     return STATUS_BUDGET;
   }
   struct error error = {.status = STATUS_OK};
-  int64_t wanted_bytes = ipc_framer_wants(ingest->framer);
+  int64_t wanted_bytes = ingest_wants(ingest);
   if (wanted_bytes > 0 && starving_before(ingest)) return starving_wait(ingest);
-  enum status status = ipc_framer_window(ingest->framer, data, bytes, &error);
+  enum status status = ingest->door->window != NULL
+                           ? ingest->door->window(ingest, data, bytes, &error)
+                           : ipc_framer_window(ingest->framer, data, bytes, &error);
   if (status == STATUS_BUDGET) return starving_wait(ingest);
   if (wanted_bytes > 0) ingest->starved_since_ms = 0;
   if (status != STATUS_OK) ingest_refuse(ingest, status, &error);
@@ -275,6 +320,10 @@ void ingest_end(struct ingest *ingest, bool eos_optional) {
     ingest_refuse(ingest, status, &error);
     return;
   }
+  ingest_complete(ingest);
+}
+
+void ingest_complete(struct ingest *ingest) {
   ingest->body_over = true;
   net_timer_stop(ingest->held_timer);
   intake_end(ingest->intake);
@@ -300,8 +349,9 @@ static void ingest_finished(struct request *request) {
   struct ingest *ingest = (struct ingest *)request;
   net_timer_stop(ingest->held_timer);
   starving_leave(ingest);
+  if (ingest->door->over != NULL) ingest->door->over(ingest);
   if (ingest->intake != NULL && !ingest->body_over) intake_cancel(ingest->intake);
-  if (ingest->intake == NULL || ingest->done) ingest_free(ingest);
+  free_if_over(ingest);
 }
 
 /* ---- start ----------------------------------------------------------------------- */
@@ -325,7 +375,7 @@ enum status ingest_route(const struct server_config *config, const char *stream,
 
 /* One message may take half of what there is: while it is collected, grown and
  * decoded, others must go on. */
-static struct ipc_limits limits_of(const struct server *server) {
+struct ipc_limits ingest_limits(const struct server *server) {
   struct ipc_limits limits = IPC_LIMITS_DEFAULT;
   int64_t message_bytes_max = server->budget.limit_bytes / 2;
   if (limits.body_bytes_max > message_bytes_max) limits.body_bytes_max = message_bytes_max;
@@ -360,21 +410,29 @@ enum status ingest_set_token(struct ingest *ingest, const char *token, struct er
                                : error_set(error, STATUS_NOMEM, "no memory for a request");
 }
 
+enum status ingest_name(struct ingest *ingest, const char *stream, struct error *error) {
+  ingest->stream = strdup(stream);
+  if (ingest->stream == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
+  if (ingest->request.call != NULL) call_stream(ingest->request.call, stream);
+  return STATUS_OK;
+}
+
 static enum status prepare(struct ingest *ingest, struct server *server, const char *name,
                            struct error *error) {
   const char *token =
       http_request_header(http_exchange_request(ingest->request.exchange), "idempotency-key");
-  ingest->stream = strdup(name);
-  if (ingest->stream == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
+  enum status status = name != NULL ? ingest_name(ingest, name, error) : STATUS_OK;
+  if (status != STATUS_OK) return status;
   if (token != NULL) {
     if (http_request_header_count(http_exchange_request(ingest->request.exchange),
                                   "idempotency-key") > 1)
       return error_set(error, STATUS_INVALID, "the header Idempotency-Key is given twice");
-    enum status taken = ingest_set_token(ingest, token, error);
-    if (taken != STATUS_OK) return taken;
+    status = ingest_set_token(ingest, token, error);
+    if (status != STATUS_OK) return status;
   }
-  ingest->limits = limits_of(server);
-  enum status status = ipc_framer_new(&ingest->limits, &server->budget, &ingest->framer, error);
+  ingest->limits = ingest_limits(server);
+  if (ingest->door->window == NULL)
+    status = ipc_framer_new(&ingest->limits, &server->budget, &ingest->framer, error);
   if (status == STATUS_OK)
     status = net_timer_new(server->loop, on_held, ingest, &ingest->held_timer, error);
   return status;
@@ -399,7 +457,6 @@ struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_d
     return NULL;
   }
   request_begin(&ingest->request, call, ingest_finished);
-  call_stream(call, call->name);
   ingest->door = door;
   ingest->started_us = clock_now_us();
   ingest->space_post = (struct net_post){.run = on_space, .context = ingest};
@@ -423,7 +480,9 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
   struct ingest_target placed = *asked;
   const struct ingest_target *target = &placed;
   enum status status =
-      server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
+      placed.sink != NULL
+          ? STATUS_OK
+          : server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
   if (status == STATUS_OK)
     status =
         auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
@@ -434,7 +493,8 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
       .workers = server->workers,
       .budget = &server->budget,
       .limits = ingest->limits,
-      .target = {.table = target->table,
+      .target = {.sink = target->sink,
+                 .table = target->table,
                  .mode = target->mode,
                  .create_table = true,
                  .chunk_rows = target->chunk_rows,
@@ -444,7 +504,10 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
                  .policy = target->landing.policy,
                  .token = ingest->token},
       .each_batch = target->landing.each_batch,
-      .groups = server->groups,
+      .watermark = target->watermark,
+      .resume = target->resume,
+      .offset = ingest->door->offset == NULL ? NULL : pass_offset,
+      .groups = target->sink == NULL ? server->groups : NULL,
       .backend = target->backend,
       .group_limits = {.rows_max = target->landing.group_rows_max,
                        .bytes_max = target->landing.group_bytes_max,

@@ -18,6 +18,23 @@ struct ingest_door {
   void (*resume)(struct ingest *ingest);
   /* Frees what is the door's own; the struct itself is freed behind it. */
   void (*release)(struct ingest *ingest);
+  /* What follows is NULL for those who take an Arrow stream over HTTP. */
+  /* Answers an error; `figures` NULL: nothing was begun. */
+  void (*fail)(struct ingest *ingest, enum status status, const struct error *error,
+               const struct intake_figures *figures);
+  /* Room for what comes next, what it would take from the budget, and what is held of it. */
+  enum status (*window)(struct ingest *ingest, uint8_t **data, int64_t *bytes, struct error *error);
+  int64_t (*wants)(const struct ingest *ingest);
+  int64_t (*held)(const struct ingest *ingest);
+  /* Not now: `resume` follows. */
+  void (*pause)(struct ingest *ingest);
+  /* The intake has got on (on a worker, to be passed on): see struct intake_options. */
+  void (*offset)(struct ingest *ingest, const struct intake_offset *offset);
+  /* The exchange is over; the struct may live on until the intake is done. */
+  void (*over)(struct ingest *ingest);
+  /* The intake is done: true when the door goes on from here, holding the ingest (ingest_hold). */
+  bool (*settle)(struct ingest *ingest, enum status status, const struct load_result *result,
+                 const struct error *error);
 };
 
 /* Where the rows go. */
@@ -30,6 +47,9 @@ struct ingest_target {
   size_t key_count;
   bool refuse_duplicates;
   struct landing_config landing;
+  struct intake_watermark watermark; /* as in struct intake_options */
+  bool resume;
+  struct sink *sink; /* NULL: that of the backend, opened when it is needed */
 };
 
 /* A door's struct begins with it. */
@@ -60,6 +80,7 @@ struct ingest {
   bool answered;
   bool done;          /* the intake is */
   bool held;          /* the intake waits until it is whole, for a while */
+  int holds;          /* of its door, that keep it alive */
   int64_t body_bytes; /* after Content-Encoding */
   int64_t started_us;
 };
@@ -69,8 +90,13 @@ struct ingest {
 enum status ingest_route(const struct server_config *config, const char *stream,
                          struct ingest_target *target, struct error *error) WARN_UNUSED;
 
-/* Begins: `ingest` is a door's struct of `bytes` bytes to be allocated. NULL: it was answered. */
+/* Begins: `ingest` is a door's struct of `bytes` bytes to be allocated, for the stream of the call's
+ * name, or, where it has none, that of ingest_name. NULL: it was answered. */
 struct ingest *ingest_new(struct call *call, size_t bytes, const struct ingest_door *door);
+/* The stream's name, where it comes with the body. */
+enum status ingest_name(struct ingest *ingest, const char *stream, struct error *error) WARN_UNUSED;
+/* What the next message may take of the budget. */
+struct ipc_limits ingest_limits(const struct server *server);
 /* Gives up before the body is accepted: frees the ingest and answers. */
 void ingest_fail(struct ingest *ingest, enum status status, const struct error *error);
 
@@ -99,9 +125,21 @@ void ingest_refuse(struct ingest *ingest, enum status status, struct error *erro
 /* What an answer of 200 says besides its door's own, as JSON members with a comma before each. */
 enum status ingest_add_members(const struct ingest *ingest, const struct load_result *result,
                                struct text *body, struct error *error) WARN_UNUSED;
+/* The lines of `changes` (struct load_result) as the member "schema_changes", a comma before it. */
+enum status ingest_add_changes(const char *changes, struct text *body,
+                               struct error *error) WARN_UNUSED;
 /* Answers 200. */
 void ingest_respond(struct ingest *ingest, const struct load_result *result,
                     const struct text *body);
+/* The Arrow stream is whole, and has no end that would say so itself. */
+void ingest_complete(struct ingest *ingest);
+/* Keeps it alive beyond exchange and intake, until it is let go: then it may be freed. */
+void ingest_hold(struct ingest *ingest);
+void ingest_let_go(struct ingest *ingest);
+/* Memory that the request holds for what has come. */
+int64_t ingest_held(const struct ingest *ingest);
+int64_t ingest_wants(const struct ingest *ingest);
+void ingest_pause(struct ingest *ingest);
 /* For http_body_handler.gone. */
 void ingest_gone(void *context, const struct error *why);
 

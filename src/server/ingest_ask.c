@@ -9,8 +9,8 @@
 
 enum asked { ASKED_MODE = 1, ASKED_DUPLICATE = 2, ASKED_EOS = 4 };
 
-static enum status add_key(struct ingest_ask *ask, const char *name, size_t bytes,
-                           struct error *error) {
+enum status ingest_ask_add_key(struct ingest_ask *ask, const char *name, size_t bytes,
+                               struct error *error) {
   if (bytes == 0) return error_set(error, STATUS_INVALID, "key names a column without a name");
   if (ask->key_count == INGEST_KEYS_MAX)
     return error_set(error, STATUS_INVALID, "key names more than %d columns", INGEST_KEYS_MAX);
@@ -38,7 +38,7 @@ static enum status add_quoted_key(struct ingest_ask *ask, char **at, struct erro
     return error_set(error, STATUS_INVALID,
                      "key has a double quote that does not end before a comma: %.100s", *at);
   *at = from;
-  return add_key(ask, begin, (size_t)(to - begin), error);
+  return ingest_ask_add_key(ask, begin, (size_t)(to - begin), error);
 }
 
 static enum status add_keys(struct ingest_ask *ask, char *value, struct error *error) {
@@ -48,7 +48,7 @@ static enum status add_keys(struct ingest_ask *ask, char *value, struct error *e
       status = add_quoted_key(ask, &at, error);
     } else {
       size_t bytes = strcspn(at, ",");
-      status = add_key(ask, at, bytes, error);
+      status = ingest_ask_add_key(ask, at, bytes, error);
       at += bytes;
     }
     if (status == STATUS_OK && *at == '\0') break;
@@ -99,9 +99,10 @@ static enum status take_once(const char *name, unsigned bit, unsigned *seen, str
   return STATUS_OK;
 }
 
-static enum status take(struct ingest_ask *ask, const char *name, char *value, unsigned *seen,
-                        struct error *error) {
+enum status ingest_ask_set(struct ingest_ask *ask, const char *name, char *value,
+                           struct error *error) {
   enum status status;
+  unsigned *seen = &ask->seen;
   if (strcmp(name, "key") == 0 || strcmp(name, "upsert_key") == 0 ||
       strcmp(name, "key_column") == 0)
     return add_keys(ask, value, error);
@@ -125,7 +126,7 @@ static enum status take(struct ingest_ask *ask, const char *name, char *value, u
 }
 
 /* `name=value` of so many bytes. */
-static enum status take_pair(struct ingest_ask *ask, const char *pair, size_t bytes, unsigned *seen,
+static enum status take_pair(struct ingest_ask *ask, const char *pair, size_t bytes,
                              struct error *error) {
   char *name = strndup(pair, bytes);
   if (name == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
@@ -133,7 +134,7 @@ static enum status take_pair(struct ingest_ask *ask, const char *pair, size_t by
   if (*value == '=') *value++ = '\0';
   enum status status =
       http_percent_decode(name, true) && http_percent_decode(value, true)
-          ? take(ask, name, value, seen, error)
+          ? ingest_ask_set(ask, name, value, error)
           : error_set(error, STATUS_INVALID,
                       "a query parameter is not properly percent-encoded: %.100s", name);
   free(name);
@@ -141,7 +142,7 @@ static enum status take_pair(struct ingest_ask *ask, const char *pair, size_t by
 }
 
 /* What goes with what. */
-static enum status check(const struct ingest_ask *ask, unsigned seen, struct error *error) {
+enum status ingest_ask_check(const struct ingest_ask *ask, struct error *error) {
   bool keyed = ask->mode == SINK_UPSERT || ask->mode == SINK_MERGE;
   const char *mode = sink_mode_name(ask->mode);
   if (keyed && ask->key_count == 0)
@@ -152,7 +153,7 @@ static enum status check(const struct ingest_ask *ask, unsigned seen, struct err
     return error_set(error, STATUS_INVALID,
                      "key has no meaning with mode=%s; it has with mode=upsert and mode=merge",
                      mode);
-  if (!keyed && (seen & ASKED_DUPLICATE) != 0)
+  if (!keyed && (ask->seen & ASKED_DUPLICATE) != 0)
     return error_set(error, STATUS_INVALID,
                      "on_duplicate has no meaning with mode=%s; it has with mode=upsert and "
                      "mode=merge",
@@ -162,14 +163,13 @@ static enum status check(const struct ingest_ask *ask, unsigned seen, struct err
 
 enum status ingest_ask_read(struct ingest_ask *ask, const char *query, struct error *error) {
   *ask = (struct ingest_ask){.mode = SINK_APPEND};
-  unsigned seen = 0;
   enum status status = STATUS_OK;
   for (const char *at = query; *at != '\0' && status == STATUS_OK; at += *at == '&') {
     size_t bytes = strcspn(at, "&");
-    if (bytes > 0) status = take_pair(ask, at, bytes, &seen, error);
+    if (bytes > 0) status = take_pair(ask, at, bytes, error);
     at += bytes;
   }
-  return status == STATUS_OK ? check(ask, seen, error) : status;
+  return status == STATUS_OK ? ingest_ask_check(ask, error) : status;
 }
 
 void ingest_ask_release(struct ingest_ask *ask) {

@@ -1,4 +1,4 @@
-/* What a client asks of /ingest, read from its query string. No I/O. */
+/* What a client asks of /ingest, read from its query string, or of a DoPut. No I/O. */
 #ifndef ARROWPORT_SERVER_INGEST_ASK_H
 #define ARROWPORT_SERVER_INGEST_ASK_H
 
@@ -16,6 +16,7 @@ struct ingest_ask {
   size_t key_count;
   bool refuse_duplicates;
   bool eos_optional;
+  unsigned seen; /* private */
 };
 
 /* Reads `mode`, `key` (also `upsert_key`, `key_column`: repeated, or names separated by commas;
@@ -24,6 +25,13 @@ struct ingest_ask {
  * whatever happens. */
 enum status ingest_ask_read(struct ingest_ask *ask, const char *query,
                             struct error *error) WARN_UNUSED;
+/* The same one by one: a parameter (`value` is changed on the way), a key column, and at the end
+ * whether they go together. The struct begins with .mode = SINK_APPEND. */
+enum status ingest_ask_set(struct ingest_ask *ask, const char *name, char *value,
+                           struct error *error) WARN_UNUSED;
+enum status ingest_ask_add_key(struct ingest_ask *ask, const char *name, size_t bytes,
+                               struct error *error) WARN_UNUSED;
+enum status ingest_ask_check(const struct ingest_ask *ask, struct error *error) WARN_UNUSED;
 void ingest_ask_release(struct ingest_ask *ask);
 
 #endif

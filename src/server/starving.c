@@ -102,17 +102,12 @@ static void serve(struct starving *starving) {
   int64_t before = 0;
   while (starving->first != NULL && starving->first->number > before) {
     struct ingest *ingest = starving->first;
-    left_bytes -= ipc_framer_wants(ingest->framer);
+    left_bytes -= ingest_wants(ingest);
     if (left_bytes < 0) return;
     before = ingest->number;
     starving_leave(ingest);
     ingest_resume(ingest);
   }
-}
-
-static int64_t held_bytes(const struct ingest *ingest) {
-  int64_t bytes = ipc_framer_held(ingest->framer);
-  return ingest->intake == NULL ? bytes : bytes + intake_queued_bytes(ingest->intake);
 }
 
 /* The newest of those that hold something, if it is newer than the first in line. */
@@ -121,7 +116,7 @@ static void give_way(struct starving *starving, int64_t now_ms) {
   if (first == NULL || now_ms - first->starved_since_ms < GIVE_WAY_MS) return;
   struct ingest *ingest = starving->server->ingests;
   while (ingest != NULL && ingest->number > first->number &&
-         (ingest->answered || ingest->body_over || held_bytes(ingest) == 0))
+         (ingest->answered || ingest->body_over || ingest_held(ingest) == 0))
     ingest = ingest->next;
   if (ingest != NULL && ingest->number > first->number)
     refuse(ingest, "older requests need the memory");
@@ -142,7 +137,7 @@ static void on_tick(void *context) {
 enum status starving_wait(struct ingest *ingest) {
   struct starving *starving = ingest->request.server->starving;
   int64_t now_ms = clock_now_ms();
-  http_body_pause(ingest->request.exchange);
+  ingest_pause(ingest);
   if (ingest->starved_since_ms == 0) ingest->starved_since_ms = now_ms;
   if (!ingest->in_line) enter(starving, ingest);
   if (starving->ticking) return STATUS_BUDGET;

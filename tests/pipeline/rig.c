@@ -104,6 +104,22 @@ void rig_push_some(struct intake *intake, const struct buffer *stream, int count
   ipc_framer_free(framer);
 }
 
+void rig_push_after(struct intake *intake, const struct buffer *stream, int skipped) {
+  struct ipc_limits limits = IPC_LIMITS_DEFAULT;
+  struct ipc_framer *framer = NULL;
+  struct ipc_message message;
+  struct error error = {0};
+  int64_t at = 0;
+  ok(ipc_framer_new(&limits, &rig_budget, &framer, &error), &error);
+  while (next_message(framer, stream, &at, &message)) {
+    if (skipped-- > 0)
+      ipc_message_release(&message);
+    else
+      intake_push(intake, &message);
+  }
+  ipc_framer_free(framer);
+}
+
 void rig_push(struct intake *intake, const struct buffer *stream) {
   rig_push_some(intake, stream, INT32_MAX);
 }

@@ -31,6 +31,8 @@ void rig_write(const struct rig_stream *stream, struct buffer *out);
 void rig_push(struct intake *intake, const struct buffer *stream);
 /* The first `count` messages only. */
 void rig_push_some(struct intake *intake, const struct buffer *stream, int count);
+/* Those behind the first `skipped`. */
+void rig_push_after(struct intake *intake, const struct buffer *stream, int skipped);
 /* A message that is none. */
 void rig_push_garbage(struct intake *intake);
 
