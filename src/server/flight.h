@@ -81,7 +81,7 @@ enum status flight_answer(struct flight_ask *ask, const ProtobufCMessage *messag
 enum status flight_answer_header(struct flight_ask *ask, const char *name, const char *value,
                                  struct error *error) WARN_UNUSED;
 /* From now on engine_interrupt reaches `session` when the client is gone, its deadline or
- * query.timeout_s has passed, or the query is cancelled (by the id of the ticket that a DoGet came
+ * query_timeout_s has passed, or the query is cancelled (by the id of the ticket that a DoGet came
  * with, or by `id`, copied, may be NULL); until called with NULL, before the session is closed.
  * A failure: it is too late already. */
 enum status flight_guard(struct flight_ask *ask, struct engine_session *session, const char *id,
@@ -91,7 +91,7 @@ enum status flight_ask_check(struct flight_ask *ask, struct error *error) WARN_U
 /* Interrupts what is guarded with that id, of the same user; false: there is nothing. Any thread. */
 bool flight_cancel(struct flight_ask *ask, const char *id);
 /* A work function may return STATUS_BUDGET with error->retry_after_ms > 0 before it has done anything:
- * it is called again after that time, holding no thread meanwhile, until query.timeout_s has passed. */
+ * it is called again after that time, holding no thread meanwhile, until query_timeout_s has passed. */
 
 /* ---- rows of a statement -------------------------------------------------------------------- */
 
@@ -337,7 +337,7 @@ void flight_ask_steps(struct flight_ask *ask,
                       void (*done)(void *context, enum status status, const struct error *error),
                       void *context);
 void flight_ask_wake(struct flight_ask *ask); /* the loop; nothing happens once it is over */
-/* Whether query.timeout_s runs (it does from the beginning): not while it is the client who is waited
+/* Whether query_timeout_s runs (it does from the beginning): not while it is the client who is waited
  * for. The loop. */
 void flight_ask_clock(struct flight_ask *ask, bool runs);
 /* It does not stand in line behind statements; before it is run. */

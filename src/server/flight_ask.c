@@ -93,7 +93,7 @@ static enum status say_stopped(enum status stop, struct error *error) {
   switch (stop) {
   case STATUS_OK: return STATUS_OK;
   case STATUS_TIMEOUT:
-    return error_set(error, stop, "not done within the time allowed (query.timeout_s)");
+    return error_set(error, stop, "not done within the time allowed (query_timeout_s)");
   case STATUS_UNAVAILABLE:
     return error_set(error, stop, "the database has to be opened anew after a failure: ask again");
   default: return error_set(error, stop, "the call was cancelled");
