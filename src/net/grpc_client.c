@@ -285,6 +285,7 @@ enum status grpc_client_unary(struct grpc_channel *channel, const char *method,
                               int64_t deadline_ms, const void *message, size_t bytes,
                               struct buffer *answer, struct error *error) {
   enum status status = STATUS_OK;
+  int64_t until_ms = deadline_ms > 0 ? clock_now_ms() + deadline_ms : 0;
   bool again = false;
   for (int tries = 0; tries == 0 || again; tries++) {
     struct grpc_client_call *call = NULL;
@@ -294,6 +295,8 @@ enum status grpc_client_unary(struct grpc_channel *channel, const char *method,
     status = exchange(call, message, bytes, answer, error);
     again = tries == 0 && status == STATUS_UNAVAILABLE && grpc_client_unprocessed(call);
     grpc_client_free(call);
+    if (until_ms > 0) deadline_ms = until_ms - clock_now_ms();
+    again = again && (until_ms == 0 || deadline_ms > 0);
   }
   if (status != STATUS_OK) buffer_release(answer);
   return status;

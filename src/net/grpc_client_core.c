@@ -129,9 +129,17 @@ static void note_goaway(struct grpc_core *core, const nghttp2_goaway *frame) {
            (const char *)frame->opaque_data);
 }
 
+/* The server has said its last word. If there is something of ours that it did not wait for, the stream
+ * would stay open: it is broken off. */
+static void note_end(struct grpc_core *core, struct grpc_client_call *call) {
+  grpc_answer_closed(call, NGHTTP2_NO_ERROR);
+  if (!call->sent_end) grpc_core_reset(core, call, NGHTTP2_CANCEL);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
   struct grpc_core *core = context;
-  struct grpc_client_call *call = NULL;
+  struct grpc_client_call *call = call_of(core, frame->hd.stream_id);
+  bool last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   (void)session;
   switch (frame->hd.type) {
   case NGHTTP2_SETTINGS:
@@ -140,10 +148,14 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   case NGHTTP2_GOAWAY: note_goaway(core, &frame->goaway); break;
   case NGHTTP2_HEADERS:
     core->fields_bytes = 0;
-    call = call_of(core, frame->hd.stream_id);
-    if (call != NULL && !call->ended &&
-        !grpc_answer_head(call, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0))
+    if (call == NULL || call->ended) break;
+    if (!grpc_answer_head(call, last))
       grpc_core_reset(core, call, NGHTTP2_CANCEL);
+    else if (last)
+      note_end(core, call);
+    break;
+  case NGHTTP2_DATA:
+    if (call != NULL && !call->ended && last) note_end(core, call);
     break;
   default: break;
   }
@@ -315,7 +327,10 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *room, size
     call->deferred = true;
     return NGHTTP2_ERR_DEFERRED;
   }
-  if (all && call->closing) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (all && call->closing) {
+    call->sent_end = true;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+  }
   if (call->queued_bytes > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   return all ? (ssize_t)call->queued_bytes : (ssize_t)room_bytes;
 }

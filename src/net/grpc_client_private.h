@@ -207,6 +207,7 @@ struct grpc_client_call {
   size_t queue_first, queue_count, queue_room;
   int64_t queued_bytes;
   bool closing;  /* nothing is queued behind what is */
+  bool sent_end; /* nghttp2 was told that this is all */
   bool deferred; /* nghttp2 was told that there is nothing now */
 
   /* Receiving. */

@@ -95,6 +95,7 @@ enum status grpc_receive(struct grpc_client_call *call, const uint8_t *data, siz
     call->prefix[call->prefix_bytes++] = data[(*used)++];
     if (call->prefix_bytes == GRPC_PREFIX_BYTES) status = begin_message(call, error);
   }
+  if (status != STATUS_OK) call->whole = false; /* refused: nobody has it */
   return status;
 }
 

@@ -358,19 +358,19 @@ static enum status on_filled(void *context, int64_t bytes, struct error *error) 
   return sink->fail == STATUS_OK ? STATUS_OK : error_set(error, sink->fail, "it does not fit");
 }
 
-static struct grpc_client_call *start_into(struct here *here, struct sink *sink) {
+static struct grpc_client_call *start_into(struct here *here, struct sink *sink, const char *what) {
   const struct grpc_receiver receiver = {sink, on_message, on_window, on_filled};
   struct grpc_client_call *call = NULL;
   assert_int_equal(
       grpc_client_start(here->channel, "/t/source", NULL, 0, 0, &receiver, &call, NULL), STATUS_OK);
-  assert_int_equal(grpc_client_send(call, "10 100001", 9, NULL), STATUS_OK);
+  assert_int_equal(grpc_client_send(call, what, strlen(what), NULL), STATUS_OK);
   assert_int_equal(grpc_client_close_sending(call, NULL), STATUS_OK);
   return call;
 }
 
 static void receivers_say_where(void **state) {
   struct sink sink = {.refuse = 3};
-  struct grpc_client_call *call = start_into(*state, &sink);
+  struct grpc_client_call *call = start_into(*state, &sink, "10 100001");
   bool got = true;
   int came = 0, refused = 0;
   while (got) {
@@ -390,19 +390,51 @@ static void receivers_say_where(void **state) {
   grpc_client_free(call);
 }
 
+/* At the first bytes of a message, and at its last. */
 static void receivers_fail(void **state) {
+  static const char *const sources[] = {"10 100001", "10 10"};
   struct here *here = *state;
-  struct sink sink = {.fail = STATUS_SCHEMA};
-  struct grpc_client_call *call = start_into(here, &sink);
-  bool got = true;
-  for (int i = 0; i < 2; i++) {
-    struct error error = {0};
-    assert_int_equal(grpc_client_next(call, NULL, &got, &error), STATUS_SCHEMA);
-    assert_string_equal(error.text, "it does not fit");
-    assert_false(got);
+  for (int k = 0; k < 4; k++) {
+    struct sink sink = {.fail = STATUS_SCHEMA};
+    struct grpc_client_call *call = start_into(here, &sink, sources[k % 2]);
+    bool got = true;
+    while (k > 1 && !grpc_client_ready(call)) clock_sleep_ms(1); /* held, and then given */
+    for (int i = 0; i < 2; i++) {
+      struct error error = {0};
+      assert_int_equal(grpc_client_next(call, NULL, &got, &error), STATUS_SCHEMA);
+      assert_string_equal(error.text, "it does not fit");
+      assert_false(got);
+    }
+    grpc_client_free(call);
   }
   assert_true(grpc_test_server_saw_cancel(here->server));
-  grpc_client_free(call);
+}
+
+/* The server's last word counts, although it has not taken all, and does not reset the stream. */
+static void answers_before_all_is_sent(void **state) {
+  struct here *here = *state;
+  uint8_t *data = calloc(1, 1 << 20);
+  for (int k = 0; k < 3; k++) {
+    struct grpc_client_call *call = start(here, k == 1 ? "/t/late/5" : "/t/fail/5");
+    struct buffer message = BUFFER_EMPTY;
+    struct error error = {0};
+    enum status status = STATUS_OK;
+    bool got = true;
+    for (int i = 0; i < 50 && status == STATUS_OK; i++)
+      status = grpc_client_send(call, data, k == 2 ? 1 : 1 << 20, NULL);
+    while (got && status != STATUS_NOT_FOUND) {
+      status = grpc_client_next(call, &message, &got, &error);
+      assert_true(status == STATUS_OK || status == STATUS_NOT_FOUND);
+    }
+    assert_int_equal(status, STATUS_NOT_FOUND);
+    assert_false(grpc_client_unprocessed(call));
+    buffer_release(&message);
+    grpc_client_free(call);
+    assert_int_equal(unary(here, "/t/echo", "x", &message, &error), STATUS_OK);
+    buffer_release(&message);
+  }
+  assert_int_equal(grpc_test_server_connections(here->server), 1);
+  free(data);
 }
 
 /* ---- messages that break the rules --------------------------------------------------------------- */
@@ -458,6 +490,7 @@ int main(void) {
       WITH_SERVER(several_calls_at_once),
       WITH_SERVER(receivers_say_where),
       WITH_SERVER(receivers_fail),
+      WITH_SERVER(answers_before_all_is_sent),
       WITH_SERVER(broken_messages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
