@@ -66,10 +66,12 @@ static void single_finished(struct request *request) {
   struct flight_single *single = (struct flight_single *)request;
   grpc_call_free(single->grpc);
   single->grpc = NULL;
-  if (single->runs)
-    flight_ask_stop(single->ask, STATUS_CANCELLED);
-  else
+  if (!single->runs) {
     single_free(single);
+    return;
+  }
+  flight_ask_stop(single->ask, STATUS_CANCELLED);
+  if (single->over != NULL) single->over(single); /* it may be freed by this */
 }
 
 void flight_single_over(struct flight_single *single, enum status status,

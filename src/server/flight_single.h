@@ -18,6 +18,8 @@ struct flight_single {
   void (*start)(struct flight_single *single);
   /* Lets go of what is its own; the struct is freed behind it. NULL: nothing is. */
   void (*release)(struct flight_single *single);
+  /* The exchange is over while it runs; NULL: its ask alone is stopped. */
+  void (*over)(struct flight_single *single);
 };
 
 /* Takes a call over: `bytes` of the struct that begins with a flight_single, zeroed. NULL: it was

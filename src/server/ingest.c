@@ -507,7 +507,7 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
       .watermark = target->watermark,
       .resume = target->resume,
       .offset = ingest->door->offset == NULL ? NULL : pass_offset,
-      .groups = target->sink == NULL ? server->groups : NULL,
+      .groups = target->sink == NULL && target->watermark.rows != 1 ? server->groups : NULL,
       .backend = target->backend,
       .group_limits = {.rows_max = target->landing.group_rows_max,
                        .bytes_max = target->landing.group_bytes_max,
