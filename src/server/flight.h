@@ -185,6 +185,9 @@ struct flight_about {
   size_t endpoint_count;
 };
 
+/* Of a statement: parsing must not take memory for ever. SqlInfo tells it. */
+enum { FLIGHT_SQL_BYTES_MAX = 4 << 20 };
+
 struct flight_command {
   const char *name; /* "CommandGetTables": of the Any, behind FLIGHT_SQL_TYPE_PREFIX */
   /* All run on a worker. `value` is that of the Any. NULL: the method does not go with the command
