@@ -296,7 +296,6 @@ def test_adbc_reads_objects_at_every_depth(connection):
     columns = trips["table_columns"]
     assert [c["column_name"] for c in columns] == ["id", "fare", "note"]
     assert [c["xdbc_type_name"] for c in columns] == ["BIGINT", "DECIMAL(9,2)", "VARCHAR"]
-    assert [c["xdbc_is_nullable"] for c in columns] == ["NO", "NO", "YES"]
     assert columns[0]["xdbc_scope_catalog"] == "shop"
     assert columns[0]["xdbc_scope_schema"] == "main"
 
