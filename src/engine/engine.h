@@ -417,6 +417,14 @@ enum status engine_statement_run(struct engine_statement *statement,
                                  const struct ArrowSchema *schema,
                                  const struct ArrowArray *parameters, int64_t row,
                                  struct engine_result **result, struct error *error) WARN_UNUSED;
+/* Runs an INSERT INTO t [(columns)] VALUES (?, ...) for every row of `parameters` at once, within the
+ * transaction of the session, as fast as rows land. `*done` false: it is another statement, or there is no
+ * transaction, and nothing was run: engine_statement_run does it row by row. All rows or none; a
+ * failure ends the transaction, errors as engine_insert_rows, with the row where it can be told. */
+enum status engine_statement_run_all(struct engine_statement *statement,
+                                     const struct ArrowSchema *schema,
+                                     const struct ArrowArray *parameters, bool *done,
+                                     struct error *error) WARN_UNUSED;
 /* The columns that it answers with when it is run with that row, without running it: the same as
  * engine_statement_schema unless that had to guess (SELECT ?, a + ?). `answer` is the caller's to release. */
 enum status engine_statement_describe(struct engine_statement *statement,

@@ -13,10 +13,13 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/bind.h"
+#include "engine/insert.h"
 #include "engine/query.h"
 #include "engine/tables.h"
+#include "engine/types.h"
 
 struct engine_statement {
   struct engine_session *session;
@@ -249,9 +252,14 @@ static enum status prepare(struct engine_statement *statement, struct error *err
   /* Nothing is changed, and whoever asks for tables asks in the transaction in which they are. */
   bool begins = !session->in_transaction && (query_is_restricted(query) || has_lakes(statement));
   enum status status = query_check_text(session, query, &statement->changes_lake, error);
+  if (status == STATUS_OK && begins && !query->read_only) writers_enter(session);
   if (status == STATUS_OK && begins)
-    status = session_run(session, "BEGIN TRANSACTION READ ONLY", error);
-  if (status != STATUS_OK) return status;
+    status = session_run(
+        session, query->read_only ? "BEGIN TRANSACTION READ ONLY" : "BEGIN TRANSACTION", error);
+  if (status != STATUS_OK) {
+    if (begins) writers_leave(session);
+    return status;
+  }
   status = query_prepare_one(session, query, &statement->prepared, error);
   session->any_lake = any_lake;
   if (status == STATUS_OK) {
@@ -267,6 +275,7 @@ static enum status prepare(struct engine_statement *statement, struct error *err
   struct error ignored;
   if (begins && session_run(session, "ROLLBACK", &ignored) != STATUS_OK && status == STATUS_OK)
     status = error_set(error, STATUS_INTERNAL, "%s", ignored.text);
+  if (begins) writers_leave(session);
   return status;
 }
 
@@ -388,6 +397,95 @@ enum status engine_statement_run(struct engine_statement *statement,
   *out = result;
   return status;
 }
+
+/* ---- many rows at once --------------------------------------------------------------------------------- */
+
+/* Behind `(name, name)`, with what may be a name told by `skip`; NULL when it does not stand there. */
+static const char *skip_list(const char *at, const char *(*skip)(const char *), idx_t *count) {
+  *count = 0;
+  if (*at != '(') return NULL;
+  do {
+    at = skip(tables_skip_space(at + 1));
+    if (at == NULL) return NULL;
+    at = tables_skip_space(at);
+    ++*count;
+  } while (*at == ',');
+  return *at == ')' ? tables_skip_space(at + 1) : NULL;
+}
+
+static const char *skip_question(const char *at) { return *at == '?' ? at + 1 : NULL; }
+
+/* Where the values begin of `INSERT INTO name [(columns)] VALUES (?, ...)`, with nothing in it that
+ * could be read in another way; NULL for every other statement. */
+static const char *plain_values(const char *sql, idx_t wanted) {
+  idx_t count = 0;
+  const char *at = tables_skip_word(tables_skip_space(sql), "insert");
+  if (at != NULL) at = tables_skip_word(at, "into");
+  if (at != NULL) at = tables_skip_identifier(at);
+  while (at != NULL && *at == '.') at = tables_skip_identifier(at + 1);
+  if (at == NULL) return NULL;
+  at = tables_skip_space(at);
+  if (*at == '(') at = skip_list(at, tables_skip_identifier, &count);
+  if (at == NULL || strncasecmp(at, "values", 6) != 0) return NULL;
+  const char *values = at;
+  at = skip_list(tables_skip_space(at + 6), skip_question, &count);
+  if (at != NULL && *at == ';') at = tables_skip_space(at + 1);
+  return at != NULL && *at == '\0' && count == wanted ? values : NULL;
+}
+
+static void leave_to_its_owner(struct ArrowArray *array) { array->release = NULL; }
+
+/* The same rows by one INSERT ... SELECT, as loads land them. */
+static enum status insert_all(struct engine_statement *statement, const char *values,
+                              const struct ArrowSchema *schema, const struct ArrowArray *parameters,
+                              struct error *error) {
+  struct engine_session *session = statement->session;
+  struct engine_insert *insert = NULL;
+  struct arrow_shared *shared = NULL;
+  struct ArrowArray rows = *parameters;
+  struct text sql = TEXT_EMPTY;
+  rows.release = leave_to_its_owner;
+  enum status status = check_tables(statement, error);
+  if (status == STATUS_OK) status = insert_new(session, schema, &insert, error);
+  if (status == STATUS_OK) status = arrow_shared_new(&rows, &shared, error);
+  if (status == STATUS_OK)
+    status = text_add_bytes(&sql, statement->sql, (size_t)(values - statement->sql), error);
+  if (status == STATUS_OK) status = text_add(&sql, "SELECT * FROM ", error);
+  if (status == STATUS_OK) status = insert_source(insert, &sql, error);
+  const struct engine_slice slice = {shared, 0, parameters->length};
+  if (status == STATUS_OK) status = insert_show(insert, &slice, 1, error);
+  writers_join(session);
+  if (status == STATUS_OK) status = insert_run(insert, text_get(&sql), error);
+  engine_insert_close(insert);
+  if (shared != NULL) arrow_shared_release(shared);
+  text_release(&sql);
+  return status;
+}
+
+enum status engine_statement_run_all(struct engine_statement *statement,
+                                     const struct ArrowSchema *schema,
+                                     const struct ArrowArray *parameters, bool *done,
+                                     struct error *error) {
+  struct engine_session *session = statement->session;
+  *done = false;
+  if (schema == NULL || !session->in_transaction || session->open != NULL || has_lakes(statement) ||
+      schema->n_children == 0 || (idx_t)schema->n_children != statement->values.count ||
+      parameters->n_children != schema->n_children || parameters->length == 0)
+    return STATUS_OK;
+  const char *values = plain_values(statement->sql, statement->values.count);
+  if (values == NULL || types_check_names(schema, NULL) != STATUS_OK) return STATUS_OK;
+  *done = true;
+  values_clear(session->duckdb, &statement->values);
+  session_enter(session);
+  struct error own;
+  if (error == NULL) error = &own;
+  enum status status = insert_all(statement, values, schema, parameters, error);
+  if (status != STATUS_OK) status = query_failed(session, &statement->query, status, error);
+  session_leave(session);
+  return status;
+}
+
+/* ---- describing ----------------------------------------------------------------------------------------- */
 
 enum status engine_statement_describe(struct engine_statement *statement,
                                       const struct ArrowSchema *schema,

@@ -104,20 +104,20 @@ static enum status ask_scan(const struct look *look, const json_t *operator_) {
 
 /* ---- INSERT ------------------------------------------------------------------------------- */
 
-static const char *skip_space(const char *at) {
+const char *tables_skip_space(const char *at) {
   while (isspace((unsigned char)*at) && (unsigned char)*at < 0x80) at++;
   return at;
 }
 
 /* Behind `word` and the white space after it; NULL when it does not stand there. */
-static const char *skip_word(const char *at, const char *word) {
+const char *tables_skip_word(const char *at, const char *word) {
   size_t bytes = strlen(word);
-  if (strncasecmp(at, word, bytes) != 0 || skip_space(at + bytes) == at + bytes) return NULL;
-  return skip_space(at + bytes);
+  if (strncasecmp(at, word, bytes) != 0 || tables_skip_space(at + bytes) == at + bytes) return NULL;
+  return tables_skip_space(at + bytes);
 }
 
 /* Behind an identifier, plain or quoted; NULL when there is none. */
-static const char *skip_identifier(const char *at) {
+const char *tables_skip_identifier(const char *at) {
   if (*at == '"') {
     for (at++; *at != '\0'; at++) {
       if (*at != '"') continue;
@@ -136,18 +136,18 @@ static const char *skip_identifier(const char *at) {
 static bool insert_target(const char *sql, const struct engine_session *session,
                           struct table_name *name) {
   const struct engine *engine = session->engine;
-  const char *at = skip_word(skip_space(sql), "insert");
-  const char *or_ = at == NULL ? NULL : skip_word(at, "or");
+  const char *at = tables_skip_word(tables_skip_space(sql), "insert");
+  const char *or_ = at == NULL ? NULL : tables_skip_word(at, "or");
   if (or_ != NULL) {
-    at = skip_word(or_, "replace");
-    if (at == NULL) at = skip_word(or_, "ignore");
+    at = tables_skip_word(or_, "replace");
+    if (at == NULL) at = tables_skip_word(or_, "ignore");
   }
-  const char *begin = at == NULL ? NULL : skip_word(at, "into");
+  const char *begin = at == NULL ? NULL : tables_skip_word(at, "into");
   if (begin == NULL) return false;
-  const char *end = skip_identifier(begin);
-  while (end != NULL && *end == '.') end = skip_identifier(end + 1);
+  const char *end = tables_skip_identifier(begin);
+  while (end != NULL && *end == '.') end = tables_skip_identifier(end + 1);
   if (end == NULL) return false;
-  const char *next = skip_space(end);
+  const char *next = tables_skip_space(end);
   if (*next != '(' && (next == end || !isalpha((unsigned char)*next))) return false;
   if (table_name_parse(begin, (size_t)(end - begin), name, NULL) != STATUS_OK) return false;
   /* `a.t` is in the catalog a where there is one of that name. */

@@ -11,4 +11,10 @@
 enum status tables_check(struct engine_session *session, const struct engine_query *query,
                          const struct query_values *values, struct error *error) WARN_UNUSED;
 
+/* Steps through a statement's first words: behind white space; behind `word` and the white space after
+ * it, behind an identifier, plain or quoted (NULL when it does not stand there). */
+const char *tables_skip_space(const char *at);
+const char *tables_skip_word(const char *at, const char *word);
+const char *tables_skip_identifier(const char *at);
+
 #endif

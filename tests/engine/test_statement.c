@@ -517,6 +517,91 @@ static void ten_thousand_rows_of_parameters_are_bound_in_one_transaction(void **
   expect_integer("SELECT count(*) FROM t WHERE b = 'row ' || a", ROWS);
 }
 
+static void plain_inserts_take_all_rows_at_once(void **state) {
+  (void)state;
+  static const struct {
+    const char *sql;
+    bool done;
+  } cases[] = {
+      {"INSERT INTO t VALUES (?, ?)", true},
+      {"insert into main.\"t\" ( a , \"b\" ) values ( ? , ? ) ; ", true},
+      {"INSERT INTO t (b, a) VALUES (?, ?)", true},
+      {"INSERT INTO t VALUES ($1, $2)", false},
+      {"INSERT INTO t VALUES (?, upper(?))", false},
+      {"INSERT INTO t VALUES (?, ?) RETURNING a", false},
+      {"INSERT INTO u VALUES (?, ?) ON CONFLICT DO NOTHING", false},
+      {"INSERT OR IGNORE INTO u VALUES (?, ?)", false},
+      {"INSERT INTO t SELECT 1, 'x' UNION VALUES (?, ?)", false},
+      {"INSERT INTO t /* */ VALUES (?, ?)", false},
+      {"UPDATE t SET a = ?, b = ?", false},
+  };
+  struct error error = {0};
+  struct ArrowSchema schema;
+  run("CREATE TABLE t (a VARCHAR, b VARCHAR); CREATE TABLE u (a VARCHAR PRIMARY KEY, b VARCHAR)");
+  struct ArrowArray batch = first_batch(
+      "SELECT range AS x, CASE WHEN range % 2 = 0 THEN 'row ' || range END AS y FROM range(10000)",
+      &schema);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct engine_statement *statement = prepared(cases[i].sql);
+    bool done = true;
+    ok(engine_statement_run_all(statement, &schema, &batch, &done, &error), &error);
+    assert_false(done); /* there is no transaction */
+    ok(engine_begin_client(fixture_session, false, &error), &error);
+    ok(engine_statement_run_all(statement, &schema, &batch, &done, &error), &error);
+    if (done != cases[i].done) fail_msg("%s: %s", cases[i].sql, done ? "at once" : "not at once");
+    bool turned = strstr(cases[i].sql, "(b, a)") != NULL;
+    if (done)
+      expect_integer(turned ? "SELECT count(*) FROM t WHERE b::BIGINT % 2 = 1 OR a = 'row ' || b"
+                            : "SELECT count(*) FROM t WHERE a::BIGINT % 2 = 1 OR b = 'row ' || a",
+                     10000);
+    engine_rollback(fixture_session);
+    engine_statement_close(statement);
+  }
+  arrow_array_release(&batch);
+  arrow_schema_release(&schema);
+}
+
+static void rows_that_do_not_fit_are_refused_all_together(void **state) {
+  (void)state;
+  struct error error = {0};
+  struct ArrowSchema schema;
+  struct engine_statement *statement;
+  bool done;
+  run("CREATE TABLE t (a SMALLINT, d DATE)");
+  struct ArrowArray batch =
+      first_batch("SELECT range AS x, '2024-01-01' AS y FROM range(32760, 32770)", &schema);
+  statement = prepared("INSERT INTO t VALUES (?, ?)");
+  ok(engine_begin_client(fixture_session, false, &error), &error);
+  assert_int_equal(engine_statement_run_all(statement, &schema, &batch, &done, &error),
+                   STATUS_SCHEMA);
+  assert_true(done);
+  assert_non_null(strstr(error.text, "32768"));
+  assert_false(engine_transaction_open(fixture_session));
+  engine_rollback(fixture_session);
+  engine_statement_close(statement);
+  /* Who may write only some tables is asked here, too. */
+  run("CREATE TABLE open1 (a BIGINT, d DATE)");
+  ok(engine_prepare(fixture_session,
+                    &(struct engine_query){.sql = "INSERT INTO open1 VALUES (?, ?)",
+                                           .may_read = may_read_open,
+                                           .may_write = may_read_open},
+                    &statement, &error),
+     &error);
+  run("DROP TABLE open1; CREATE VIEW open1 AS SELECT 1 AS a, 2 AS d");
+  ok(engine_begin_client(fixture_session, false, &error), &error);
+  assert_int_not_equal(engine_statement_run_all(statement, &schema, &batch, &done, &error),
+                       STATUS_OK);
+  engine_rollback(fixture_session);
+  run("DROP VIEW open1; CREATE TABLE open1 (a BIGINT, d DATE)");
+  ok(engine_begin_client(fixture_session, false, &error), &error);
+  ok(engine_statement_run_all(statement, &schema, &batch, &done, &error), &error);
+  ok(engine_commit(fixture_session, &error), &error);
+  expect_integer("SELECT count(*) FROM open1 WHERE d = '2024-01-01'", 10);
+  engine_statement_close(statement);
+  arrow_array_release(&batch);
+  arrow_schema_release(&schema);
+}
+
 static void *interrupt(void *context) {
   for (int i = 0; i < 200 && !*(_Atomic bool *)context; i++) {
     engine_interrupt(fixture_session, STATUS_CANCELLED);
@@ -557,6 +642,8 @@ int main(void) {
       TEST(tables_are_asked_about_with_each_run_and_its_values),
       TEST(returning_answers_rows_and_leaves_nothing_when_it_is_given_up),
       TEST(ten_thousand_rows_of_parameters_are_bound_in_one_transaction),
+      TEST(plain_inserts_take_all_rows_at_once),
+      TEST(rows_that_do_not_fit_are_refused_all_together),
       TEST(a_run_can_be_interrupted_from_another_thread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
