@@ -406,6 +406,10 @@ static enum status run_each(struct flight_ask *ask, struct engine_statement *sta
   enum status status = STATUS_OK;
   int64_t done = 0;
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    bool at_once = false;
+    status = engine_statement_run_all(statement, schema, &batches[i], &at_once, error);
+    if (at_once && status == STATUS_OK) *changed += batches[i].length;
+    if (at_once) continue;
     for (int64_t row = 0; row < batches[i].length && status == STATUS_OK; row++) {
       struct engine_result *result = NULL;
       int64_t rows = 0;
