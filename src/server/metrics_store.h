@@ -7,7 +7,7 @@
 #include "server/metrics.h"
 
 enum {
-  METRICS_NAMES_MAX = 24,    /* endpoints, backends, formats: sets that the program fixes */
+  METRICS_NAMES_MAX = 40,    /* endpoints, backends, formats: sets that the program fixes */
   METRICS_BACKENDS_MAX = 16, /* likewise */
   METRICS_REASONS = METRICS_MEMORY + 1,
   METRICS_CODE_MIN = 100,
