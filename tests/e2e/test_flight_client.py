@@ -1,9 +1,11 @@
 """Our Flight client, against servers that pyarrow makes."""
 
 import base64
+import ctypes
 import datetime
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -86,6 +88,13 @@ class Peer(fl.FlightServerBase):
             batches.append(chunk.data)
             writer.write(json.dumps({"rows": chunk.data.num_rows}).encode())
         self.tables[name] = pa.Table.from_batches(batches, reader.schema)
+
+    def do_exchange(self, context, descriptor, reader, writer):
+        for i, chunk in enumerate(reader):
+            if i == 0:
+                writer.begin(reader.schema)
+            writer.write_batch(chunk.data)
+            writer.write_batch(chunk.data.slice(0, 1))
 
     def do_action(self, context, action):
         self.asked.append(action.type)
@@ -399,3 +408,139 @@ def test_the_c_example_says_what_is_wrong(peer, example):
         done = example(*args)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+class Descriptor(ctypes.Structure):
+    _fields_ = [
+        ("path", ctypes.POINTER(ctypes.c_char_p)),
+        ("path_count", ctypes.c_size_t),
+        ("command", ctypes.c_char_p),
+        ("command_bytes", ctypes.c_size_t),
+    ]
+
+
+class Call(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("timeout_ms", ctypes.c_int64),
+        ("headers", ctypes.c_void_p),
+        ("header_count", ctypes.c_size_t),
+        ("cancel", ctypes.c_void_p),
+    ]
+
+
+class Api:
+    """arrowport/flight.h by ctypes: each call returns the status."""
+
+    def __init__(self, url):
+        self.library = ctypes.CDLL(str(c_api.library_path()))
+        self.error = ctypes.create_string_buffer(1024)
+        self.flight = ctypes.c_void_p()
+        assert self("open", url.encode(), None, ctypes.byref(self.flight)) == 0, self.said()
+
+    def __call__(self, name, *args):
+        return getattr(self.library, f"arrowport_flight_{name}")(*args, self.error)
+
+    def said(self):
+        return self.error.value.decode()
+
+    def close(self):
+        self.library.arrowport_flight_close(self.flight)
+
+
+CANCELLED, STRUCT_BYTES = 14, 128
+
+
+def test_batches_go_both_ways_by_doexchange(peer):
+    api = Api(peer.url)
+    path = (ctypes.c_char_p * 1)(b"echo")
+    descriptor = Descriptor(path, 1, None, 0)
+    exchange = ctypes.c_void_p()
+    batches = TYPES.to_batches(max_chunksize=400)
+    schema = ctypes.create_string_buffer(STRUCT_BYTES)
+    TYPES.schema._export_to_c(ctypes.addressof(schema))
+    status = api(
+        *("exchange_open", api.flight, ctypes.byref(descriptor), schema, None),
+        ctypes.byref(exchange),
+    )
+    assert status == 0, api.said()
+    for batch in batches:
+        array = ctypes.create_string_buffer(STRUCT_BYTES)
+        batch._export_to_c(ctypes.addressof(array))
+        assert api("exchange_write", exchange, array) == 0, api.said()
+    assert api("exchange_done", exchange) == 0, api.said()
+    back = []
+    while True:
+        array = ctypes.create_string_buffer(STRUCT_BYTES)
+        assert api("exchange_next", exchange, array) == 0, api.said()
+        if not any(array.raw):
+            break
+        back.append(pa.RecordBatch._import_from_c(ctypes.addressof(array), TYPES.schema))
+        assert len(back) <= 6
+    api.library.arrowport_flight_exchange_close(exchange)
+    api.close()
+    assert back == [b for batch in batches for b in (batch, batch.slice(0, 1))]
+
+
+def test_a_stream_outlives_its_client_and_is_cancelled_from_another_thread(peer):
+    api = Api(peer.url)
+    peer.tables["t"] = TYPES
+    path = (ctypes.c_char_p * 1)(b"t")
+    descriptor = Descriptor(path, 1, None, 0)
+    stream = ctypes.create_string_buffer(STRUCT_BYTES)
+    status = api("get", api.flight, ctypes.byref(descriptor), None, stream)
+    assert status == 0, api.said()
+    cancel = ctypes.c_void_p()
+    assert api("cancel_new", ctypes.byref(cancel)) == 0
+    peer.delays = {0: 2}
+    threading.Timer(0.5, api.library.arrowport_flight_cancel_now, [cancel]).start()
+    call = Call(ctypes.sizeof(Call), cancel=cancel)
+    other = ctypes.create_string_buffer(STRUCT_BYTES)
+    status = api("get", api.flight, ctypes.byref(descriptor), ctypes.byref(call), other)
+    assert status == CANCELLED, api.said()
+    api.library.arrowport_flight_cancel_free(cancel)
+    api.close()
+    reader = pa.RecordBatchReader._import_from_c(ctypes.addressof(stream))
+    assert reader.read_all() == TYPES
+
+
+# ---- Flight SQL ----------------------------------------------------------------------
+
+
+def test_queries_of_our_own_server(server, ask):
+    url = server.url.replace("http://", "grpc://")
+    rows = ask("query", "SELECT i AS x FROM range(3) t(i)", "--format", "csv", "--url", url)
+    assert rows == b"x\r\n0\r\n1\r\n2\r\n"
+    table = read_arrow(ask("query", "FROM range(300000)", "--format", "arrow", "--url", url))
+    assert table.column(0).to_pylist() == list(range(300000))
+    assert "SELEC" in ask("query", "SELEC", "--url", url, code=2)
+
+
+def test_queries_parameters_and_updates_of_sqlite(ask, tmp_path):
+    program = ROOT / ".deps" / "peers" / "sqlite_flightsql_server"
+    if not program.exists():
+        pytest.skip("scripts/fetch-peers builds arrow-go's server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = ("--url", f"grpc://127.0.0.1:{port}")
+    process = subprocess.Popen(
+        [program, "-host", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(100):
+            if run("query", "SELECT 1", *url, cwd=tmp_path).returncode == 0:
+                break
+            time.sleep(0.1)
+        csv = ("--format", "csv", *url)
+        assert ask("query", "SELECT id FROM intTable WHERE value = ?", "-p", 1, *csv) == (
+            b"id\r\n1\r\n"
+        )
+        insert = "INSERT INTO intTable (keyName, value) VALUES (?, ?)"
+        assert ask("query", insert, "-p", "six", "-p", 6, "--update", *url) == b"1 row changed\n"
+        sql = "SELECT value FROM intTable WHERE keyName = 'six'"
+        assert ask("query", sql, *csv) == b"value\r\n6\r\n"
+        assert "no such column" in run("query", "SELECT nope", *url, cwd=tmp_path).stderr.decode()
+    finally:
+        process.kill()
+        process.wait()
