@@ -163,7 +163,7 @@ static enum status prepare(void *context, struct flight_ask *ask, struct error *
   if (into->loan.alone != NULL && into->loan.alone->at == NULL && !into->command->temporary)
     status = storage_alone(ask->server->storage, into->loan.alone, error);
   if (status == STATUS_OK && !into->loan.within) {
-    status = engine_begin(into->loan.session, error);
+    status = engine_begin_client(into->loan.session, false, error);
     into->begun = status == STATUS_OK;
   }
   if (status == STATUS_OK) status = ready_table(into, error);

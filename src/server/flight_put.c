@@ -1,7 +1,8 @@
-/* DoPut. What the first message's descriptor says decides what becomes of the rest:
+/* DoPut, and DoExchange up to its answer. What the first message's descriptor says decides what becomes of the rest:
  *
  *   path, JSON command             rows into a stream's table: messages go to an intake, as those of
  *                                  POST /ingest do; each commit is acknowledged (flight_acks.c)
+ *   JSON command with "sql"        DoExchange: rows through a statement (flight_exchange.c)
  *   CommandStatementIngest         rows into a table, in one transaction (flight_ingest.c readies it)
  *   other commands of Flight SQL   few rows (parameters) or none: collected, then asked (flight_few.c)
  *
@@ -57,7 +58,29 @@ static struct flight_acks_about about(const struct flight_put *put) {
       .stream = put->ingest.stream, .table = text_get(&put->table), .durable = put->durable};
 }
 
+static enum status send_piece(void *context, struct buffer *piece, struct error *error) {
+  struct flight_put *put = context;
+  (void)error;
+  grpc_write(put->grpc, piece);
+  return STATUS_OK;
+}
+
+/* As FlightData without data. */
+static void send_exchange_ack(struct flight_put *put, const struct text *json) {
+  const struct flight_out out = {.piece = send_piece, .context = put};
+  struct buffer metadata = BUFFER_EMPTY;
+  enum status status = buffer_append(&metadata, &put->ingest.request.server->answers,
+                                     text_get(json), (int64_t)json->size_bytes, NULL);
+  if (status == STATUS_OK) status = flight_write_metadata(&metadata, NULL, &out, NULL);
+  (void)status; /* without memory the next one tells more */
+  buffer_release(&metadata);
+}
+
 static void send_ack(struct flight_put *put, const struct text *json) {
+  if (put->exchange) {
+    send_exchange_ack(put, json);
+    return;
+  }
   Arrow__Flight__Protocol__PutResult result;
   FLIGHT(put_result__init)(&result);
   result.app_metadata.data = (uint8_t *)(uintptr_t)text_get(json);
@@ -105,9 +128,9 @@ static void answer(struct ingest *ingest, const struct load_result *result) {
 static bool settle(struct ingest *ingest, enum status status, const struct load_result *result,
                    const struct error *error) {
   struct flight_put *put = (struct flight_put *)ingest;
-  if (put->kind != FLIGHT_PUT_INGEST) return false;
-  flight_ingest_settle(put, status, result, error);
-  return true;
+  if (put->kind == FLIGHT_PUT_INGEST) flight_ingest_settle(put, status, result, error);
+  if (put->kind == FLIGHT_PUT_CHANGE) flight_change_settle(put, status, error);
+  return put->kind == FLIGHT_PUT_INGEST || put->kind == FLIGHT_PUT_CHANGE;
 }
 
 /* ---- the first message ----------------------------------------------------------------------------- */
@@ -120,6 +143,10 @@ static enum status open_rows(struct flight_put *put, const FlightDescriptor *des
   struct ingest_target target;
   put->kind = FLIGHT_PUT_ROWS;
   enum status status = flight_rows_read(rows, descriptor, error);
+  if (status == STATUS_OK && rows->sql != NULL) {
+    if (put->exchange) return flight_change_open(put, error);
+    return error_set(error, STATUS_INVALID, "\"sql\" goes with DoExchange, not with DoPut");
+  }
   if (status == STATUS_OK) status = ingest_name(ingest, rows->stream, error);
   if (status == STATUS_OK) status = ingest_route(config, rows->stream, &target, error);
   if (status == STATUS_OK && rows->token != NULL)
@@ -147,6 +174,9 @@ static enum status open_rows(struct flight_put *put, const FlightDescriptor *des
 static enum status open_command(struct flight_put *put, const ProtobufCBinaryData *cmd,
                                 struct error *error) {
   const struct flight_command *command = NULL;
+  if (put->exchange)
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "DoExchange takes a path or a JSON command, none of Flight SQL");
   enum status status = flight_command_read(cmd->data, cmd->len, &command, &put->any, error);
   if (status != STATUS_OK) return status;
   status = flight_ask_new(&put->ingest.request, put->grpc, &put->ask, error);
@@ -284,6 +314,7 @@ static void on_end(void *context) {
   case FLIGHT_PUT_FEW: flight_few_end(put); return;
   case FLIGHT_PUT_OPENING: return; /* flight_put_go_on sees it */
   case FLIGHT_PUT_ROWS:
+  case FLIGHT_PUT_CHANGE:
   case FLIGHT_PUT_INGEST: ingest_complete(&put->ingest); return;
   }
 }
@@ -322,6 +353,8 @@ static void over(struct ingest *ingest) {
   net_timer_stop(put->commit_timer);
   grpc_call_free(put->grpc);
   put->grpc = NULL;
+  if (put->ask != NULL) flight_ask_stop(put->ask, STATUS_CANCELLED);
+  if (put->change != NULL) flight_change_gone(put);
 }
 
 static void release(struct ingest *ingest) {
@@ -329,6 +362,7 @@ static void release(struct ingest *ingest) {
   net_timer_free(put->commit_timer);
   flight_few_release(put);
   flight_ingest_release(put);
+  flight_change_release(put);
   flight_ask_free(put->ask);
   flight_data_reader_free(put->reader);
   flight_acks_free(put->acks);
@@ -382,10 +416,15 @@ static enum status begin(struct flight_put *put, struct call *call, struct error
   return status;
 }
 
-void flight_put_start(struct call *call) {
+void flight_put_begin(struct call *call, bool exchange) {
+  if (!flight_is_call(call)) return;
   struct flight_put *put = (struct flight_put *)ingest_new(call, sizeof *put, &door);
   struct error error;
   if (put == NULL) return;
+  put->exchange = exchange;
   enum status status = begin(put, call, &error);
   if (status != STATUS_OK) ingest_fail(&put->ingest, status, &error);
 }
+
+void flight_put_start(struct call *call) { flight_put_begin(call, false); }
+void flight_exchange_start(struct call *call) { flight_put_begin(call, true); }

@@ -12,6 +12,7 @@ enum flight_put_kind {
   FLIGHT_PUT_ROWS,    /* into a stream's table */
   FLIGHT_PUT_OPENING, /* CommandStatementIngest: the table is being readied; nothing is read */
   FLIGHT_PUT_INGEST,  /* and is */
+  FLIGHT_PUT_CHANGE,  /* DoExchange: the rows are what a statement reads */
   FLIGHT_PUT_FEW      /* parameters of a statement, or none */
 };
 
@@ -20,7 +21,8 @@ struct flight_put {
   struct grpc_call *grpc; /* NULL once the exchange is over */
   struct flight_data_reader *reader;
   enum flight_put_kind kind;
-  bool ended; /* the client has sent all */
+  bool exchange; /* DoExchange: what is answered is FlightData */
+  bool ended;    /* the client has sent all */
   /* ROWS */
   struct flight_rows rows;
   struct text table; /* its full name */
@@ -38,6 +40,7 @@ struct flight_put {
   struct ipc_message first; /* the schema, while the table is being readied */
   struct flight_few *few;
   struct flight_ingest *into;
+  struct flight_change *change;
   bool concluding_answers; /* what conclude says is the answer */
 };
 
@@ -62,5 +65,17 @@ enum status flight_ingest_open(struct flight_put *put, struct error *error) WARN
 void flight_ingest_settle(struct flight_put *put, enum status status,
                           const struct load_result *result, const struct error *error);
 void flight_ingest_release(struct flight_put *put);
+
+/* ---- flight_exchange.c: rows through a statement --------------------------------------------------- */
+
+enum status flight_change_open(struct flight_put *put, struct error *error) WARN_UNUSED;
+/* All rows have come: runs the statement, and answers with its rows. */
+void flight_change_settle(struct flight_put *put, enum status status, const struct error *error);
+/* The exchange is over. */
+void flight_change_gone(struct flight_put *put);
+void flight_change_release(struct flight_put *put);
+
+/* Takes the call over (DoPut, DoExchange). */
+void flight_put_begin(struct call *call, bool exchange);
 
 #endif

@@ -84,6 +84,7 @@ static enum status take_member(struct flight_rows *rows, const char *name, const
   }
   if (is_one_of(name, asked, sizeof asked / sizeof asked[0]))
     return take_asked(rows, name, value, error);
+  if (strcmp(name, "sql") == 0) return take_text(name, value, &rows->sql, error);
   if (strcmp(name, "commit") == 0) return take_commit(rows, value, error);
   if (strcmp(name, "resume") == 0) {
     rows->resume = json_is_true(value);
@@ -99,6 +100,14 @@ static enum status take_member(struct flight_rows *rows, const char *name, const
 
 /* What goes with what. */
 static enum status check(const struct flight_rows *rows, struct error *error) {
+  if (rows->sql != NULL) {
+    bool alone = rows->stream == NULL && rows->token == NULL && rows->ask.seen == 0 &&
+                 rows->ask.key_count == 0 && !rows->resume &&
+                 rows->commit == FLIGHT_COMMIT_WATERMARK;
+    return alone ? STATUS_OK
+                 : error_set(error, STATUS_INVALID,
+                             "\"sql\" says what becomes of the rows: nothing else goes with it");
+  }
   if (rows->stream == NULL)
     return error_set(error, STATUS_INVALID, "\"stream_name\" is missing: where do the rows go?");
   bool whole = rows->ask.mode == SINK_OVERWRITE || rows->ask.refuse_duplicates;
@@ -190,6 +199,7 @@ enum status flight_rows_read(struct flight_rows *rows, const FlightDescriptor *d
 void flight_rows_release(struct flight_rows *rows) {
   free(rows->stream);
   free(rows->token);
+  free(rows->sql);
   ingest_ask_release(&rows->ask);
-  rows->stream = rows->token = NULL;
+  rows->stream = rows->token = rows->sql = NULL;
 }

@@ -19,6 +19,7 @@ struct flight_rows {
   char *stream;
   struct ingest_ask ask; /* mode, keys, duplicates */
   char *token;           /* NULL: none */
+  char *sql;             /* of a DoExchange: what becomes of the rows; NULL: they land */
   enum flight_commit commit;
   bool resume; /* the client goes on where the last stream of the token has ended */
 };

@@ -421,7 +421,8 @@ static enum status prepare(struct ingest *ingest, struct server *server, const c
                            struct error *error) {
   const char *token =
       http_request_header(http_exchange_request(ingest->request.exchange), "idempotency-key");
-  enum status status = name != NULL ? ingest_name(ingest, name, error) : STATUS_OK;
+  enum status status =
+      name != NULL && name[0] != '\0' ? ingest_name(ingest, name, error) : STATUS_OK;
   if (status != STATUS_OK) return status;
   if (token != NULL) {
     if (http_request_header_count(http_exchange_request(ingest->request.exchange),
@@ -483,7 +484,7 @@ enum status ingest_open(struct ingest *ingest, const struct ingest_target *asked
       placed.sink != NULL
           ? STATUS_OK
           : server_config_place(ingest->request.config, &placed.table, &placed.backend, error);
-  if (status == STATUS_OK)
+  if (status == STATUS_OK && placed.sink == NULL)
     status =
         auth_allow_stream(ingest->request.who, AUTH_WRITE, ingest->stream, &target->table, error);
   if (status == STATUS_DENIED) metrics_refused(server->metrics, METRICS_SCOPE);

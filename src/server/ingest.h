@@ -49,7 +49,7 @@ struct ingest_target {
   struct landing_config landing;
   struct intake_watermark watermark; /* as in struct intake_options */
   bool resume;
-  struct sink *sink; /* NULL: that of the backend, opened when it is needed */
+  struct sink *sink; /* the caller may write there; NULL: that of the backend, by its name */
 };
 
 /* A door's struct begins with it. */
