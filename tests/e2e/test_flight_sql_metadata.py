@@ -310,3 +310,19 @@ def test_adbc_reads_schemas_types_and_info(connection):
     info = connection.adbc_get_info()
     assert info["vendor_name"] == "Arrowport"
     assert info["vendor_arrow_version"] == "1.5.0"
+
+
+def test_temporary_tables_are_seen_in_their_session_alone(served, connection):
+    cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
+    uri = f"grpc://127.0.0.1:{served.port}"
+    with adbc.connect(uri, db_kwargs=cookies, autocommit=True) as own:
+        own.adbc_connection.set_options(**{"adbc.connection.catalog": "shop"})  # begins a session
+        with own.cursor() as cursor:
+            cursor.adbc_statement.set_sql_query("CREATE TEMP TABLE scratch (i INTEGER NOT NULL)")
+            cursor.adbc_statement.execute_update()
+        shown = objects(own, depth="tables", table_types_filter=["LOCAL TEMPORARY"])
+        assert [c["catalog_name"] for c in shown] == ["shop", "temp"]
+        [schema] = shown[1]["catalog_db_schemas"]
+        assert [t["table_name"] for t in schema["db_schema_tables"]] == ["scratch"]
+        assert own.adbc_get_table_schema("scratch").names == ["i"]
+        assert [c["catalog_name"] for c in objects(connection, depth="catalogs")] == ["shop"]
