@@ -339,6 +339,9 @@ void flight_ask_steps(struct flight_ask *ask,
                                           struct error *error),
                       void (*done)(void *context, enum status status, const struct error *error),
                       void *context);
+/* For work of many steps whose messages are sent before it is over: sends the headers that its first
+ * step has answered, before the first message; later steps answer none. The loop. */
+void flight_ask_headers(struct flight_ask *ask);
 void flight_ask_wake(struct flight_ask *ask); /* the loop; nothing happens once it is over */
 /* Whether query_timeout_s runs (it does from the beginning): not while it is the client who is waited
  * for. The loop. */

@@ -284,7 +284,7 @@ static void on_timeout(void *context) {
 }
 
 /* Sends what was answered, or only lets go of it. */
-static void send_answers(struct flight_private *more, bool told) {
+static void send_headers(struct flight_private *more, bool told) {
   while (more->headers != NULL) {
     struct answer_header *header = more->headers;
     more->headers = header->next;
@@ -295,6 +295,12 @@ static void send_answers(struct flight_private *more, bool told) {
     free(header);
   }
   more->headers_end = &more->headers;
+}
+
+void flight_ask_headers(struct flight_ask *ask) { send_headers(ask->more, true); }
+
+static void send_answers(struct flight_private *more, bool told) {
+  send_headers(more, told);
   for (size_t i = 0; i < more->answer_count; i++) {
     if (told) grpc_write(more->grpc, &more->answers[i]);
     buffer_release(&more->answers[i]);

@@ -345,16 +345,20 @@ enum status flight_hold_list(struct flight_ask *ask, struct flight_handle *handl
     net_loop_post(sessions->server->loop, &sessions->post);
   }
   pthread_mutex_unlock(&sessions->lock);
+  if (status != STATUS_OK && error != NULL) error->retry_after_ms = 0; /* nobody waits for room */
   return status;
 }
 
 enum status flight_hold_charge(struct flight_handle *handle, int64_t bytes, struct error *error) {
   struct budget *budget = &handle->sessions->budget;
   enum status status = budget_take(budget, bytes + HANDLE_BYTES, error);
-  if (status != STATUS_OK)
-    return error_set(error, STATUS_BUDGET,
-                     "prepared statements, their parameters and sessions take all the memory that "
-                     "they may (a sixteenth of memory_limit): close those that are not needed");
+  if (status != STATUS_OK) {
+    error_set(error, STATUS_BUDGET,
+              "prepared statements, their parameters and sessions take all the memory that they "
+              "may (a sixteenth of memory_limit): close those that are not needed");
+    if (error != NULL) error->retry_after_ms = 0; /* to wait here is of no use */
+    return STATUS_BUDGET;
+  }
   budget_give(budget, handle->charged_bytes);
   handle->charged_bytes = bytes + HANDLE_BYTES;
   return STATUS_OK;

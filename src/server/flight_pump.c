@@ -186,6 +186,7 @@ static void on_queued(void *context) {
     if (!take_pieces(pump, &out, &last) && !last) break;
     for (size_t i = 0; i < out.count; i++) {
       pump->sent_bytes += out.items[i].size_bytes;
+      if (i == 0) flight_ask_headers(pump->options.ask);
       grpc_write(pump->grpc, &out.items[i]);
     }
     pieces_release(&out);

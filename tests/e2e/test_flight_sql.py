@@ -1,0 +1,329 @@
+"""Flight SQL's statements, sessions, transactions and split results, by hand and by ADBC."""
+
+import concurrent.futures
+import threading
+import time
+
+import adbc_driver_flightsql.dbapi as dbapi
+import pyarrow as pa
+import pyarrow.flight as flight
+import pytest
+from flight_sql import Client, any_of, field, fields, number
+
+from server import wait_until
+
+pytestmark = pytest.mark.asan
+
+ERRORS = (flight.FlightError, pa.ArrowException)
+
+CONFIG = "flight:\n  transaction_idle_s: 1\n  handle_idle_s: 1\n  session_idle_s: 1\n"
+LIMITS = "flight:\n  handles_max: 5\n  sessions_max: 3\n"
+TOKENS = (
+    "auth:\n  tokens:\n"
+    "    one: {token: one-token-0123456789, scopes: [read, write, admin]}\n"
+    "    two: {token: two-token-0123456789, scopes: [read]}\n"
+)
+
+
+def option(name, value):
+    """An entry of SetSessionOptions."""
+    if isinstance(value, int):
+        inner = b"\x19" + value.to_bytes(8, "little", signed=True)
+    else:
+        inner = field(1, value)
+    return field(1, field(1, name) + field(2, inner))
+
+
+def bearer(token):
+    return ((b"authorization", f"Bearer {token}".encode()),)
+
+
+def test_a_query_says_its_schema_before_it_runs(server):
+    with Client(server) as client:
+        info = client.info("SELECT 1::BIGINT AS n, 'x' AS v")
+        assert info.schema == pa.schema([("n", pa.int64()), ("v", pa.string())])
+        assert client.read(info.endpoints[0]).to_pylist() == [{"n": 1, "v": "x"}]
+        with pytest.raises(ERRORS, match="nothing_there"):
+            client.info("SELECT * FROM nothing_there")
+
+
+def test_a_statement_without_rows_answers_with_none_and_has_run(start):
+    with Client(start()) as client:
+        made = client.query("CREATE TABLE t AS SELECT 1 AS n")
+        assert made.num_columns == 0 and made.num_rows == 0
+        assert client.query("INSERT INTO t VALUES (2)").num_columns == 0
+        assert client.value("SELECT count(*) FROM t") == 2
+
+
+def test_a_transaction_is_seen_when_it_is_committed(start):
+    server = start()
+    with Client(server) as client, Client(server) as other:
+        client.query("CREATE TABLE t (n INTEGER)")
+        transaction = client.begin()
+        client.query("INSERT INTO t VALUES (1)", transaction)
+        assert client.value("SELECT count(*) FROM t", transaction) == 1
+        assert other.value("SELECT count(*) FROM t") == 0
+        client.end(transaction)
+        assert other.value("SELECT count(*) FROM t") == 1
+        transaction = client.begin()
+        client.query("CREATE TABLE made AS SELECT 1 AS n", transaction)
+        client.query("ALTER TABLE t ADD COLUMN v INTEGER", transaction)
+        client.end(transaction, commit=False)
+        assert other.value("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'made'") == 0
+        with pytest.raises(ERRORS, match="no such transaction"):
+            client.end(transaction)
+        # Whoever alters tables was alone; now everybody may again.
+        other.query("ALTER TABLE t ADD COLUMN w INTEGER")
+
+
+def test_a_transaction_that_failed_can_only_be_rolled_back(start):
+    with Client(start()) as client:
+        client.query("CREATE TABLE t (n INTEGER PRIMARY KEY)")
+        transaction = client.begin()
+        client.query("INSERT INTO t VALUES (1)", transaction)
+        with pytest.raises(ERRORS):
+            client.query("INSERT INTO t VALUES (1)", transaction)
+        with pytest.raises(ERRORS, match="can only be rolled back"):
+            client.query("SELECT 1", transaction)
+        with pytest.raises(ERRORS, match="can only be rolled back"):
+            client.end(transaction)
+        assert client.value("SELECT count(*) FROM t") == 0
+        transaction = client.begin()
+        with pytest.raises(ERRORS):
+            client.query("SELECT wrong FROM t", transaction)
+        client.end(transaction, commit=False)
+
+
+def test_savepoints_and_substrait_are_refused_by_name(server):
+    with Client(server) as client:
+        with pytest.raises(ERRORS, match="savepoints"):
+            client.sql_action("BeginSavepoint", "ActionBeginSavepointRequest")
+        descriptor = flight.FlightDescriptor.for_command(any_of("CommandStatementSubstraitPlan"))
+        with pytest.raises(ERRORS, match="Substrait"):
+            client.flight.get_flight_info(descriptor)
+
+
+def test_prepared_statements_say_schema_and_parameters(server):
+    with Client(server) as client:
+        made = client.prepare("SELECT range + ?::BIGINT AS n FROM range(3)")
+        schema = pa.ipc.read_schema(pa.BufferReader(made[2]))
+        parameters = pa.ipc.read_schema(pa.BufferReader(made[3]))
+        assert schema.names == ["n"] and parameters.types == [pa.int64()]
+        assert made.get(4, 0) == 0
+        made = client.prepare("CREATE TABLE IF NOT EXISTS prepared_t (n INTEGER)")
+        assert made[4] == 1 and made[2] and made[3]
+
+
+def test_prepared_queries_run_until_they_are_closed(server):
+    with Client(server) as client:
+        handle = client.prepare("SELECT 42 AS n")[1]
+        command = any_of("CommandPreparedStatementQuery", field(1, handle))
+        descriptor = flight.FlightDescriptor.for_command(command)
+        for _ in range(2):
+            info = client.flight.get_flight_info(descriptor)
+            assert info.schema.names == ["n"]
+            assert client.read(info.endpoints[0]).to_pylist() == [{"n": 42}]
+        client.action(
+            "ClosePreparedStatement",
+            any_of("ActionClosePreparedStatementRequest", field(1, handle)),
+        )
+        with pytest.raises(ERRORS, match="no such prepared statement"):
+            client.flight.get_flight_info(descriptor)
+
+
+def test_sessions_have_options_and_end(start):
+    server = start()
+    with Client(server, cookies=True) as client:
+        with pytest.raises(ERRORS, match="cookie"):
+            client.action("GetSessionOptions")
+        client.query("CREATE SCHEMA s")
+        client.query("CREATE TABLE s.t AS SELECT 5 AS n")
+        answer = client.action(
+            "SetSessionOptions",
+            option("schema", "s") + option("endpoints", 4) + option("colour", "red"),
+        )
+        assert fields(fields(answer[0])[1])[1] == b"colour"
+        assert client.jar.value is not None
+        assert client.value("SELECT n FROM t") == 5
+        told = client.action("GetSessionOptions")[0]
+        assert b"schema" in told and b"endpoints" in told and b"colour" not in told
+        wrong = client.action("SetSessionOptions", option("schema", "nowhere"))
+        assert fields(fields(fields(wrong[0])[1])[2]) == {1: 2}
+        assert client.value("SELECT n FROM t") == 5
+        cookie = client.jar.value
+        assert fields(client.action("CloseSession")[0]) == {1: 1}
+        assert client.jar.value is None
+        client.jar.value = cookie
+        with pytest.raises(ERRORS, match="session"):
+            client.action("GetSessionOptions")
+
+
+def test_temporary_tables_are_of_a_session(start):
+    server = start()
+    with Client(server, cookies=True) as client, Client(server) as plain:
+        client.query("CREATE TEMP TABLE tt AS SELECT 7 AS n")
+        assert client.jar.value is not None
+        assert client.value("SELECT n FROM tt") == 7
+        with pytest.raises(ERRORS, match="tt"):
+            plain.value("SELECT n FROM tt")
+        # In a transaction, too; and what a transaction makes stays.
+        transaction = client.begin()
+        assert client.value("SELECT n FROM tt", transaction) == 7
+        client.query("CREATE TEMP TABLE uu AS SELECT 8 AS n", transaction)
+        client.end(transaction)
+        assert client.value("SELECT n FROM uu") == 8
+        client.query("CREATE TABLE temperatures AS SELECT 1 AS n")  # makes no session
+        plain.query("CREATE TEMP TABLE vv AS SELECT 9 AS n")
+        with pytest.raises(ERRORS, match="with_cookie_middleware"):
+            plain.value("SELECT n FROM vv")
+
+
+def test_handles_and_sessions_are_their_owners(start):
+    server = start(config=TOKENS)
+    one = Client(server, cookies=True, headers=bearer("one-token-0123456789"))
+    two = Client(server, cookies=True, headers=bearer("two-token-0123456789"))
+    with one, two:
+        handle = one.prepare("SELECT 1")[1]
+        transaction = one.begin()
+        command = any_of("CommandPreparedStatementQuery", field(1, handle))
+        with pytest.raises(ERRORS, match="no such prepared statement"):
+            two.flight.get_flight_info(flight.FlightDescriptor.for_command(command), two.options)
+        with pytest.raises(ERRORS, match="no such transaction"):
+            two.query("SELECT 1", transaction)
+        with pytest.raises(ERRORS, match="no such transaction"):
+            two.end(transaction, commit=False)
+        one.action("SetSessionOptions", option("endpoints", 2))
+        two.jar.value = one.jar.value
+        with pytest.raises(ERRORS, match="not this user's"):
+            two.action("GetSessionOptions")
+        two.jar.value = None
+        with pytest.raises(ERRORS, match="only statements that read"):
+            two.query("CREATE TABLE t (n INTEGER)")
+        reading = two.begin()
+        with pytest.raises(ERRORS, match="only statements that read"):
+            two.query("CREATE TABLE t (n INTEGER)", reading)
+        one.end(transaction)
+
+
+def test_what_nobody_uses_ends(start):
+    server = start(config=CONFIG)
+    with Client(server) as client, Client(server, cookies=True) as keeps:
+        client.query("CREATE TABLE t (n INTEGER)")
+        transaction = client.begin()
+        client.query("INSERT INTO t VALUES (1)", transaction)
+        handles = [client.prepare("SELECT 1")[1] for _ in range(200)]
+        keeps.query("CREATE TEMP TABLE tt AS SELECT 1 AS n")
+        time.sleep(2.5)
+        with pytest.raises(ERRORS, match="rolled back"):
+            client.query("SELECT 1", transaction)
+        assert client.value("SELECT count(*) FROM t") == 0
+        command = any_of("CommandPreparedStatementQuery", field(1, handles[0]))
+        with pytest.raises(ERRORS, match="no such prepared statement"):
+            client.flight.get_flight_info(flight.FlightDescriptor.for_command(command))
+        with pytest.raises(ERRORS, match="tt"):
+            keeps.query("SELECT * FROM tt")
+
+
+def test_there_are_so_many_and_no_more(start):
+    server = start(config=LIMITS)
+    with Client(server) as client:
+        handles = [client.prepare("SELECT 1")[1] for _ in range(5)]
+        with pytest.raises(ERRORS, match="handles_max"):
+            client.prepare("SELECT 1")
+        client.action(
+            "ClosePreparedStatement",
+            any_of("ActionClosePreparedStatementRequest", field(1, handles[0])),
+        )
+        client.prepare("SELECT 1")
+        clients = [Client(server, cookies=True) for _ in range(4)]
+        for each in clients[:3]:
+            each.action("SetSessionOptions", option("endpoints", 2))
+            each.prepare("SELECT 1")
+        with pytest.raises(ERRORS, match="sessions_max"):
+            clients[3].action("SetSessionOptions", option("endpoints", 2))
+        for each in clients:
+            each.flight.close()
+
+
+def test_split_results_are_one_snapshot_read_in_parallel(start):
+    server = start()
+    with Client(server, headers=[(b"x-arrowport-endpoints", b"4")]) as client:
+        client.query("CREATE TABLE t AS SELECT range AS n FROM range(300000)")
+        stop = threading.Event()
+
+        def write():
+            with Client(server) as writer:
+                while not stop.is_set():
+                    writer.query("INSERT INTO t SELECT -1 FROM range(1000)")
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            writing = pool.submit(write)
+            wait_until(lambda: client.value("SELECT count(*) FROM t") > 300000, "writing")
+            info = client.info("SELECT n, count(*) OVER () AS c FROM t ORDER BY n")
+            assert len(info.endpoints) == 4 and info.ordered
+            parts = list(pool.map(client.read, reversed(info.endpoints)))[::-1]
+            stop.set()
+            writing.result()
+        whole = pa.concat_tables(parts)
+        assert whole.num_rows == info.total_records == whole["c"][0].as_py()
+        assert whole["n"].to_pylist() == sorted(whole["n"].to_pylist())
+        assert client.read(info.endpoints[1]).equals(parts[1])  # and again
+        client.action("CancelFlightInfo", field(1, info.serialize()))
+        with pytest.raises(ERRORS):
+            client.read(info.endpoints[2])
+        with pytest.raises(ERRORS, match="x-arrowport-endpoints"):
+            options = flight.FlightCallOptions(headers=[(b"x-arrowport-endpoints", b"many")])
+            client.info("SELECT 1", options=options)
+
+
+def test_a_query_ends_by_its_deadline_and_by_cancelling(server):
+    slow = "SELECT count(*) FROM range(10000000) a, range(1000000) b WHERE a.range + b.range = 3"
+    with Client(server) as client, Client(server) as other:
+        info = client.info(slow)
+        began = time.monotonic()
+        with pytest.raises(ERRORS):
+            options = flight.FlightCallOptions(timeout=1)
+            client.flight.do_get(info.endpoints[0].ticket, options).read_all()
+        assert time.monotonic() - began < 20
+        info = client.info(slow)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(client.read, info.endpoints[0])
+            time.sleep(0.5)
+            message = field(1, info.serialize())
+            answer = other.sql_action("CancelQuery", "ActionCancelQueryRequest", message)
+            assert answer == {1: 1}
+            with pytest.raises(ERRORS):
+                reading.result(timeout=20)
+        assert number(1, 300) == b"\x08\xac\x02"
+
+
+def test_adbc_runs_statements_parameters_and_transactions(start):
+    server = start()
+    uri = f"grpc://127.0.0.1:{server.port}"
+    with dbapi.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (n BIGINT, v VARCHAR)")
+        cursor.executemany("INSERT INTO t VALUES (?, ?)", [(1, "a"), (2, "b"), (3, None)])
+        assert cursor.rowcount == 3
+        cursor.execute("SELECT * FROM t WHERE n > ? ORDER BY n", (1,))
+        assert cursor.fetchall() == [(2, "b"), (3, None)]
+        cursor.execute("SELECT ? + 1 AS x", (41,))
+        assert cursor.fetchall() == [(42,)]
+        with pytest.raises(dbapi.ProgrammingError, match="nope"):
+            cursor.execute("SELECT nope FROM t")
+    with dbapi.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO t VALUES (4, 'd')")
+        connection.rollback()
+        cursor.execute("SELECT count(*) FROM t")
+        assert cursor.fetchall() == [(3,)]
+        cursor.execute("INSERT INTO t VALUES (5, 'e')")
+        connection.commit()
+    with Client(server) as client:
+        assert client.value("SELECT count(*) FROM t") == 4
+    cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
+    with (
+        dbapi.connect(uri, autocommit=True, db_kwargs=cookies) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("CREATE TEMP TABLE tt AS SELECT 7 AS x")
+        cursor.execute("SELECT * FROM tt")
+        assert cursor.fetchall() == [(7,)]
