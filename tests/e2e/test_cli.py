@@ -44,11 +44,7 @@ def on_terminal(*args, cwd, columns, env=None):
     master, slave = pty.openpty()
     subprocess.run(["stty", "cols", str(columns), "-opost"], stdin=slave, check=True)
     process = subprocess.Popen(
-        [binary(), *map(str, args)],
-        cwd=cwd,
-        env=environment(env),
-        stdin=slave,
-        stdout=slave,
+        [binary(), *map(str, args)], cwd=cwd, env=environment(env), stdin=slave, stdout=slave,
         stderr=slave,
     )
     os.close(slave)
@@ -145,30 +141,23 @@ def test_every_setting_has_a_flag_of_the_same_name(tmp_path):
     ]
     by_flag = settings_by(tmp_path, *given)
     assert {key: value for key, (value, _) in by_flag.items()} == {
-        key: value for key, (value, _) in held.items()
-    }
+        key: value for key, (value, _) in held.items()}
     assert sum(origin == "flag" for _, origin in by_flag.values()) == len(given) / 2
 
 
-@pytest.mark.parametrize(
-    "args, key, value",
-    [
-        (["--delta-config-enable-cdc"], "delta_config.enable_cdc", True),
-        (["--delta-config-enable-cdc=yes"], "delta_config.enable_cdc", True),
-        (["--no-delta-config-enable-cdc"], "delta_config.enable_cdc", False),
-        (
-            ["--delta-config-enable-cdc", "--no-delta-config-enable-cdc"],
-            "delta_config.enable_cdc",
-            False,
-        ),
-        (["--allowed-hosts", "a,b"], "allowed_hosts", ["a", "b"]),
-        (["--allowed-hosts", "a", "--allowed-hosts=b"], "allowed_hosts", ["a", "b"]),
-        (["--http-idle-timeout-ms=7", "--http-idle-timeout-ms", "8"], "http.idle_timeout_ms", 8),
-        (["--set", "http.idle_timeout_ms=9"], "http.idle_timeout_ms", 9),
-        (["--compression", "lz4"], "compression.algorithm", "lz4"),
-        (["--compression-level", "7"], "compression.level", 7),
-    ],
-)
+@pytest.mark.parametrize("args, key, value", [
+    (["--delta-config-enable-cdc"], "delta_config.enable_cdc", True),
+    (["--delta-config-enable-cdc=yes"], "delta_config.enable_cdc", True),
+    (["--no-delta-config-enable-cdc"], "delta_config.enable_cdc", False),
+    (["--delta-config-enable-cdc", "--no-delta-config-enable-cdc"], "delta_config.enable_cdc",
+     False),
+    (["--allowed-hosts", "a,b"], "allowed_hosts", ["a", "b"]),
+    (["--allowed-hosts", "a", "--allowed-hosts=b"], "allowed_hosts", ["a", "b"]),
+    (["--http-idle-timeout-ms=7", "--http-idle-timeout-ms", "8"], "http.idle_timeout_ms", 8),
+    (["--set", "http.idle_timeout_ms=9"], "http.idle_timeout_ms", 9),
+    (["--compression", "lz4"], "compression.algorithm", "lz4"),
+    (["--compression-level", "7"], "compression.level", 7),
+])
 def test_flags_of_settings_are_taken_in_all_their_forms(args, key, value, tmp_path):
     assert settings_by(tmp_path, *args)[key] == (value, "flag")
 
@@ -189,15 +178,12 @@ def test_exit_codes_are_those_of_the_documentation(tmp_path):
         assert "| {} | {} | {} |".format(*row) in documented
 
 
-@pytest.mark.parametrize(
-    "env, colour",
-    [
-        ({"TERM": "xterm"}, True),
-        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
-        ({"TERM": "xterm", "NO_COLOR": ""}, True),
-        ({"TERM": "dumb"}, False),
-    ],
-)
+@pytest.mark.parametrize("env, colour", [
+    ({"TERM": "xterm"}, True),
+    ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    ({"TERM": "xterm", "NO_COLOR": ""}, True),
+    ({"TERM": "dumb"}, False),
+])
 def test_colour_is_for_terminals_that_want_it(env, colour, tmp_path):
     code, text = on_terminal("frobnicate", cwd=tmp_path, columns=80, env=env)
     assert code == INVALID and ("\x1b[31m" in text) == colour
@@ -222,10 +208,7 @@ def test_a_missing_libcurl_is_told_with_its_package(tmp_path):
 def test_output_that_nobody_takes_is_an_error(tmp_path):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [binary(), "config", "show"],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=full,
+            [binary(), "config", "show"], cwd=tmp_path, env=environment(), stdout=full,
             stderr=subprocess.PIPE,
         )
     assert done.returncode == IO and b"standard output" in done.stderr
@@ -255,10 +238,7 @@ def test_a_file_or_a_stream_lands_whatever_way_it_comes(
     if way == "redirected":
         with open(path, "rb") as file:
             done = subprocess.run(
-                [binary(), *map(str, args)],
-                cwd=tmp_path,
-                env=environment(),
-                stdin=file,
+                [binary(), *map(str, args)], cwd=tmp_path, env=environment(), stdin=file,
                 capture_output=True,
             )
     else:
@@ -323,15 +303,15 @@ def test_hostile_stream_names_arrive_as_they_are(server, name, tmp_path):
 def test_every_format_says_the_same(server, tmp_path):
     sql = "SELECT range AS id, 'x' || range AS name FROM range(3)"
     want = [{"id": i, "name": f"x{i}"} for i in range(3)]
-    by = {
-        f: run("query", sql, "--format", f, *at(server), cwd=tmp_path)
-        for f in ("json", "ndjson", "csv", "arrow", "table")
-    }
+    by = {f: run("query", sql, "--format", f, *at(server), cwd=tmp_path) for f in (
+        "json", "ndjson", "csv", "arrow", "table")}
     assert json.loads(good(by["json"])) == want
     assert [json.loads(line) for line in good(by["ndjson"]).splitlines()] == want
     assert good(by["csv"]) == "id,name\r\n0,x0\r\n1,x1\r\n2,x2\r\n"
     assert pa.ipc.open_stream(by["arrow"].stdout).read_all().to_pylist() == want
-    assert good(by["table"]) == ("id | name\n---+-----\n 0 | x0\n 1 | x1\n 2 | x2\n(3 rows)\n")
+    assert good(by["table"]) == (
+        "id | name\n---+-----\n 0 | x0\n 1 | x1\n 2 | x2\n(3 rows)\n"
+    )
     assert good(run("query", sql, *at(server), cwd=tmp_path)) == good(by["csv"])
 
 
@@ -376,8 +356,7 @@ def test_a_table_fits_the_terminal_and_lets_nothing_through_to_it(server, tmp_pa
     code, text = on_terminal("query", "FROM range(1000)", *at(server), cwd=tmp_path, columns=60)
     assert "(1,000 rows, the first 200 shown; --rows shows more)" in text
     code, text = on_terminal(
-        "query", "SELECT 1", "--format", "arrow", *at(server), cwd=tmp_path, columns=60
-    )
+        "query", "SELECT 1", "--format", "arrow", *at(server), cwd=tmp_path, columns=60)
     assert code == INVALID and "not for a terminal" in text
 
 
@@ -435,20 +414,14 @@ def test_version_says_what_was_built(tmp_path):
     assert both["duckdb"].startswith("v1.")
 
 
+
 def test_arrow_that_leaves_is_compressed_as_the_configuration_says(server, tmp_path):
     """What the command line writes is what its user's `compression` says, zstd by default."""
     sizes = {}
     for codec in (None, "lz4", "none"):
         environment = {} if codec is None else {"ARROWPORT_COMPRESSION": codec}
-        done = run(
-            "query",
-            "SELECT range // 100 AS n FROM range(100000)",
-            "--format",
-            "arrow",
-            *at(server),
-            cwd=tmp_path,
-            env=environment,
-        )
+        done = run("query", "SELECT range // 100 AS n FROM range(100000)", "--format", "arrow",
+                   *at(server), cwd=tmp_path, env=environment)
         assert done.returncode == 0, said(done)
         (tmp_path / "answer.arrows").write_bytes(done.stdout)
         told = good(run("inspect", "answer.arrows", cwd=tmp_path))
@@ -494,19 +467,13 @@ def test_the_lines_that_serve_prints_work_when_they_are_pasted(start, tmp_path):
     server.get("/healthz")  # by now all of it is printed
     printed = [line.strip() for line in server.lines if line.startswith("  ")]
     assert [pathlib.Path(shlex.split(line)[0]).name for line in printed] == [
-        "curl",
-        "python3",
-        "arrowport",
-    ]
+        "curl", "python3", "arrowport"]
     assert any("test.duckdb" in line for line in server.lines)
     for line in printed:
         line = line.replace("python3", shlex.quote(sys.executable), 1)
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            timeout=60,
+            ["bash", "-o", "pipefail", "-c", line], cwd=tmp_path, env=environment(),
+            capture_output=True, timeout=60,
         )
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout
