@@ -3,7 +3,10 @@
  * its number.
  *
  * A stream that resumes counts its batches from where the last one has ended, which the first offset
- * says; notes count those that came: `base` is the difference. */
+ * says; notes count those that came: `base` is the difference.
+ *
+ * 1. What a client can make wait here is bounded: notes by NOTES_BYTES_MAX, offsets, which wait while it
+ *    reads nothing, by OFFSETS_MAX: the last of them is put right then. */
 #include "server/flight_acks.h"
 
 #include <pthread.h>
@@ -13,6 +16,12 @@
 #include <openssl/evp.h>
 
 #include "server/ingest.h"
+
+enum {
+  NOTES_BYTES_MAX =
+      16 << 20, /* of app_metadata that waits for its commit, for one acknowledgement */
+  OFFSETS_MAX = 1024,
+};
 
 struct waiting_offset {
   struct waiting_offset *next;
@@ -27,9 +36,11 @@ struct note {
 
 struct flight_acks {
   pthread_mutex_t lock;
-  struct waiting_offset *first, **last; /* under the lock */
+  struct waiting_offset *first, *newest; /* under the lock */
+  int waiting;
   /* the loop's */
   struct note *first_note, **last_note;
+  int64_t note_bytes;
   int64_t base; /* batches that an earlier stream has landed, and this one has left out */
   struct intake_offset told;
   bool has_told;
@@ -39,13 +50,18 @@ enum status flight_acks_new(struct flight_acks **acks, struct error *error) {
   *acks = calloc(1, sizeof **acks);
   if (*acks == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
   pthread_mutex_init(&(*acks)->lock, NULL);
-  (*acks)->last = &(*acks)->first;
   (*acks)->last_note = &(*acks)->first_note;
   return STATUS_OK;
 }
 
+/* What it takes of the limit: one without a byte takes memory, too. */
+static int64_t note_bytes(const struct buffer *metadata) {
+  return metadata->size_bytes + (int64_t)sizeof(struct note);
+}
+
 static void drop_note(struct flight_acks *acks) {
   struct note *note = acks->first_note;
+  acks->note_bytes -= note_bytes(&note->metadata);
   acks->first_note = note->next;
   if (note->next == NULL) acks->last_note = &acks->first_note;
   buffer_release(&note->metadata);
@@ -66,23 +82,38 @@ void flight_acks_free(struct flight_acks *acks) {
 
 enum status flight_acks_note(struct flight_acks *acks, int64_t batches, struct buffer *metadata,
                              struct error *error) {
+  if (acks->note_bytes + note_bytes(metadata) > NOTES_BYTES_MAX)
+    return error_set(error, STATUS_TOO_LARGE,
+                     "more than %d MiB of app_metadata wait for their commit: send less of it, or "
+                     "let the stream commit more often",
+                     NOTES_BYTES_MAX >> 20);
   struct note *note = malloc(sizeof *note);
   if (note == NULL) return error_set(error, STATUS_NOMEM, "no memory for a request");
   *note = (struct note){.batches = batches, .metadata = *metadata};
   *metadata = BUFFER_EMPTY;
+  acks->note_bytes += note_bytes(&note->metadata);
   *acks->last_note = note;
   acks->last_note = &note->next;
   return STATUS_OK;
 }
 
 void flight_acks_offset(struct flight_acks *acks, const struct intake_offset *offset) {
-  struct waiting_offset *waiting = malloc(sizeof *waiting);
-  if (waiting == NULL) return;
-  *waiting = (struct waiting_offset){.offset = *offset};
+  struct waiting_offset *made = malloc(sizeof *made);
   pthread_mutex_lock(&acks->lock);
-  *acks->last = waiting;
-  acks->last = &waiting->next;
+  if (made != NULL && acks->waiting < OFFSETS_MAX) {
+    *made = (struct waiting_offset){.offset = *offset};
+    if (acks->first == NULL)
+      acks->first = made;
+    else
+      acks->newest->next = made;
+    acks->newest = made;
+    acks->waiting++;
+    made = NULL;
+  } else if (acks->waiting > 1) { /* the first may say where the stream goes on */
+    acks->newest->offset = *offset;
+  }
   pthread_mutex_unlock(&acks->lock);
+  free(made);
 }
 
 static bool take_offset(struct flight_acks *acks, struct intake_offset *offset) {
@@ -90,7 +121,7 @@ static bool take_offset(struct flight_acks *acks, struct intake_offset *offset) 
   struct waiting_offset *waiting = acks->first;
   if (waiting != NULL) {
     acks->first = waiting->next;
-    if (waiting->next == NULL) acks->last = &acks->first;
+    acks->waiting--;
   }
   pthread_mutex_unlock(&acks->lock);
   if (waiting == NULL) return false;
