@@ -44,7 +44,8 @@ def test_rows_come_back_as_a_statement_makes_them(start):
     batches, _ = exchange(
         client,
         {
-            "sql": "SELECT word, count(*) AS n, sum(id) AS ids FROM input GROUP BY word ORDER BY word"
+            "sql": "SELECT word, count(*) AS n, sum(id) AS ids FROM input GROUP BY word "
+            "ORDER BY word"
         },
         ROWS,
     )
