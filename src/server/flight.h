@@ -207,6 +207,9 @@ struct flight_command {
   enum status (*cancel)(struct flight_ask *ask, const ProtobufCBinaryData *value,
                         struct error *error);
 };
+/* The one of Flight SQL whose rows are many: DoPut alone knows what to do with it (flight_ingest.c). */
+#define FLIGHT_INGEST FLIGHT_SQL_TYPE_PREFIX "CommandStatementIngest"
+
 /* Ends with an entry whose name is NULL. */
 extern const struct flight_command flight_statement_commands[]; /* flight_statement.c */
 extern const struct flight_command flight_catalog_commands[];   /* flight_catalog.c */

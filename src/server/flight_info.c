@@ -316,6 +316,7 @@ static enum status query_get(struct flight_ask *ask, const ProtobufCBinaryData *
 }
 
 const struct flight_command flight_core_commands[] = {
+    {.name = FLIGHT_INGEST},
     {.name = COMMAND_TABLE, .about = table_about, .get = table_get},
     {.name = COMMAND_QUERY, .about = query_about, .get = query_get},
     {.name = NULL},

@@ -178,11 +178,10 @@ static enum status open_command(struct flight_put *put, const ProtobufCBinaryDat
     return error_set(error, STATUS_UNSUPPORTED,
                      "DoExchange takes a path or a JSON command, none of Flight SQL");
   enum status status = flight_command_read(cmd->data, cmd->len, &command, &put->any, error);
+  if (status == STATUS_OK)
+    status = flight_ask_new(&put->ingest.request, put->grpc, &put->ask, error);
   if (status != STATUS_OK) return status;
-  status = flight_ask_new(&put->ingest.request, put->grpc, &put->ask, error);
-  if (status != STATUS_OK) return status;
-  if (strcmp(put->any->type_url, FLIGHT_SQL_TYPE_PREFIX "CommandStatementIngest") == 0)
-    return flight_ingest_open(put, error);
+  if (strcmp(put->any->type_url, FLIGHT_INGEST) == 0) return flight_ingest_open(put, error);
   if (command->put == NULL)
     return error_set(error, STATUS_UNSUPPORTED, "DoPut does not go with %s", put->any->type_url);
   put->kind = FLIGHT_PUT_FEW;
