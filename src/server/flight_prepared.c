@@ -7,6 +7,7 @@
  *
  * 1. What is bound never changes: who reads holds it (`owners`), and others may be bound meanwhile.
  * 2. A statement that was made in a transaction runs in it, and ends with it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,26 @@ static struct flight_text text_of(const struct prepared *prepared,
   return (struct flight_text){.sql = prepared->sql, .transaction_id = transaction_id};
 }
 
+/* Times and timestamps of parameters are told in milliseconds: the JDBC driver writes java.sql.Time and
+ * Timestamp as such into whatever unit it is told. Values of every unit are taken. */
+static enum status tell_milliseconds(struct ArrowSchema *parameters, struct error *error) {
+  enum { FORMAT_BYTES_MAX = 128 }; /* a zone's name is the longest part of it */
+  for (int64_t i = 0; i < parameters->n_children; i++) {
+    struct ArrowSchema *child = parameters->children[i], told = {.release = NULL};
+    bool is_time = strncmp(child->format, "tt", 2) == 0;
+    char format[FORMAT_BYTES_MAX];
+    if (!is_time && strncmp(child->format, "ts", 2) != 0) continue;
+    int bytes = snprintf(format, sizeof format, "%.2sm%s", child->format, child->format + 3);
+    if (bytes < 0 || (size_t)bytes >= sizeof format) continue;
+    enum status status = arrow_schema_init(&told, format, child->name,
+                                           (child->flags & ARROW_FLAG_NULLABLE) != 0, 0, error);
+    if (status != STATUS_OK) return status;
+    arrow_schema_release(child);
+    arrow_schema_move(&told, child);
+  }
+  return STATUS_OK;
+}
+
 /* Fills in what the engine says of it. */
 static enum status describe(struct flight_ask *ask, struct prepared *prepared,
                             struct error *error) {
@@ -126,6 +147,7 @@ static enum status describe(struct flight_ask *ask, struct prepared *prepared,
   if (status == STATUS_OK)
     status =
         arrow_schema_copy(engine_statement_parameters(statement), &prepared->parameters, error);
+  if (status == STATUS_OK) status = tell_milliseconds(&prepared->parameters, error);
   engine_statement_close(statement);
   return flight_return(ask, &loan, status, error);
 }
