@@ -30,8 +30,10 @@ static enum auth_scheme parse_bearer(const char *text, struct auth_header *heade
 }
 
 static enum auth_scheme parse_basic(const char *text, struct auth_header *header) {
-  size_t bytes = 0;
-  if (!auth_base64_decode(text, strlen(text), true, (uint8_t *)header->memory,
+  size_t text_bytes = strlen(text), bytes = 0;
+  /* Flight's Go library sends it without padding. */
+  bool padded = text_bytes % 4 == 0;
+  if (!auth_base64_decode(text, text_bytes, padded, (uint8_t *)header->memory,
                           header->memory_bytes - 1, &bytes))
     return AUTH_SCHEME_BROKEN;
   header->memory[bytes] = '\0';

@@ -5,6 +5,7 @@
  *   that session --> settle --ask: conclude (commit or roll back, return the session)--> answered
  *
  * A session that was borrowed is returned by `conclude`, however the call ends. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,10 +128,11 @@ static enum status execute(struct flight_ingest *into, const char *sql, struct e
   return status;
 }
 
-static enum status drop_table(struct flight_ingest *into, struct error *error) {
+static enum status drop_table(struct flight_ingest *into, const struct table_name *table,
+                              struct error *error) {
   struct text sql = TEXT_EMPTY;
   enum status status = text_add(&sql, "DROP TABLE ", error);
-  if (status == STATUS_OK) status = table_name_print(&into->table, &sql, error);
+  if (status == STATUS_OK) status = table_name_print(table, &sql, error);
   if (status == STATUS_OK) status = execute(into, text_get(&sql), error);
   text_release(&sql);
   return status;
@@ -138,8 +140,13 @@ static enum status drop_table(struct flight_ingest *into, struct error *error) {
 
 /* The table is as its options want it. */
 static enum status ready_table(struct flight_ingest *into, struct error *error) {
+  struct table_name name = into->table;
+  if (into->command->temporary) { /* not another one of that name */
+    snprintf(name.catalog, sizeof name.catalog, "temp");
+    snprintf(name.schema, sizeof name.schema, "main");
+  }
   struct engine_table table;
-  enum status status = engine_table_info(into->loan.session, &into->table, &table, error);
+  enum status status = engine_table_info(into->loan.session, &name, &table, error);
   bool exists = status == STATUS_OK;
   if (exists) engine_table_release(&table);
   if (status != STATUS_OK && status != STATUS_NOT_FOUND) return status;
@@ -149,7 +156,7 @@ static enum status ready_table(struct flight_ingest *into, struct error *error) 
   if (!exists && !into->create)
     return error_set(error, STATUS_NOT_FOUND, "there is no table %s, and it was not to be made",
                      into->table.table);
-  return exists && into->replace ? drop_table(into, error) : STATUS_OK;
+  return exists && into->replace ? drop_table(into, &name, error) : STATUS_OK;
 }
 
 static enum status prepare(void *context, struct flight_ask *ask, struct error *error) {

@@ -144,12 +144,12 @@ def test_prepared_statements(found):
             "word": "wörd",
             "price": "12.50",
             "day": "2024-02-29",
-            "moment": moment.replace(" ", "T"),
+            "moment": moment.replace(" ", "T") + "000",
             "yes": True,
             "x": 1.5,
             "data": "AP8=",
             "big": 2**63 - 1,
-            "clock": clock,
+            "clock": clock + ".000000",
         }
     ]
 

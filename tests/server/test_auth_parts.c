@@ -284,9 +284,13 @@ static void the_header_is_read_strictly(void **state) {
       {"basic YW5uYTphOmI=", AUTH_SCHEME_BASIC, "anna", "a:b"},
       {"Basic Og==", AUTH_SCHEME_BASIC, "", ""},
       {"Basic YW5uYTo=", AUTH_SCHEME_BASIC, "anna", ""},
-      {"Basic YW5uYQ==", AUTH_SCHEME_BROKEN, NULL, NULL},        /* no colon */
-      {"Basic YW5uYTpzZWNyZXQ", AUTH_SCHEME_BROKEN, NULL, NULL}, /* no padding */
-      {"Basic YQA6Yg==", AUTH_SCHEME_BROKEN, NULL, NULL},        /* a NUL */
+      {"Basic YW5uYQ==", AUTH_SCHEME_BROKEN, NULL, NULL},             /* no colon */
+      {"Basic YW5uYTpzZWNyZXQ", AUTH_SCHEME_BASIC, "anna", "secret"}, /* no padding, as from Go */
+      {"Basic YW5uYTo", AUTH_SCHEME_BASIC, "anna", ""},
+      {"Basic YW5uYQ", AUTH_SCHEME_BROKEN, NULL, NULL},    /* no colon */
+      {"Basic YW5uYTp", AUTH_SCHEME_BROKEN, NULL, NULL},   /* bits that mean nothing */
+      {"Basic YW5uYTo==", AUTH_SCHEME_BROKEN, NULL, NULL}, /* more padding than it needs */
+      {"Basic YQA6Yg==", AUTH_SCHEME_BROKEN, NULL, NULL},  /* a NUL */
       {"Basic", AUTH_SCHEME_BROKEN, NULL, NULL},
       {"Basic ", AUTH_SCHEME_BROKEN, NULL, NULL},
       {"Basic anna:secret", AUTH_SCHEME_BROKEN, NULL, NULL},
