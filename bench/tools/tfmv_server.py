@@ -1,4 +1,4 @@
-"""Starts TFMV/arrowport's HTTP application on a port: tfmv_server.py PORT.
+"""Starts TFMV/arrowport's HTTP application, or its Flight server: tfmv_server.py PORT [flight].
 
 On its first connection it asks DuckDB to download an extension that is not needed to
 scan an Arrow table, and fails where there is no network to download from; both calls
@@ -8,7 +8,6 @@ are answered with nothing here. The rest is as it comes.
 import sys
 
 import duckdb
-import uvicorn
 
 
 class Connection:
@@ -26,4 +25,12 @@ class Connection:
 
 _connect = duckdb.connect
 duckdb.connect = lambda *arguments, **options: Connection(_connect(*arguments, **options))
-uvicorn.run("arrowport.api.app:app", host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+port = int(sys.argv[1])
+if sys.argv[2:] == ["flight"]:
+    from arrowport.core.flight import FlightServer
+
+    FlightServer(host="127.0.0.1", port=port).serve()
+else:
+    import uvicorn
+
+    uvicorn.run("arrowport.api.app:app", host="127.0.0.1", port=port, log_level="warning")
