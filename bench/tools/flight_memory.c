@@ -272,7 +272,7 @@ int main(int count, char **texts) {
   enum status status = net_loop_new(&memory.loop, &error);
   if (status == STATUS_OK) status = load(&memory, texts[1], &error);
   if (status == STATUS_OK) status = serve(&memory, &error);
-  if (status != STATUS_OK) fprintf(stderr, "flight_memory: %s\n", error.message);
+  if (status != STATUS_OK) fprintf(stderr, "flight_memory: %s\n", error.text);
   net_loop_free(memory.loop);
   for (size_t i = 0; i < memory.batch_count; i++) arrow_shared_release(memory.batches[i]);
   free(memory.batches);

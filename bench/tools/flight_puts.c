@@ -226,7 +226,7 @@ int main(int count, char **texts) {
   enum status status = clients == NULL ? error_set(&error, STATUS_NOMEM, "no memory")
                                        : load(texts[3], &bench, &error);
   if (status == STATUS_OK) status = measure(&bench, clients, &error);
-  if (status != STATUS_OK) fprintf(stderr, "flight_puts: %s\n", error.message);
+  if (status != STATUS_OK) fprintf(stderr, "flight_puts: %s\n", error.text);
   for (int i = 0; clients != NULL && i < bench.connections; i++) {
     flight_client_close(clients[i].flight);
     free(clients[i].call_us);
