@@ -255,6 +255,7 @@ int http2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uin
   stream->sent_bytes += (int64_t)bytes;
   if (bytes > 0 && stream->queued_bytes == 0) http2->sending_count--;
   http2_limits_moved(&http2->limits, (int64_t)bytes);
+  if (bytes > 0) http2_limits_sent(&http2->limits);
   if (http2->out.size_bytes >= HTTP2_COLLECT_BYTES) http2_flush(http2, NULL);
   if (stream->exchange.blocked) http2->changed = true; /* perhaps writable now */
   return 0;

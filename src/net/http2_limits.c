@@ -60,6 +60,8 @@ void http2_limits_moved(struct http2_limits *limits, int64_t bytes) {
   give(&limits->pings, bytes * THOUSAND / HTTP2_BYTES_PER_PING);
 }
 
+void http2_limits_sent(struct http2_limits *limits) { give(&limits->pings, THOUSAND); }
+
 static enum status take(struct http2_bucket *bucket, int64_t now_ms, const char *what,
                         struct error *error) {
   if (http2_bucket_take(bucket, now_ms)) return STATUS_OK;

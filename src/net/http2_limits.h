@@ -70,6 +70,10 @@ enum status http2_limits_look(struct http2_limits *limits, const uint8_t *data, 
                               int64_t now_ms, struct error *error) WARN_UNUSED;
 /* So many bytes of body went either way: what acknowledges them is no flood. */
 void http2_limits_moved(struct http2_limits *limits, int64_t bytes);
+/* A DATA frame was sent: a PING may come for it, for gRPC's libraries (Go, Java, C++) measure the line
+ * whenever one arrives while no measurement is under way. Small calls one after the other bring one
+ * each. */
+void http2_limits_sent(struct http2_limits *limits);
 /* A stream was reset, by the client or because of what it sent (rapid reset, and its sister
  * that provokes the resets: CVE-2025-8671). */
 enum status http2_limits_reset(struct http2_limits *limits, int64_t now_ms,

@@ -329,6 +329,27 @@ static void test_unread_answers_stop_reading(void **state) {
   h2_end(world);
 }
 
+/* gRPC's libraries measure the line by a PING for each small answer. */
+static void test_a_ping_for_each_answer(void **state) {
+  (void)state;
+  struct http_server_options options = HTTP_SERVER_DEFAULTS;
+  struct http2_limits limits;
+  struct error error;
+  static const uint8_t ping[17] = {0, 0, 8, NGHTTP2_PING};
+  options.pings_per_s = 3;
+  http2_limits_init(&limits, &options, 0);
+  static const uint8_t preface[HTTP2_PREFACE_BYTES];
+  assert_int_equal(http2_limits_look(&limits, preface, sizeof preface, 0, &error), STATUS_OK);
+  for (int call = 0; call < 1000; call++) {
+    http2_limits_sent(&limits);
+    assert_int_equal(http2_limits_look(&limits, ping, sizeof ping, 0, &error), STATUS_OK);
+  }
+  for (int call = 0; call < 1000; call++) http2_limits_sent(&limits); /* not saved up */
+  for (int more = 0; more < 3; more++)
+    assert_int_equal(http2_limits_look(&limits, ping, sizeof ping, 0, &error), STATUS_OK);
+  assert_int_equal(http2_limits_look(&limits, ping, sizeof ping, 0, &error), STATUS_TOO_LARGE);
+}
+
 /* ---- the buckets themselves ---------------------------------------------------------------------- */
 
 static void test_bucket(void **state) {
@@ -395,6 +416,7 @@ int main(void) {
       cmocka_unit_test(test_frame_past_the_size),
       cmocka_unit_test(test_streams_out_of_order),
       cmocka_unit_test(test_unread_answers_stop_reading),
+      cmocka_unit_test(test_a_ping_for_each_answer),
       cmocka_unit_test(test_bucket),
       cmocka_unit_test(test_midway),
   };
