@@ -259,7 +259,7 @@ static void the_whole_stream_sent_again_adds_what_is_missing(void **state) {
   (void)state;
   struct run run;
   /* Also cut into other batches than before. */
-  static const struct rig_stream again[] = {TEN, {.first = 0, .batches = 4, .rows = 250}};
+  const struct rig_stream again[] = {TEN, {.first = 0, .batches = 4, .rows = 250}};
   for (size_t i = 0; i < 2; i++) {
     char token[] = "a0", expected[64];
     token[1] = (char)('0' + i);
