@@ -150,6 +150,12 @@ flight_run_function flight_create_prepared, flight_create_prepared_plan, flight_
 flight_about_function flight_statement_about;
 flight_get_function flight_statement_get;
 flight_put_function flight_statement_bind, flight_statement_update;
+/* Unions among parameters give way to the member that their rows have (flight_unions.c). `*schema` (NULL
+ * is allowed) becomes `plain` if there are any, which the caller releases in any case; the batches are
+ * changed likewise. STATUS_UNSUPPORTED: rows of several types in one column. */
+enum status flight_parameters_plain(const struct ArrowSchema **schema, struct ArrowArray *batches,
+                                    size_t count, struct ArrowSchema *plain,
+                                    struct error *error) WARN_UNUSED;
 /* flight_split.c */
 flight_get_function flight_split_get;
 enum status flight_split_cancel(struct flight_ask *ask, const ProtobufCBinaryData *value,

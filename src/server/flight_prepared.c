@@ -507,17 +507,20 @@ enum status flight_statement_update(struct flight_ask *ask, const ProtobufCBinar
   if (status != STATUS_OK) return status;
   const ProtobufCBinaryData id = transaction_of(prepared);
   const struct flight_text sql = text_of(prepared, &id);
+  struct ArrowSchema plain;
+  status = flight_parameters_plain(&schema, batches, count, &plain, error);
   bool given = schema != NULL && schema->n_children > 0;
   if (!given) bound = bound_take(prepared);
-  if (given)
+  if (status == STATUS_OK && given)
     status = update_rows(ask, prepared, schema, batches, count, &changed, error);
-  else if (bound != NULL)
+  else if (status == STATUS_OK && bound != NULL)
     status =
         update_rows(ask, prepared, &bound->schema, bound->batches, bound->count, &changed, error);
   if (status == STATUS_OK && (given || bound != NULL))
     status = flight_answer_count(ask, changed, error);
   else if (status == STATUS_OK)
     status = flight_text_update(ask, &sql, error);
+  arrow_schema_release(&plain);
   bound_give(prepared, bound);
   flight_hold_release(&prepared->handle);
   return status;
@@ -551,8 +554,11 @@ enum status flight_statement_bind(struct flight_ask *ask, const ProtobufCBinaryD
   FLIGHT_SQL(do_put_prepared_statement_result__init)(&result);
   enum status status = find(ask, value, &prepared, error);
   if (status != STATUS_OK) return status;
+  struct ArrowSchema plain;
+  status = flight_parameters_plain(&schema, batches, count, &plain, error);
   bool given = schema != NULL && schema->n_children > 0;
-  if (given) status = check_bound(prepared, schema, batches, count, &bytes, error);
+  if (status == STATUS_OK && given)
+    status = check_bound(prepared, schema, batches, count, &bytes, error);
   if (status == STATUS_OK && given) status = bound_new(schema, batches, count, &bound, error);
   if (status == STATUS_OK && given) status = flight_hold_charge(&prepared->handle, bytes, error);
   if (status == STATUS_OK) {
@@ -568,6 +574,7 @@ enum status flight_statement_bind(struct flight_ask *ask, const ProtobufCBinaryD
         (ProtobufCBinaryData){.data = (uint8_t *)prepared->handle.id, .len = FLIGHT_ID_CHARS};
     status = flight_answer_put(ask, &result.base, error);
   }
+  arrow_schema_release(&plain);
   bound_free(bound);
   flight_hold_release(&prepared->handle);
   return status;
