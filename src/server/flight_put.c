@@ -267,6 +267,9 @@ static enum status on_begin(void *context, int64_t bytes) {
   struct error error = {.status = STATUS_OK};
   if (put->ingest.answered) return STATUS_CANCELLED;
   enum status status = flight_data_reader_begin(put->reader, bytes, &error);
+  bool whole;
+  if (status == STATUS_OK && bytes == 0) /* no window will be asked for */
+    status = flight_data_reader_filled(put->reader, 0, &whole, &error);
   return status == STATUS_OK ? STATUS_OK : refuse(put, status, &error);
 }
 
