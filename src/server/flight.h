@@ -351,6 +351,9 @@ void flight_ask_wake(struct flight_ask *ask); /* the loop; nothing happens once 
 void flight_ask_clock(struct flight_ask *ask, bool runs);
 /* It does not stand in line behind statements; before it is run. */
 void flight_ask_quick(struct flight_ask *ask);
+/* What is run from now on gives back what is held (a session, a transaction): it runs, once, whatever has
+ * become of its call, not in line and without a time-out. Before it is run. */
+void flight_ask_must(struct flight_ask *ask);
 /* The client is gone, or its time is over: guarded sessions are interrupted. The loop. */
 void flight_ask_stop(struct flight_ask *ask, enum status reason);
 void flight_ask_free(struct flight_ask *ask); /* no run is under way; NULL is allowed */

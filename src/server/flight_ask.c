@@ -43,6 +43,7 @@ struct flight_private {
   void *context;
   enum ask_state state;
   bool quick;   /* it does not stand in line */
+  bool must;    /* nor does anything else keep it from running (flight_ask_must) */
   bool in_line; /* it has a turn to give back */
   struct query_turn turn;
   struct task task;
@@ -173,10 +174,10 @@ static void ask_task(void *context) {
   if (more->step != NULL) {
     status = more->step(more->context, &more->ask, &over, &more->error);
   } else {
-    status = flight_ask_check(&more->ask, &more->error);
+    status = more->must ? STATUS_OK : flight_ask_check(&more->ask, &more->error);
     if (status == STATUS_OK) status = more->run(more->context, &more->ask, &more->error);
   }
-  if (status == STATUS_BUDGET && more->error.retry_after_ms > 0) {
+  if (status == STATUS_BUDGET && more->error.retry_after_ms > 0 && !more->must) {
     more->retry_ms = more->error.retry_after_ms;
     net_loop_post(loop, &more->retry_post);
     return;
@@ -358,9 +359,9 @@ static void start(struct flight_private *more) {
   more->state = ASK_WAITS;
   more->error = (struct error){.status = STATUS_OK};
   more->left_ms = more->ask.config->query_timeout_ms;
-  flight_ask_clock(&more->ask, true);
+  if (!more->must) flight_ask_clock(&more->ask, true);
   more->turn = (struct query_turn){.start = on_turn, .context = more};
-  if (more->quick)
+  if (more->quick || more->must)
     start_task(more);
   else if (query_line_enter(&server->queries, query_running_max(server, more->ask.config),
                             &more->turn, &more->error) != STATUS_OK)
@@ -391,6 +392,8 @@ void flight_ask_steps(struct flight_ask *ask,
 }
 
 void flight_ask_quick(struct flight_ask *ask) { ask->more->quick = true; }
+
+void flight_ask_must(struct flight_ask *ask) { ask->more->must = true; }
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 

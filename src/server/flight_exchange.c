@@ -81,6 +81,7 @@ static void concluded(void *context, enum status status, const struct error *err
 static void start_conclude(struct flight_put *put, enum status status, const struct error *error) {
   put->change->status = status;
   if (status != STATUS_OK) put->change->error = *error;
+  flight_ask_must(put->ask);
   flight_ask_run(put->ask, conclude, concluded, put);
 }
 
