@@ -34,6 +34,7 @@ struct flight_pump {
   struct flight_writer *writer;
   struct ArrowArray batch; /* that there was no memory to encode */
   struct pieces out;       /* what is being encoded */
+  bool begun;              /* the schema is in it, or on its way */
 
   pthread_mutex_t lock;
   struct pieces queue[QUEUE_BATCHES_MAX]; /* a ring, oldest at queue_first */
@@ -90,14 +91,19 @@ static void queue_pieces(struct flight_pump *pump, int64_t rows, bool over) {
   net_loop_post(pump->options.request->server->loop, &pump->post);
 }
 
+/* Each of its steps is repeated when there was no memory for it, those before it are not. */
 static enum status begin(struct flight_pump *pump, struct flight_ask *ask, struct error *error) {
   const struct flight_out out = {.piece = take_piece, .context = &pump->out};
-  enum status status = pump->options.open(pump->options.context, ask, &pump->rows, error);
-  if (status == STATUS_OK)
+  enum status status = STATUS_OK;
+  if (pump->rows == NULL)
+    status = pump->options.open(pump->options.context, ask, &pump->rows, error);
+  if (status == STATUS_OK && pump->writer == NULL) {
     status = flight_writer_new(source_schema(pump->rows), &pump->options.writer,
                                &ask->server->answers, &pump->writer, error);
-  if (status == STATUS_OK) flight_writer_cut(pump->writer, FLIGHT_MESSAGE_BYTES_MODEST);
+    if (status == STATUS_OK) flight_writer_cut(pump->writer, FLIGHT_MESSAGE_BYTES_MODEST);
+  }
   if (status == STATUS_OK) status = flight_writer_schema(pump->writer, NULL, &out, error);
+  pump->begun = status == STATUS_OK;
   return status;
 }
 
@@ -126,8 +132,7 @@ static enum status pump_step(void *context, struct flight_ask *ask, bool *over,
   struct flight_pump *pump = context;
   *over = false;
   enum status status = flight_ask_check(ask, error);
-  if (status == STATUS_OK && pump->rows == NULL) status = begin(pump, ask, error);
-  bool begun = pump->writer != NULL;
+  if (status == STATUS_OK && !pump->begun) status = begin(pump, ask, error);
   while (status == STATUS_OK && !*over && has_room(pump)) {
     int64_t rows = -1;
     status = draw(pump, &rows, error);
@@ -136,7 +141,7 @@ static enum status pump_step(void *context, struct flight_ask *ask, bool *over,
     queue_pieces(pump, *over ? 0 : rows, *over);
     status = flight_ask_check(ask, error);
   }
-  if (status == STATUS_BUDGET && begun) {
+  if (status == STATUS_BUDGET && pump->rows != NULL) {
     error->retry_after_ms = STARVED_RETRY_MS; /* it has begun: it can only wait, or break off */
     return status;
   }
