@@ -31,7 +31,10 @@ static int64_t unsent_bytes(const struct http2 *http2) {
 
 /* ---- what is waited for ----------------------------------------------------------------------- */
 
+/* Not where both sides may take their time, and the client has not ended its own yet: one that sends
+ * for days may read what it was told at the end. */
 static bool awaits_reader(const struct http2_stream *stream) {
+  if (stream->exchange.unbounded && !stream->ended && !stream->whole) return false;
   return stream->started && !stream->answer_sent && !stream->resetting && !stream->closed &&
          (stream->queued_bytes > 0 || stream->whole);
 }

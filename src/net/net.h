@@ -278,8 +278,9 @@ void http_end(struct http_exchange *exchange); /* the rest of the body as in htt
  * left of the body is not waited for: its sender is told to stop (RST_STREAM with NO_ERROR). */
 void http_end_trailers(struct http_exchange *exchange, const struct http_header *trailers,
                        size_t trailer_count);
-/* From now on the body may be as long and come as slowly as it likes, and the answer may stand still
- * as long as nothing of it is queued: a stream that lives as long as its two ends do. */
+/* From now on the body may be as long and come as slowly as it likes, and what is queued of the answer
+ * may lie unread until the client has ended the body: a stream that lives as long as its two ends do.
+ * Whoever says so bounds what it queues. */
 void http_body_unbounded(struct http_exchange *exchange);
 /* The answer cannot be completed: the connection is broken off so that the client
  * notices (no terminating chunk). `finished` follows, without `gone`. */

@@ -619,7 +619,7 @@ static void test_standing_still(void **state) {
   }
 }
 
-/* Who does not read what is queued for him is let go, whether the call has been finished or not. */
+/* Who does not read what is queued for him is let go once he has sent all, or the call is finished. */
 static void test_unread_answer(void **state) {
   (void)state;
   for (int finished = 0; finished < 2; finished++) {
@@ -627,15 +627,31 @@ static void test_unread_answer(void **state) {
     world->h2->take_body_windows = false;
     if (!finished) world->h2->options.write_bytes_high = 50000;
     grpc_world_start(world);
-    struct h2_call *call = grpc_ask(world, "/stream?1000", NULL, NULL, -1);
+    struct h2_call *call = grpc_ask(world, "/stream?1000", NULL, NULL, finished ? -1 : 0);
     h2_pump(world->h2);
     assert_int_equal(call->body_bytes, 65535);
     for (int i = 0; i < 2; i++) h2_pass(world->h2, world->h2->options.write_timeout_ms + 1);
-    assert_string_equal(grpc_log(world, 0), finished ? "" : "gone TIMEOUT;");
+    assert_string_equal(grpc_log(world, 0), finished ? "" : "end;gone TIMEOUT;");
     assert_int_equal(call->reset_code, NGHTTP2_CANCEL);
     assert_null(world->seen[0]->exchange);
     grpc_world_end(world);
   }
+}
+
+/* One that still sends may leave it unread for as long as it likes. */
+static void test_unread_while_sending(void **state) {
+  (void)state;
+  struct grpc_world *world = grpc_world_new();
+  world->h2->take_body_windows = false;
+  world->h2->options.write_bytes_high = 50000;
+  grpc_world_start(world);
+  struct h2_call *call = grpc_ask(world, "/stream?1000", NULL, NULL, -1);
+  h2_pump(world->h2);
+  assert_int_equal(call->body_bytes, 65535);
+  for (int hour = 0; hour < 5; hour++) h2_pass(world->h2, 3600 * 1000);
+  assert_string_equal(grpc_log(world, 0), "");
+  assert_int_equal(call->reset_code, -1);
+  grpc_world_end(world);
 }
 
 static void test_slow_reader_stops_the_writer(void **state) {
@@ -803,6 +819,7 @@ int main(void) {
       cmocka_unit_test(test_distant_deadlines),
       cmocka_unit_test(test_standing_still),
       cmocka_unit_test(test_unread_answer),
+      cmocka_unit_test(test_unread_while_sending),
       cmocka_unit_test(test_slow_reader_stops_the_writer),
       cmocka_unit_test(test_pauses),
       cmocka_unit_test(test_paused_stops_its_sender),
