@@ -99,8 +99,8 @@ enum status cli_flight_connect(const struct cli *cli, const struct server_config
                                           .key_path = cli_value(cli, "client-key"),
                                           .insecure = cli_has(cli, "insecure")};
   *client = NULL;
-  enum status status = headers == NULL ? error_set(error, STATUS_NOMEM, "no memory for headers")
-                                       : find_url(config->url, &url, error);
+  if (headers == NULL) return error_set(error, STATUS_NOMEM, "no memory for headers");
+  enum status status = find_url(config->url, &url, error);
   if (status == STATUS_OK) status = find_headers(cli, headers, &options.header_count, error);
   if (status == STATUS_OK) status = find_timeout(cli, &options.timeout_ms, error);
   if (status == STATUS_OK) status = remote_secret(cli, &access, secret, error);

@@ -8,6 +8,7 @@
  *
  *   engine_query -> result: DRAWING --last row--> committed --> END
  *                               \--close--> cancelled, rolled back */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -421,6 +422,7 @@ enum status engine_query(struct engine_session *session, const struct engine_que
   *out = NULL;
   enum status status = query_result_new(session, query, &result, error);
   if (status != STATUS_OK) return status;
+  assert(result != NULL);
   status = run_all(result, query, error);
   if (status == STATUS_OK) status = query_answer(result, query, error);
   if (status != STATUS_OK) {

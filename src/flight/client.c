@@ -5,6 +5,7 @@
  *      when the client is opened. It is never held while anything is sent or waited for.
  *   2. A connection is either idle in its site or belongs to one call.
  *   3. Sites are added and never taken away: a pointer to one holds as long as the client. */
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ enum status flight_client_site(struct flight_client *client, const struct flight
         error_set(error, STATUS_TOO_LARGE, "the server names more than %d locations", SITES_MAX);
   if (status == STATUS_OK && *at == NULL) {
     status = site_new(uri, at, error);
+    assert(status != STATUS_OK || *at != NULL);
     if (status == STATUS_OK) (*at)->trusted = is_trusted(client, uri);
   }
   *site = *at;

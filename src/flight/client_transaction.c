@@ -130,10 +130,12 @@ enum status flight_client_sql_ingest(struct flight_client *client,
     return error_set(error, STATUS_TOO_LARGE, "more than %d options", OPTIONS_MAX);
   IngestOption *entries = calloc(options->option_count + 1, sizeof entries[0]);
   IngestOption **list = calloc(options->option_count + 1, sizeof list[0]);
-  enum status status = entries != NULL && list != NULL
-                           ? STATUS_OK
-                           : error_set(error, STATUS_NOMEM, "no memory for options");
-  for (size_t i = 0; i < options->option_count && status == STATUS_OK; i++) {
+  enum status status = STATUS_OK;
+  if (entries == NULL || list == NULL) {
+    status = error_set(error, STATUS_NOMEM, "no memory for options");
+    goto done;
+  }
+  for (size_t i = 0; i < options->option_count; i++) {
     IngestOption entry =
         ARROW__FLIGHT__PROTOCOL__SQL__COMMAND_STATEMENT_INGEST__OPTIONS_ENTRY__INIT;
     entry.key = flight_client_text(options->options[i].name);
@@ -146,12 +148,13 @@ enum status flight_client_sql_ingest(struct flight_client *client,
   command.table_definition_options = &definition;
   fill_definition(options, &definition);
   fill_names(options, &command);
-  if (status == STATUS_OK) status = flight_client_sql_pack(&command.base, &packed, error);
+  status = flight_client_sql_pack(&command.base, &packed, error);
   if (status == STATUS_OK) {
     descriptor.type = ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD;
     descriptor.cmd = (ProtobufCBinaryData){(size_t)packed.size_bytes, packed.data};
     status = flight_upload_open(client, &descriptor, schema, &put_options, put, error);
   }
+done:
   buffer_release(&packed);
   free(list);
   free(entries);

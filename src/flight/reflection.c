@@ -6,6 +6,7 @@
  * message C. */
 #include "flight/reflection.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static bool next_file(struct span *files, struct span *file) {
 static const char *behind_package(struct span file, const char *symbol) {
   struct span package = first_of(file, FILE_PACKAGE);
   size_t bytes = span_bytes(package);
+  assert(symbol != NULL);
   if (bytes == 0) return symbol;
   if (strncmp(symbol, (const char *)package.at, bytes) != 0 || symbol[bytes] != '.') return NULL;
   return symbol + bytes + 1;
@@ -407,8 +409,10 @@ enum status flight_reflect(const void *request, int64_t bytes, struct budget *bu
   if (asked == NULL)
     return error_set(error, STATUS_INVALID, "the message is not a ServerReflectionRequest");
   answering = calloc(1, sizeof *answering);
-  if (answering == NULL) status = error_set(error, STATUS_NOMEM, "no memory for an answer");
-  if (status != STATUS_OK) goto done;
+  if (answering == NULL) {
+    status = error_set(error, STATUS_NOMEM, "no memory for an answer");
+    goto done;
+  }
   grpc__reflection__v1__server_reflection_response__init(&answering->response);
   grpc__reflection__v1__file_descriptor_response__init(&answering->files);
   grpc__reflection__v1__extension_number_response__init(&answering->extensions);

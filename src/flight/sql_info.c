@@ -420,12 +420,14 @@ enum status sql_info_batch(const struct sql_info_facts *facts, const uint32_t *i
   int32_t lengths[MEMBERS] = {0};
   int64_t rows = 0;
   enum status status = new_held(&batch, 0, 2, error);
+  assert(status != STATUS_OK || batch.children != NULL);
   if (status == STATUS_OK) status = new_held(batch.children[1], 0, MEMBERS, error);
   if (status == STATUS_OK) status = new_columns(budget, columns, error);
   if (status != STATUS_OK) goto done;
   struct held *value = batch.children[1]->private_data;
   status = buffer_reserve(&value->types, budget, INFO_COUNT, error);
-  if (status == STATUS_OK) status = buffer_reserve(&value->offsets, budget, INFO_COUNT * 4, error);
+  if (status == STATUS_OK)
+    status = buffer_reserve(&value->offsets, budget, (int64_t)INFO_COUNT * 4, error);
   for (size_t i = 0; i < INFO_COUNT && status == STATUS_OK; i++) {
     assert(i == 0 || infos[i].id > infos[i - 1].id);
     if (!is_wanted(infos[i].id, ids, count)) continue;

@@ -161,13 +161,15 @@ void grpc_send(struct grpc_call *call, const void *message, size_t bytes) {
   assert(bytes <= UINT32_MAX);
   int64_t whole_bytes = (int64_t)(GRPC_PREFIX_BYTES + bytes);
   uint8_t *copy = malloc((size_t)whole_bytes);
+  if (copy != NULL) {
+    grpc_prefix(copy, (uint32_t)bytes);
+    if (bytes > 0) memcpy(copy + GRPC_PREFIX_BYTES, message, bytes);
+  }
   if (copy == NULL || buffer_wrap(&data, copy, whole_bytes, free, copy, NULL) != STATUS_OK) {
     free(copy);
     break_off(call);
     return;
   }
-  grpc_prefix(copy, (uint32_t)bytes);
-  if (bytes > 0) memcpy(copy + GRPC_PREFIX_BYTES, message, bytes);
   grpc_write(call, &data);
 }
 

@@ -4,6 +4,7 @@
  * next call makes another; calls that run on the old one keep it until they are freed. */
 #include "net/grpc_client_private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,7 @@ enum status grpc_client_start(struct grpc_channel *channel, const char *method,
     grpc_client_free(made);
     return status;
   }
+  assert(channel->connection != NULL); /* begin_call saw to it */
   made->connection = channel->connection;
   made->connection->owners++;
   made->channel = channel;

@@ -269,6 +269,7 @@ static struct grpc_piece *piece_new(struct grpc_out *out) {
     out->pieces = pieces;
     out->room = room;
   }
+  assert(out->pieces != NULL && out->count < out->room);
   struct grpc_piece *piece = &out->pieces[out->count++];
   *piece = (struct grpc_piece){0};
   return piece;

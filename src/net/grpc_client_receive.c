@@ -104,6 +104,7 @@ enum status grpc_receive(struct grpc_client_call *call, const uint8_t *data, siz
 enum status grpc_hold(struct grpc_client_call *call, const uint8_t *data, size_t bytes,
                       struct error *error) {
   struct grpc_held *last = call->held_last;
+  assert(bytes > 0);
   int64_t room_bytes = last == NULL ? 0 : last->bytes.capacity_bytes - last->bytes.size_bytes;
   if (room_bytes < (int64_t)bytes) {
     struct grpc_held *more = calloc(1, sizeof *more);

@@ -19,7 +19,7 @@ struct grpc_expand {
   struct buffer made;
   uint8_t piece[GRPC_EXPAND_PIECE_BYTES];
 };
-_Static_assert(sizeof(struct grpc_expand) + 48 * 1024 <= GRPC_EXPAND_BYTES, "charged");
+_Static_assert(sizeof(struct grpc_expand) + (size_t)48 * 1024 <= GRPC_EXPAND_BYTES, "charged");
 
 enum status grpc_expand_new(enum grpc_encoding encoding, struct budget *budget, int64_t bytes_max,
                             struct grpc_expand **expand, struct error *error) {

@@ -322,6 +322,7 @@ static enum status session_make(struct tls_context *context, struct tls_session 
 enum status tls_session_new(struct tls_context *context, struct tls_session **session,
                             struct error *error) {
   enum status status = session_make(context, session, error);
+  assert(status != STATUS_OK || *session != NULL);
   if (status == STATUS_OK) SSL_set_accept_state((*session)->ssl);
   return status;
 }
@@ -335,6 +336,7 @@ enum status tls_session_new_client(struct tls_context *context, const char *serv
                                    struct tls_session **session, struct error *error) {
   enum status status = session_make(context, session, error);
   if (status != STATUS_OK) return status;
+  assert(*session != NULL);
   SSL_set_connect_state((*session)->ssl);
   bool good = expect_server((*session)->ssl, server_name);
   ERR_clear_error();

@@ -137,11 +137,13 @@ static bool take_offset(struct flight_acks *acks, struct intake_offset *offset) 
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
 static enum status add_base64(struct text *json, const struct buffer *bytes, struct error *error) {
-  uint8_t piece[4 * 64 + 1];
+  enum { TAKEN_BYTES = 3 * 64, MADE_BYTES = 4 * 64 }; /* a step */
+  uint8_t piece[MADE_BYTES + 1];
   enum status status = text_add(json, "\"", error);
-  for (int64_t at = 0; at < bytes->size_bytes && status == STATUS_OK; at += 3 * 64) {
+  for (int64_t at = 0; at < bytes->size_bytes && status == STATUS_OK; at += TAKEN_BYTES) {
     int64_t left = bytes->size_bytes - at;
-    int length = EVP_EncodeBlock(piece, bytes->data + at, (int)(left < 3 * 64 ? left : 3 * 64));
+    int taken = left < TAKEN_BYTES ? (int)left : TAKEN_BYTES;
+    int length = EVP_EncodeBlock(piece, bytes->data + at, taken);
     status = text_add_bytes(json, piece, (size_t)length, error);
   }
   return status == STATUS_OK ? text_add(json, "\"", error) : status;

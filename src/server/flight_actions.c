@@ -1,5 +1,6 @@
 /* DoAction and ListActions. Actions of Flight itself hold their message as it is, those of Flight SQL in
  * an Any; our own take and answer JSON. Each has a scope, which is looked at here. */
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,6 +319,7 @@ enum status flight_do_action(struct flight_ask *ask, const struct buffer *messag
           ? error_set(error, STATUS_UNSUPPORTED,
                       "there is no action '%.100s'; ListActions says which there are", asked->type)
           : auth_allow(ask->who, action->scope, error);
+  assert(status != STATUS_OK || action != NULL);
   if (status == STATUS_OK) status = action->run(ask, &asked->body, error);
   FLIGHT(action__free_unpacked)(asked, NULL);
   return status;

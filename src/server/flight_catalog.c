@@ -4,6 +4,7 @@
  *
  * What is shown is what the client can say in its SQL: the engine session is lent as for a statement,
  * so that its temporary tables are seen. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "arrowport_version.h"
@@ -360,6 +361,7 @@ static enum status get_sql_info(struct flight_ask *ask, const ProtobufCBinaryDat
   batch = calloc(1, sizeof *batch);
   if (status == STATUS_OK && batch == NULL)
     status = error_set(error, STATUS_NOMEM, "no memory for a batch");
+  assert(status != STATUS_OK || batch != NULL);
   if (status == STATUS_OK)
     status =
         sql_info_batch(&facts, asked->info, asked->n_info, &ask->server->answers, batch, error);

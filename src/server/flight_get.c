@@ -1,4 +1,5 @@
 /* DoGet: what a ticket stands for, drawn as fast as the client reads (flight_pump.c). */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "server/flight_methods.h"
@@ -21,10 +22,13 @@ static enum status open_rows(void *context, struct flight_ask *ask, struct sourc
       ticket != NULL
           ? flight_request_ticket(ask, ticket->ticket.data, ticket->ticket.len, &request, error)
           : error_set(error, STATUS_INVALID, "the request is no Ticket");
-  if (status == STATUS_OK && request.command->get == NULL)
-    status = error_set(error, STATUS_UNSUPPORTED, "%s has no rows that DoGet could read",
-                       request.command->name);
-  if (status == STATUS_OK) status = request.command->get(ask, &request.any->value, rows, error);
+  const struct flight_command *command = request.command;
+  assert(status != STATUS_OK || command != NULL);
+  if (status == STATUS_OK)
+    status = command->get != NULL
+                 ? command->get(ask, &request.any->value, rows, error)
+                 : error_set(error, STATUS_UNSUPPORTED, "%s has no rows that DoGet could read",
+                             command->name);
   flight_request_release(&request);
   if (ticket != NULL) FLIGHT(ticket__free_unpacked)(ticket, NULL);
   return status;

@@ -4,6 +4,7 @@
  * Whatever way a request is written, it becomes a command in a google.protobuf.Any: those of Flight SQL
  * as they came, tables and SQL that were asked for by a path or as JSON as commands of our own, which have
  * a JSON text for a value. A ticket is that Any, sealed. */
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +334,7 @@ static void about_release(struct flight_about *about) {
 static enum status ask_about(struct flight_ask *ask, const struct flight_request *request,
                              struct flight_about *about, struct error *error) {
   *about = (struct flight_about){.rows = -1, .bytes = -1};
+  assert(request->command != NULL); /* the request was read */
   if (request->command->about == NULL)
     return error_set(error, STATUS_UNSUPPORTED, "there is no FlightInfo of %s",
                      request->command->name);

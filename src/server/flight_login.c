@@ -1,6 +1,7 @@
 /* Tokens that Handshake gave out: random, kept as their SHA-256 only, in a hash table that is looked
  * through from where the digest says. What is looked for is a digest, of which nobody can choose more
  * than a few bits, so a comparison that stops early tells nothing. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,9 +64,14 @@ static void forget(struct flight_logins *logins, struct login_token *token) {
   free(token);
 }
 
+static void forget_oldest(struct flight_logins *logins) {
+  assert(logins->oldest != NULL && logins->oldest->older == NULL);
+  forget(logins, logins->oldest);
+}
+
 void flight_logins_free(struct flight_logins *logins) {
   if (logins == NULL) return;
-  while (logins->oldest != NULL) forget(logins, logins->oldest);
+  while (logins->oldest != NULL) forget_oldest(logins);
   free(logins);
 }
 
@@ -73,7 +79,7 @@ void flight_logins_free(struct flight_logins *logins) {
 static void expire(struct flight_logins *logins, const struct server_config *config) {
   int64_t idle_ms = config->flight.session_idle_ms;
   while (logins->oldest != NULL && clock_now_ms() - logins->oldest->used_ms > idle_ms)
-    forget(logins, logins->oldest);
+    forget_oldest(logins);
 }
 
 static bool make_token(char token[FLIGHT_TOKEN_BYTES], uint8_t digest[AUTH_SHA256_BYTES]) {
@@ -105,7 +111,7 @@ enum status flight_login_add(struct flight_logins *logins, const struct server_c
     free(made);
     return STATUS_OK;
   }
-  if (logins->count == FLIGHT_LOGINS_MAX) forget(logins, logins->oldest);
+  if (logins->count == FLIGHT_LOGINS_MAX) forget_oldest(logins);
   made->used_ms = clock_now_ms();
   struct login_token **bucket = bucket_of(logins, made->digest);
   made->next = *bucket;

@@ -7,6 +7,7 @@
  *
  * 1. What is bound never changes: who reads holds it (`owners`), and others may be bound meanwhile.
  * 2. A statement that was made in a transaction runs in it, and ends with it. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,19 +66,22 @@ static struct bound *bound_take(struct prepared *prepared) {
 static enum status bound_new(const struct ArrowSchema *schema, struct ArrowArray *batches,
                              size_t count, struct bound **out, struct error *error) {
   struct bound *bound = calloc(1, sizeof *bound);
+  struct ArrowArray *held = calloc(count + 1, sizeof *held);
   *out = NULL;
-  if (bound == NULL) return error_set(error, STATUS_NOMEM, "no memory for parameters");
+  if (bound == NULL || held == NULL) {
+    free(bound);
+    free(held);
+    return error_set(error, STATUS_NOMEM, "no memory for parameters");
+  }
   bound->owners = 1;
+  bound->batches = held;
   enum status status = arrow_schema_copy(schema, &bound->schema, error);
-  if (status == STATUS_OK) bound->batches = calloc(count + 1, sizeof *bound->batches);
-  if (status == STATUS_OK && bound->batches == NULL)
-    status = error_set(error, STATUS_NOMEM, "no memory for parameters");
   if (status != STATUS_OK) {
     bound_free(bound);
     return status;
   }
   for (size_t i = 0; i < count; i++) {
-    bound->batches[i] = batches[i];
+    held[i] = batches[i];
     batches[i].release = NULL;
   }
   bound->count = count;
@@ -362,13 +366,12 @@ static enum status find(struct flight_ask *ask, const ProtobufCBinaryData *value
   /* CommandPreparedStatementUpdate has the same one field. */
   Arrow__Flight__Protocol__Sql__CommandPreparedStatementQuery *query =
       FLIGHT_SQL(command_prepared_statement_query__unpack)(NULL, value->len, value->data);
-  *prepared = NULL;
-  if (query == NULL)
-    return error_set(error, STATUS_INVALID, "the command is no valid protobuf message");
   enum status status =
-      flight_hold_find(ask, FLIGHT_STATEMENT, query->prepared_statement_handle.data,
-                       query->prepared_statement_handle.len, &handle, error);
+      query == NULL ? error_set(error, STATUS_INVALID, "the command is no valid protobuf message")
+                    : flight_hold_find(ask, FLIGHT_STATEMENT, query->prepared_statement_handle.data,
+                                       query->prepared_statement_handle.len, &handle, error);
   FLIGHT_SQL(command_prepared_statement_query__free_unpacked)(query, NULL);
+  assert(status != STATUS_OK || handle != NULL);
   *prepared = (struct prepared *)handle;
   return status;
 }

@@ -3,6 +3,7 @@
  * A session begins with whatever needs it, SetSessionOptions or a temporary table, and the client is
  * told by set-cookie. It has a session of the engine only when it has temporary tables: without any its
  * statements run side by side, each in a session of its own that is told catalog and schema. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,7 @@ enum status flight_set_options(struct flight_ask *ask, const ProtobufCBinaryData
   enum status status = refusals_init(&refusals, request->n_session_options, error);
   if (status == STATUS_OK && ask->session == NULL) status = flight_session_begin(ask, error);
   if (status != STATUS_OK) goto done;
+  assert(ask->session != NULL);
   wanted_now(ask->session, &before);
   wanted = before;
   for (size_t i = 0; i < request->n_session_options; i++) {

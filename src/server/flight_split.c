@@ -120,20 +120,32 @@ static void reading_end(void *context) {
   free(reading);
 }
 
+/* The ":NUMBER" that `text` begins with, and what is behind it; -1: something else is there. */
+static int64_t read_number(const char *text, const char **rest) {
+  char *end = NULL;
+  *rest = text;
+  if (text[0] != ':' || text[1] < '0' || text[1] > '9') return -1;
+  int64_t number = strtoll(text + 1, &end, 10);
+  *rest = end;
+  return number;
+}
+
 /* The handle and the rows that a part's command names. */
 static enum status part_read(struct flight_ask *ask, const ProtobufCBinaryData *value,
                              struct split **split, int64_t *offset, int64_t *rows,
                              struct error *error) {
   struct flight_handle *handle = NULL;
   char part[PART_BYTES] = {0};
+  const char *rest = part + FLIGHT_ID_CHARS;
   Arrow__Flight__Protocol__Sql__TicketStatementQuery *ticket =
       FLIGHT_SQL(ticket_statement_query__unpack)(NULL, value->len, value->data);
   bool good = ticket != NULL && ticket->statement_handle.len > FLIGHT_ID_CHARS &&
               ticket->statement_handle.len < sizeof part;
   if (good) memcpy(part, ticket->statement_handle.data, ticket->statement_handle.len);
   if (ticket != NULL) FLIGHT_SQL(ticket_statement_query__free_unpacked)(ticket, NULL);
-  if (!good || sscanf(part + FLIGHT_ID_CHARS, ":%" SCNd64 ":%" SCNd64, offset, rows) != 2 ||
-      *offset < 0 || *rows < 0)
+  *offset = read_number(rest, &rest);
+  *rows = read_number(rest, &rest);
+  if (!good || *offset < 0 || *rows < 0 || *rest != '\0')
     return error_set(error, STATUS_INVALID, "the TicketStatementQuery is none of this server's");
   enum status status = flight_hold_find(ask, FLIGHT_SPLIT, part, FLIGHT_ID_CHARS, &handle, error);
   *split = (struct split *)handle;

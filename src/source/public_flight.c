@@ -1,6 +1,7 @@
 /* The Flight client of include/arrowport/flight.h: clients, infos, streams, puts, exchanges, actions. */
 #include "source/public_flight.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,7 @@ enum arrowport_status arrowport_flight_open(const char *url,
     status = made == NULL ? error_set(&why, STATUS_NOMEM, "no memory for a client") : STATUS_OK;
   }
   if (status == STATUS_OK) {
+    assert(made != NULL);
     atomic_init(&made->owners, 1);
     status = open_client(url, options, made, &why);
   }
@@ -614,6 +616,7 @@ enum arrowport_status arrowport_flight_exchange_open(
     status = made == NULL ? error_set(&why, STATUS_NOMEM, "no memory for an exchange") : STATUS_OK;
   }
   if (status == STATUS_OK) {
+    assert(made != NULL);
     made->flight = flight;
     public_flight_hold(flight);
     status = read_put(options, &made->put, &why);

@@ -1,5 +1,6 @@
 /* Flight SQL of include/arrowport/flight.h: queries, statements, transactions, bulk ingest, metadata,
  * sessions. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static enum arrowport_status begin(struct arrowport_flight *flight,
     arrowport_flight_transaction_free(made);
     made = NULL;
   } else {
+    assert(made != NULL);
     made->is_savepoint = outer != NULL;
   }
   if (transaction != NULL) *transaction = made;
@@ -153,6 +155,7 @@ enum arrowport_status arrowport_flight_prepare(struct arrowport_flight *flight, 
   if (status == STATUS_OK) status = public_need(statement, "statement", &why);
   if (status == STATUS_OK) status = public_call_read(given, &call, &why);
   if (status == STATUS_OK) {
+    assert(made != NULL);
     made->flight = flight;
     public_flight_hold(flight);
     status = flight_client_prepared_open(flight->client, sql, within_of(within), &call.options,

@@ -347,7 +347,7 @@ static void schemas_of_tables_are_what_a_select_gives(void **state) {
       {"lake", "wells", 1, {{"depth", "g", "1|DOUBLE|53||0|0|0|"}}},
       {"lake", "shallow", 1, {{"depth", "g", "1|DOUBLE|53||0|0|1|"}}},
       {"temp", "scratch", 1, {{"i", "i", "0|INTEGER|10|0|0|0|0|"}}},
-      {"memory", "broken", 0, {{NULL}}},
+      {"memory", "broken", 0, {{NULL, NULL, NULL}}},
   };
   static const char *const keys[] = {
       "TYPE_NAME",         "PRECISION",    "SCALE",  "IS_AUTO_INCREMENT",
