@@ -107,8 +107,11 @@ void engine_result_close(struct engine_result *result) {
   if (result->has_duck) duckdb->destroy_result(&result->duck);
   if (!result->borrowed) duckdb->destroy_prepare(&result->statement);
   /* A statement that was not drawn to its end runs on until the next one begins: ROLLBACK stops it,
-   * and ends the transaction that it may have. In somebody else's transaction any statement does. */
+   * and ends the transaction that it may have. In somebody else's transaction any statement does.
+   * It waits for DuckDB's threads, which look for an interrupt alone while they are within a join; one
+   * that came before the statement began has been forgotten, so here is another. */
   if (!result->ended && (result->own_transaction || result->streaming)) {
+    duckdb->interrupt(session->connection);
     struct error ignored;
     const char *next = session->in_transaction ? "SELECT 1" : "ROLLBACK";
     if (session_run(session, next, &ignored) != STATUS_OK)
