@@ -4,6 +4,7 @@ test_flight.py, sessions and ordered endpoints in test_flight_sql.py, app_metada
 test_flight_put.py, echoes in test_flight_exchange.py."""
 
 import struct
+import time
 
 import grpc
 import pyarrow as pa
@@ -13,6 +14,7 @@ from flight_sql import any_of, field, fields, number
 from test_access import hash_of
 
 from flight import client, command, path, ticket
+from server import wait_until
 
 READER = "reader-0123456789abcdef"
 AUTH = f"""
@@ -176,3 +178,18 @@ def test_deadlines_and_cancelling_have_theirs(server):
         with pytest.raises(grpc.RpcError) as failed:
             list(call)
         assert failed.value.code().name == "CANCELLED"
+
+
+def test_whoever_cancels_early_leaves_nothing_running(server):
+    """Also when the statement is just beginning."""
+
+    def idle():
+        return "arrowport_queries_running 0" in server.get("/metrics").text
+
+    wanted = ticket(sql=ENDLESS).serialize()
+    with Raw(server) as raw:
+        for i in range(120):
+            call = raw.channel.unary_stream(SERVICE + "DoGet")(wanted, timeout=30)
+            time.sleep(i % 6 * 0.0006)
+            call.cancel()
+    wait_until(idle, "the statements have ended")
