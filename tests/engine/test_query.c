@@ -193,6 +193,38 @@ static void rows_come_in_batches_of_the_size_asked_for(void **state) {
   }
 }
 
+/* They go by eights where the batch and DuckDB's chunk begin with whole bytes, else one by one. */
+static void booleans_are_the_same_at_every_place(void **state) {
+  (void)state;
+  static const int64_t asked[] = {1, 3000, 122880};
+  run("CREATE TABLE flags AS SELECT range AS n, range % 3 = 0 AS whole, "
+      "CASE WHEN range % 5 = 2 THEN NULL ELSE range % 7 < 4 END AS holed FROM range(70003)");
+  for (size_t i = 0; i < 2 * sizeof asked / sizeof asked[0]; i++) {
+    struct engine_result *result = query(&(struct engine_query){
+        .sql = i % 2 == 0 ? "SELECT * FROM flags" : "SELECT * FROM flags WHERE n % 11 <> 6",
+        .batch_rows = asked[i / 2],
+        .budget = &fixture_budget});
+    int64_t rows = 0;
+    for (;;) {
+      struct ArrowArray batch = next(result);
+      if (batch.release == NULL) break;
+      const int64_t *n = batch.children[0]->buffers[1];
+      const uint8_t *whole = batch.children[1]->buffers[1];
+      const uint8_t *there = batch.children[2]->buffers[0], *holed = batch.children[2]->buffers[1];
+      for (int64_t k = 0; k < batch.length; k++) {
+        bool is_there = there == NULL || ((there[k >> 3] >> (k & 7)) & 1) != 0;
+        assert_int_equal((whole[k >> 3] >> (k & 7)) & 1, n[k] % 3 == 0);
+        assert_int_equal(is_there, n[k] % 5 != 2);
+        assert_int_equal((holed[k >> 3] >> (k & 7)) & 1, is_there && n[k] % 7 < 4);
+      }
+      rows += batch.length;
+      arrow_array_release(&batch);
+    }
+    engine_result_close(result);
+    assert_int_equal(rows, i % 2 == 0 ? 70003 : 70003 - 6364);
+  }
+}
+
 static void wide_rows_make_smaller_batches(void **state) {
   (void)state;
   struct engine_result *result = query(&(struct engine_query){
@@ -615,6 +647,7 @@ int main(void) {
       IN_MEMORY(types_that_arrow_words_differently_come_as_documented),
       IN_MEMORY(what_arrow_cannot_say_is_refused_by_name),
       IN_MEMORY(rows_come_in_batches_of_the_size_asked_for),
+      IN_MEMORY(booleans_are_the_same_at_every_place),
       IN_MEMORY(wide_rows_make_smaller_batches),
       IN_MEMORY(a_batch_that_memory_is_missing_for_can_be_asked_for_again),
       IN_MEMORY(an_empty_answer_has_a_schema_and_no_batch),
