@@ -374,7 +374,10 @@ def test_the_limit_on_open_files_is_raised_to_what_is_allowed(start):
 
     server = start(preexec_fn=few)
     assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (1000, 1000)
-    assert "fewer connections than http.connections_max" in server.stderr()
+    wait_until(
+        lambda: "fewer connections than http.connections_max" in server.stderr(),
+        "a line of the log",
+    )
     told = server.stderr().count("fewer connections")
     server.stop()
     server = start(preexec_fn=few, args=("--http-connections-max", "500"))

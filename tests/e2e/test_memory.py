@@ -92,6 +92,6 @@ def test_a_containers_limit_is_halved(start, tmp_path):
 
 def test_more_than_there_is_is_warned_of(start, tmp_path):
     server = start(config="memory_limit: 900TB\n")
-    assert "memory_limit: 900000 GB" in server.stderr()
+    wait_until(lambda: "memory_limit: 900000 GB" in server.stderr(), "a line of the log")
     shown = run("config", "show", "--config", "given.yaml", cwd=server.directory)
     assert b"900TB" in shown.stdout
