@@ -103,6 +103,14 @@ enum status flight_command_read(const void *data, size_t bytes,
                    (*any)->type_url);
 }
 
+enum status flight_command_allow(struct server *server, const struct identity *who,
+                                 const struct flight_command *command, struct error *error) {
+  if (command != NULL && command->open) return STATUS_OK;
+  enum status status = auth_allow(who, AUTH_READ, error);
+  if (status == STATUS_DENIED) metrics_refused(server->metrics, METRICS_SCOPE);
+  return status;
+}
+
 enum status flight_command_pack(const char *type_url, const ProtobufCMessage *message,
                                 struct buffer *out, struct error *error) {
   Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;

@@ -190,6 +190,7 @@ enum { FLIGHT_SQL_BYTES_MAX = 4 << 20 };
 
 struct flight_command {
   const char *name; /* "CommandGetTables": of the Any, behind FLIGHT_SQL_TYPE_PREFIX */
+  bool open; /* to those who may not read, too: it tells of no table (flight_command_allow) */
   /* All run on a worker. `value` is that of the Any. NULL: the method does not go with the command
    * (STATUS_UNSUPPORTED, named). */
   enum status (*about)(struct flight_ask *ask, const ProtobufCBinaryData *value,
@@ -222,6 +223,11 @@ const struct flight_command *flight_command_find(const char *type_url);
 enum status flight_command_read(const void *data, size_t bytes,
                                 const struct flight_command **command, Google__Protobuf__Any **any,
                                 struct error *error) WARN_UNUSED;
+/* STATUS_DENIED: it needs the scope read, which the caller has not. To be asked before what a client
+ * has written is looked at any further; counted as a refusal. `command` NULL: one that is not open. */
+enum status flight_command_allow(struct server *server, const struct identity *who,
+                                 const struct flight_command *command,
+                                 struct error *error) WARN_UNUSED;
 /* Packs a message into an Any of that type_url, as a command; `out` is the caller's. */
 enum status flight_command_pack(const char *type_url, const ProtobufCMessage *message,
                                 struct buffer *out, struct error *error) WARN_UNUSED;

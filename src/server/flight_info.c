@@ -169,16 +169,20 @@ static bool is_json(const void *data, size_t bytes) {
 
 enum status flight_request_ticket(struct flight_ask *ask, const void *sealed, size_t bytes,
                                   struct flight_request *request, struct error *error) {
-  struct flight_ticket ticket;
+  struct flight_ticket ticket = {.memory = BUFFER_EMPTY};
   *request = (struct flight_request){.command = NULL};
   /* Whoever writes what he wants himself needs no seal: his rights are looked at as ever. */
-  if (is_json(sealed, bytes)) return flight_request_json(ask, sealed, bytes, request, error);
-  enum status status = flight_unseal(ask, sealed, bytes, &ticket, error);
+  bool json = is_json(sealed, bytes);
+  enum status status = json ? flight_command_allow(ask->server, ask->who, NULL, error) : STATUS_OK;
+  if (status == STATUS_OK && json) return flight_request_json(ask, sealed, bytes, request, error);
+  if (status == STATUS_OK) status = flight_unseal(ask, sealed, bytes, &ticket, error);
   if (status == STATUS_OK) {
     flight_ask_ticket(ask, ticket.id);
     status = flight_command_read(ticket.command, ticket.command_bytes, &request->command,
                                  &request->any, error);
   }
+  if (status == STATUS_OK)
+    status = flight_command_allow(ask->server, ask->who, request->command, error);
   buffer_release(&ticket.memory);
   return status;
 }
@@ -186,19 +190,26 @@ enum status flight_request_ticket(struct flight_ask *ask, const void *sealed, si
 static enum status read_descriptor(struct flight_ask *ask, const FlightDescriptor *descriptor,
                                    struct flight_request *request, struct error *error) {
   const ProtobufCBinaryData *cmd = &descriptor->cmd;
+  const bool any =
+      descriptor->type == ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD &&
+      !is_json(cmd->data, cmd->len);
+  enum status status = STATUS_OK;
   *request = (struct flight_request){.command = NULL};
+  /* Of a command of Flight SQL it has to be known which it is. */
+  if (!any) status = flight_command_allow(ask->server, ask->who, NULL, error);
+  if (status != STATUS_OK) return status;
   if (descriptor->type == ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__PATH)
     return flight_request_path(ask, descriptor->path, descriptor->n_path, request, error);
   if (descriptor->type != ARROW__FLIGHT__PROTOCOL__FLIGHT_DESCRIPTOR__DESCRIPTOR_TYPE__CMD)
     return error_set(error, STATUS_INVALID,
                      "the descriptor is neither a path nor a command (type %d)",
                      (int)descriptor->type);
-  if (is_json(cmd->data, cmd->len))
-    return flight_request_json(ask, cmd->data, cmd->len, request, error);
-  enum status status =
-      buffer_append(&request->bytes, &flight_uncounted, cmd->data, (int64_t)cmd->len, error);
+  if (!any) return flight_request_json(ask, cmd->data, cmd->len, request, error);
+  status = buffer_append(&request->bytes, &flight_uncounted, cmd->data, (int64_t)cmd->len, error);
   if (status == STATUS_OK)
     status = flight_command_read(cmd->data, cmd->len, &request->command, &request->any, error);
+  if (status == STATUS_OK)
+    status = flight_command_allow(ask->server, ask->who, request->command, error);
   return status;
 }
 

@@ -182,6 +182,9 @@ static enum status open_command(struct flight_put *put, const ProtobufCBinaryDat
     status = flight_ask_new(&put->ingest.request, put->grpc, &put->ask, error);
   if (status != STATUS_OK) return status;
   if (strcmp(put->any->type_url, FLIGHT_INGEST) == 0) return flight_ingest_open(put, error);
+  status =
+      flight_command_allow(put->ingest.request.server, put->ingest.request.who, command, error);
+  if (status != STATUS_OK) return status;
   if (command->put == NULL)
     return error_set(error, STATUS_UNSUPPORTED, "DoPut does not go with %s", put->any->type_url);
   put->kind = FLIGHT_PUT_FEW;

@@ -272,6 +272,10 @@ auth:
     writer = Raw(server.port, "write-only-0123456789")
     with pytest.raises(fl.FlightUnauthorizedError):
         writer.rows("CommandGetTables")
+    # What tells of no table is told to those who may not read, too: ADBC asks it when it connects.
+    assert dict(writer.rows("CommandGetSqlInfo", (1, 3), (1, 10))) == {3: False, 10: True}
+    assert len(writer.rows("CommandGetTableTypes")) == 3
+    assert len(writer.rows("CommandGetXdbcTypeInfo")) > 10
     with pytest.raises(fl.FlightUnauthenticatedError):
         Raw(server.port).rows("CommandGetSqlInfo")
 
