@@ -355,6 +355,9 @@ struct engine_query {
   /* Called before a statement that may alter a table is run, outside of any transaction; a failure
    * refuses it. What it takes is to be kept until the result is closed. NULL: nobody is asked. */
   enum status (*before_alter)(void *context, struct error *error);
+  /* The same before a statement that changes rows (INSERT, UPDATE, DELETE, MERGE), inside of the
+   * transaction in which it runs, if there is one. */
+  enum status (*before_change)(void *context, struct error *error);
   void *alter_context;
   /* Asked about every table that the statement reads or changes, before it runs, by way of views
    * and macros, too, whose own names are not asked about; false refuses it (STATUS_DENIED, by

@@ -176,12 +176,26 @@ enum status query_prepare_one(struct engine_session *session, const struct engin
   return status;
 }
 
+static bool is_change(duckdb_statement_type type, const struct engine_query *query) {
+  return type == DUCKDB_STATEMENT_TYPE_INSERT || type == DUCKDB_STATEMENT_TYPE_UPDATE ||
+         type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO ||
+         (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && guard_says(query->sql, "analyze"));
+}
+
+enum status query_before(duckdb_statement_type type, const struct engine_query *query,
+                         struct error *error) {
+  if (query->before_change == NULL || query->read_only || !is_change(type, query)) return STATUS_OK;
+  return query->before_change(query->alter_context, error);
+}
+
 /* A statement whose answer nobody reads. */
 static enum status run_aside(struct engine_session *session, duckdb_extracted_statements statements,
                              idx_t index, const struct engine_query *query, struct error *error) {
   duckdb_prepared_statement statement = NULL;
   duckdb_result result = {0};
   enum status status = query_prepare(session, statements, index, query, &statement, error);
+  if (status == STATUS_OK)
+    status = query_before(session->duckdb->prepared_statement_type(statement), query, error);
   if (status == STATUS_OK && !query->read_only &&
       session->duckdb->prepared_statement_type(statement) != DUCKDB_STATEMENT_TYPE_SELECT)
     writers_join(session);
@@ -235,7 +249,9 @@ enum status query_execute(struct engine_result *result, const struct engine_quer
    * fails, and the other makes ours fail. */
   bool changes = type == DUCKDB_STATEMENT_TYPE_INSERT || type == DUCKDB_STATEMENT_TYPE_UPDATE ||
                  type == DUCKDB_STATEMENT_TYPE_DELETE || type == DUCKDB_STATEMENT_TYPE_MERGE_INTO;
-  if ((type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
+  status = query_before(type, query, error);
+  if (status == STATUS_OK &&
+      (type == DUCKDB_STATEMENT_TYPE_EXPLAIN || (changes && query->revocable)) &&
       !session->in_transaction && !result->own_transaction)
     status = query_begin(result, query->read_only, error);
   if (status == STATUS_OK && query_is_restricted(query))

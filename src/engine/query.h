@@ -47,6 +47,9 @@ enum status query_prepare(struct engine_session *session, duckdb_extracted_state
 enum status query_prepare_one(struct engine_session *session, const struct engine_query *query,
                               duckdb_prepared_statement *statement,
                               struct error *error) WARN_UNUSED;
+/* Asks query->before_change, where the statement is one that changes rows. */
+enum status query_before(duckdb_statement_type type, const struct engine_query *query,
+                         struct error *error) WARN_UNUSED;
 /* Before its transaction begins: loads and writers are kept away from what must not go beside them.
  * `type` of the statement, INVALID for several or where it is not known. */
 enum status query_make_room(struct engine_session *session, const struct engine_query *query,

@@ -454,6 +454,7 @@ static enum status insert_all(struct engine_statement *statement, const char *va
   if (status == STATUS_OK) status = insert_source(insert, &sql, error);
   const struct engine_slice slice = {shared, 0, parameters->length};
   if (status == STATUS_OK) status = insert_show(insert, &slice, 1, error);
+  if (status == STATUS_OK) status = query_before(statement->type, &statement->query, error);
   writers_join(session);
   if (status == STATUS_OK) status = insert_run(insert, text_get(&sql), error);
   engine_insert_close(insert);

@@ -159,6 +159,20 @@ static enum status ready_table(struct flight_ingest *into, struct error *error) 
   return exists && into->replace ? drop_table(into, &name, error) : STATUS_OK;
 }
 
+/* At the table as a load; alone there while it is made or dropped. A transaction that takes part already
+ * keeps the turn that it has, until it ends. */
+static enum status take_turn(struct flight_ask *ask, struct flight_ingest *into,
+                             struct error *error) {
+  struct engine_table table;
+  if (into->loan.alone->at != NULL) return STATUS_OK;
+  enum status status = engine_table_info(into->loan.session, &into->table, &table, error);
+  bool exists = status == STATUS_OK;
+  if (exists) engine_table_release(&table);
+  if (!exists && status != STATUS_NOT_FOUND) return status;
+  return storage_turn(ask->server->storage, &into->table,
+                      exists && !into->replace ? TURN_APPEND : TURN_ALONE, into->loan.alone, error);
+}
+
 static enum status prepare(void *context, struct flight_ask *ask, struct error *error) {
   struct flight_put *put = context;
   struct flight_ingest *into = put->into;
@@ -166,9 +180,7 @@ static enum status prepare(void *context, struct flight_ask *ask, struct error *
   into->borrowed = true; /* to be returned also after a failure */
   enum status status = flight_borrow(ask, transaction_of(into->command), need, &into->loan, error);
   if (status != STATUS_OK) return status;
-  /* A table that is made or dropped: no load is under way at it meanwhile. */
-  if (into->loan.alone != NULL && into->loan.alone->at == NULL && !into->command->temporary)
-    status = storage_alone(ask->server->storage, into->loan.alone, error);
+  if (!into->command->temporary) status = take_turn(ask, into, error);
   if (status == STATUS_OK && !into->loan.within) {
     status = engine_begin_client(into->loan.session, false, error);
     into->begun = status == STATUS_OK;

@@ -12,8 +12,15 @@ enum { BATCH_ROWS = 122880 }; /* DuckDB's row group */
 /* No load is under way while a statement alters tables. */
 static enum status before_alter(void *context, struct error *error) {
   struct flight_ask *ask = context;
-  if (ask->alone->at != NULL) return STATUS_OK;
+  if (ask->alone->at != NULL && ask->alone->kind == TURN_ALONE) return STATUS_OK;
   return storage_alone(ask->server->storage, ask->alone, error);
+}
+
+/* No table is altered by SQL from the first change of rows on until the transaction has ended. */
+static enum status before_change(void *context, struct error *error) {
+  struct flight_ask *ask = context;
+  if (ask->alone->at != NULL) return STATUS_OK;
+  return storage_join(ask->server->storage, ask->alone, error);
 }
 
 void flight_query_rights(struct flight_ask *ask, struct turn *alone, struct engine_query *query) {
@@ -26,6 +33,7 @@ void flight_query_rights(struct flight_ask *ask, struct turn *alone, struct engi
   query->batch_bytes = query_batch_bytes(ask->server, ask->config);
   query->budget = &ask->server->answers;
   query->before_alter = before_alter;
+  query->before_change = before_change;
   query->alter_context = ask;
   query->may_read = restricted ? query_may_read : NULL;
   query->may_write = restricted ? query_may_write : NULL;

@@ -95,8 +95,15 @@ bool query_may_write(void *context, const struct table_name *table) {
 /* No load is under way while a statement alters tables. */
 static enum status before_alter(void *context, struct error *error) {
   struct query *query = context;
-  if (query->alone.at != NULL) return STATUS_OK;
+  if (query->alone.at != NULL && query->alone.kind == TURN_ALONE) return STATUS_OK;
   return storage_alone(query->request.server->storage, &query->alone, error);
+}
+
+/* No table is altered by SQL while rows are changed. */
+static enum status before_change(void *context, struct error *error) {
+  struct query *query = context;
+  if (query->alone.at != NULL) return STATUS_OK;
+  return storage_join(query->request.server->storage, &query->alone, error);
 }
 
 int64_t query_running_max(const struct server *server, const struct server_config *config) {
@@ -139,6 +146,7 @@ static struct engine_query what_to_run(struct query *query, const struct engine 
       .batch_bytes = query_batch_bytes(query->request.server, query->request.config),
       .budget = &query->request.server->answers,
       .before_alter = before_alter,
+      .before_change = before_change,
       .alter_context = query,
       .own = rows,
       .may_read = restricted ? query_may_read : NULL,

@@ -305,9 +305,21 @@ enum status storage_engine(struct storage *storage, struct engine **engine, stru
   return status;
 }
 
+enum status storage_join(struct storage *storage, struct turn *turn, struct error *error) {
+  struct sink *sink = NULL;
+  enum status status = storage_sink(storage, SINK_DUCKDB.name, &sink, error);
+  return status == STATUS_OK ? sink_duckdb_join(sink, turn, error) : status;
+}
+
+enum status storage_turn(struct storage *storage, const struct table_name *table,
+                         enum turn_kind kind, struct turn *turn, struct error *error) {
+  struct sink *sink = NULL;
+  enum status status = storage_sink(storage, SINK_DUCKDB.name, &sink, error);
+  return status == STATUS_OK ? sink_duckdb_turn(sink, table, kind, turn, error) : status;
+}
+
 enum status storage_alone(struct storage *storage, struct turn *turn, struct error *error) {
   struct sink *sink = NULL;
-  *turn = TURN_NONE;
   enum status status = storage_sink(storage, SINK_DUCKDB.name, &sink, error);
   return status == STATUS_OK ? sink_duckdb_alone(sink, turn, error) : status;
 }

@@ -32,7 +32,15 @@ void storage_limit(struct storage *storage, const struct server_config *config);
 int64_t storage_token_count(const struct storage *storage);
 /* What the engine counts, all 0 before it is opened. Neither blocks nor opens it. */
 void storage_look(struct storage *storage, struct engine_figures *figures);
-/* Keeps loads of the embedded database away until the turn is given back (sink_duckdb_alone). */
+/* Keeps whoever alters tables by SQL away until the turn, TURN_NONE before, is given back
+ * (sink_duckdb_join): what changes rows by SQL takes part so. */
+enum status storage_join(struct storage *storage, struct turn *turn,
+                         struct error *error) WARN_UNUSED;
+/* The same at a table that is known, as a load takes its turn there (sink_duckdb_turn). */
+enum status storage_turn(struct storage *storage, const struct table_name *table,
+                         enum turn_kind kind, struct turn *turn, struct error *error) WARN_UNUSED;
+/* Keeps loads of the embedded database, and those who have joined, away until the turn is given back
+ * (sink_duckdb_alone). `turn`: TURN_NONE, or one of the others, which becomes that. */
 enum status storage_alone(struct storage *storage, struct turn *turn,
                           struct error *error) WARN_UNUSED;
 /* The sink that keeps a table, whose name is made full: a lake's where it says so, or where the

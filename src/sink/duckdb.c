@@ -132,6 +132,15 @@ enum status sink_duckdb_alone(struct sink *sink, struct turn *turn, struct error
   return turn_take_all(((struct duckdb_sink *)sink)->turns, TURN_WAIT_MS, turn, error);
 }
 
+enum status sink_duckdb_join(struct sink *sink, struct turn *turn, struct error *error) {
+  return turn_join(((struct duckdb_sink *)sink)->turns, TURN_WAIT_MS, turn, error);
+}
+
+enum status sink_duckdb_turn(struct sink *sink, const struct table_name *table, enum turn_kind kind,
+                             struct turn *turn, struct error *error) {
+  return turn_take(((struct duckdb_sink *)sink)->turns, table, kind, TURN_WAIT_MS, turn, error);
+}
+
 void sink_duckdb_limit_tokens(struct sink *sink, int64_t retention_s, int64_t count_max) {
   tokens_limit(((struct duckdb_sink *)sink)->tokens, retention_s, count_max);
 }

@@ -14,8 +14,15 @@ extern const struct sink_type SINK_DUCKDB;
  * name, and with a schema of the same one DuckDB takes `arrowport.flights` for ambiguous. */
 #define SINK_DUCKDB_SCHEMA "_arrowport"
 
-/* Waits until no load is at any table of the sink, and keeps them away until the turn is given back
- * (turn_give): for SQL that alters tables. STATUS_CONFLICT after some seconds. */
+/* For SQL that changes rows: until the turn, TURN_NONE before, is given back (turn_give), no SQL alters
+ * tables. STATUS_CONFLICT after some seconds. */
+enum status sink_duckdb_join(struct sink *sink, struct turn *turn, struct error *error) WARN_UNUSED;
+/* The same at a table that is known, as a load takes it. */
+enum status sink_duckdb_turn(struct sink *sink, const struct table_name *table, enum turn_kind kind,
+                             struct turn *turn, struct error *error) WARN_UNUSED;
+/* Waits until no load is at any table of the sink and nobody has joined, and keeps them away until the
+ * turn is given back: for SQL that alters tables. `turn`: TURN_NONE, or one of the others, which
+ * becomes that. STATUS_CONFLICT after some seconds. */
 enum status sink_duckdb_alone(struct sink *sink, struct turn *turn,
                               struct error *error) WARN_UNUSED;
 

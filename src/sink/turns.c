@@ -73,12 +73,13 @@ static void leave(struct turns *turns, struct turn_table *table) {
   free(table);
 }
 
-static bool may_enter(const struct turn_table *table, enum turn_kind kind) {
+/* `mine`: of those that append, who asks is so many. */
+static bool may_enter(const struct turn_table *table, enum turn_kind kind, int mine) {
   if (table->alone) return false;
   switch (kind) {
   case TURN_APPEND: return table->pressing == 0;
   case TURN_BY_KEY: return table->pressing == 0 && !table->by_key;
-  case TURN_ALONE: return table->appending == 0 && !table->by_key;
+  case TURN_ALONE: return table->appending == mine && !table->by_key;
   }
   return false;
 }
@@ -91,30 +92,30 @@ static void enter(struct turn_table *table, enum turn_kind kind) {
 
 /* Until the table lets `kind` in, or that time on the monotonic clock; true: it does. */
 static bool wait_until(struct turns *turns, const struct turn_table *table, enum turn_kind kind,
-                       int64_t until_ms) {
+                       int mine, int64_t until_ms) {
   struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                            .tv_nsec = (long)(until_ms % 1000) * 1000000};
-  while (!may_enter(table, kind))
+  while (!may_enter(table, kind, mine))
     if (pthread_cond_timedwait(&turns->changed, &turns->lock, &until) != 0)
-      return may_enter(table, kind);
+      return may_enter(table, kind, mine);
   return true;
 }
 
 /* Lets `kind` in at the table until that time; false: it does not come to its turn. Who wants to be
  * alone presses from `press_ms` on. */
 static bool enter_until(struct turns *turns, struct turn_table *table, enum turn_kind kind,
-                        int64_t press_ms, int64_t until_ms) {
-  bool mine = wait_until(turns, table, kind, kind == TURN_ALONE ? press_ms : until_ms);
-  if (!mine && kind == TURN_ALONE) {
+                        int mine, int64_t press_ms, int64_t until_ms) {
+  bool may = wait_until(turns, table, kind, mine, kind == TURN_ALONE ? press_ms : until_ms);
+  if (!may && kind == TURN_ALONE) {
     table->pressing++;
-    mine = wait_until(turns, table, kind, until_ms);
+    may = wait_until(turns, table, kind, mine, until_ms);
     table->pressing--;
   }
-  if (mine)
+  if (may)
     enter(table, kind);
   else
     pthread_cond_broadcast(&turns->changed); /* who waited behind the one that pressed */
-  return mine;
+  return may;
 }
 
 static void go(struct turn_table *table, enum turn_kind kind) {
@@ -143,10 +144,10 @@ enum status turn_take(struct turns *turns, const struct table_name *name, enum t
   struct turn_table *table = use(turns, name);
   if (table == NULL) {
     status = error_set(error, STATUS_NOMEM, "no memory for a turn at a table");
-  } else if (!enter_until(turns, &turns->all, TURN_APPEND, press_ms, until_ms)) {
+  } else if (!enter_until(turns, &turns->all, TURN_APPEND, 0, press_ms, until_ms)) {
     leave(turns, table);
     status = conflict(TURN_APPEND, error);
-  } else if (!enter_until(turns, table, kind, press_ms, until_ms)) {
+  } else if (!enter_until(turns, table, kind, 0, press_ms, until_ms)) {
     go(&turns->all, TURN_APPEND);
     leave(turns, table);
     status = conflict(kind, error);
@@ -157,15 +158,35 @@ enum status turn_take(struct turns *turns, const struct table_name *name, enum t
   return status;
 }
 
+enum status turn_join(struct turns *turns, int wait_ms, struct turn *turn, struct error *error) {
+  int64_t until_ms = clock_now_ms() + wait_ms;
+  *turn = TURN_NONE;
+  pthread_mutex_lock(&turns->lock);
+  bool may = enter_until(turns, &turns->all, TURN_APPEND, 0, until_ms, until_ms);
+  if (may) *turn = (struct turn){.turns = turns, .at = &turns->all, .kind = TURN_APPEND};
+  pthread_mutex_unlock(&turns->lock);
+  return may ? STATUS_OK : conflict(TURN_APPEND, error);
+}
+
 enum status turn_take_all(struct turns *turns, int wait_ms, struct turn *turn,
                           struct error *error) {
-  *turn = TURN_NONE;
   int64_t until_ms = clock_now_ms() + wait_ms;
+  int mine = turn->at != NULL;
   pthread_mutex_lock(&turns->lock);
-  bool mine = enter_until(turns, &turns->all, TURN_ALONE, until_ms - wait_ms / 4, until_ms);
-  if (mine) *turn = (struct turn){.turns = turns, .at = &turns->all, .kind = TURN_ALONE};
+  bool may = enter_until(turns, &turns->all, TURN_ALONE, mine, until_ms - wait_ms / 4, until_ms);
+  if (may && mine) go(&turns->all, TURN_APPEND);
+  if (may && mine && turn->at != &turns->all) {
+    go(turn->at, turn->kind);
+    leave(turns, turn->at);
+  }
+  if (may) *turn = (struct turn){.turns = turns, .at = &turns->all, .kind = TURN_ALONE};
   pthread_mutex_unlock(&turns->lock);
-  return mine ? STATUS_OK : conflict(TURN_ALONE, error);
+  if (may) return STATUS_OK;
+  enum status status = error_set(error, STATUS_CONFLICT,
+                                 "loads, or transactions that have changed something, are under "
+                                 "way, and no table is altered beside them");
+  if (error != NULL) error->retry_after_ms = RETRY_AFTER_MS;
+  return status;
 }
 
 void turn_give(struct turn *turn) {

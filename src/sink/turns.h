@@ -10,7 +10,10 @@
  *   alone    |   no   |   no   |   no
  *
  * SQL from outside that alters a table is alone at every table: which one it means is not known before
- * it runs, and of rows that others insert beside an ALTER ... TYPE DuckDB loses some.
+ * it runs, and of rows that others insert beside an ALTER ... TYPE DuckDB loses some. What others have
+ * updated and not committed such an ALTER takes up, also when they roll back; so SQL that changes rows
+ * joins, without a table, and keeps those away who would be alone at all of them, until its
+ * transaction has ended.
  *
  * Who wants to be alone lets others come and go for three quarters of its patience, so that a slow
  * load does not stop the others; then newcomers wait behind it, so that it comes to its turn. */
@@ -39,7 +42,11 @@ void turns_free(struct turns *turns); /* every turn was given back; NULL is allo
  * upper and lower case. Nobody takes a second turn at one table while it has one. */
 enum status turn_take(struct turns *turns, const struct table_name *table, enum turn_kind kind,
                       int wait_ms, struct turn *turn, struct error *error) WARN_UNUSED;
-/* Alone at all tables. */
+/* Beside everybody but who is alone at all tables. Errors as above. */
+enum status turn_join(struct turns *turns, int wait_ms, struct turn *turn,
+                      struct error *error) WARN_UNUSED;
+/* Alone at all tables. `turn` is TURN_NONE, or one of the others, which becomes that, and stays what it
+ * is after a failure: two that have joined do not come to their turn while both wait. */
 enum status turn_take_all(struct turns *turns, int wait_ms, struct turn *turn,
                           struct error *error) WARN_UNUSED;
 void turn_give(struct turn *turn); /* TURN_NONE is allowed, and is what it becomes */

@@ -270,6 +270,49 @@ static void eight_threads_never_meet_where_they_must_not(void **state) {
   assert_true(may_take(&FLIGHTS, TURN_ALONE));
 }
 
+/* ---- without a table, and alone at all of them ---------------------------------------------------- */
+
+static bool may_be_alone(struct turn *turn) {
+  struct error error = {0};
+  enum status status = turn_take_all(turns, 0, turn, &error);
+  if (status == STATUS_OK) return true;
+  assert_int_equal(status, STATUS_CONFLICT);
+  assert_true(error.retry_after_ms > 0);
+  assert_non_null(strstr(error.text, "no table is altered beside them"));
+  return false;
+}
+
+static void who_joins_keeps_away_who_would_be_alone_everywhere(void **state) {
+  (void)state;
+  struct error error = {0};
+  struct turn one = TURN_NONE, other = TURN_NONE, alone = TURN_NONE;
+  assert_int_equal(turn_join(turns, LONG_MS, &one, &error), STATUS_OK);
+  assert_int_equal(turn_join(turns, LONG_MS, &other, &error), STATUS_OK);
+  assert_true(may_take(&FLIGHTS, TURN_APPEND));
+  assert_true(may_take(&FLIGHTS, TURN_ALONE)); /* who knows its table minds itself */
+  assert_false(may_be_alone(&alone));
+  assert_null(alone.at);
+  /* One who has joined is in nobody's way but the other's. */
+  assert_false(may_be_alone(&one));
+  assert_int_equal(one.kind, TURN_APPEND); /* and stays */
+  turn_give(&other);
+  assert_true(may_be_alone(&one));
+  assert_int_equal(one.kind, TURN_ALONE);
+  assert_int_equal(turn_join(turns, 0, &other, &error), STATUS_CONFLICT);
+  assert_null(other.at);
+  assert_false(may_take(&FLIGHTS, TURN_APPEND));
+  turn_give(&one);
+  assert_null(one.at);
+  assert_true(may_be_alone(&alone));
+  turn_give(&alone);
+  /* Who has a table takes all of them, and gives all of them back. */
+  one = take(&FLIGHTS, TURN_ALONE);
+  assert_true(may_be_alone(&one));
+  assert_false(may_take(&FLIGHTS, TURN_APPEND));
+  turn_give(&one);
+  assert_true(may_take(&FLIGHTS, TURN_APPEND));
+}
+
 int main(void) {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -281,6 +324,7 @@ int main(void) {
       EACH(who_wants_to_be_alone_is_polite_and_then_presses),
       EACH(who_presses_in_vain_lets_the_others_in),
       EACH(eight_threads_never_meet_where_they_must_not),
+      EACH(who_joins_keeps_away_who_would_be_alone_everywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
