@@ -172,6 +172,12 @@ struct flight_text {
 enum status flight_text_check(const char *sql, struct error *error) WARN_UNUSED;
 /* Whether it may leave temporary tables behind. */
 enum flight_need flight_text_need(const char *sql);
+/* Begins the client's session, if it has none, where the statement will make something temporary: to be
+ * called for what comes before it is run, and is answered in one go. Clients on grpc-go look at the
+ * headers of a stream when it ends, and of a DoPut's they do not see the end. */
+enum status flight_text_session(struct flight_ask *ask, const char *sql,
+                                const ProtobufCBinaryData *transaction_id,
+                                struct error *error) WARN_UNUSED;
 /* `query` for it, with the caller's rights, to be run on the loan. */
 void flight_text_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
                        struct engine_query *query);

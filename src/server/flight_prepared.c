@@ -216,6 +216,10 @@ enum status flight_create_prepared(struct flight_ask *ask, const ProtobufCBinary
         copy_request(prepared, request->query, within ? &request->transaction_id : NULL, error);
   protobuf_c_message_free_unpacked(message, NULL);
   if (status == STATUS_OK) status = describe(ask, prepared, error);
+  if (status == STATUS_OK) {
+    const ProtobufCBinaryData id = transaction_of(prepared);
+    status = flight_text_session(ask, prepared->sql, &id, error);
+  }
   if (status == STATUS_OK)
     status = flight_hold_list(ask, &prepared->handle, (int64_t)strlen(prepared->sql), error);
   if (status == STATUS_OK) {

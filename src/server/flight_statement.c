@@ -60,6 +60,46 @@ enum flight_need flight_text_need(const char *sql) {
                                                                               : FLIGHT_NEED_NOTHING;
 }
 
+/* Behind white space and the word; NULL when it does not stand there. */
+static const char *behind_word(const char *at, const char *word) {
+  size_t bytes = strlen(word);
+  at += strspn(at, " \t\r\n");
+  if (strncasecmp(at, word, bytes) != 0) return NULL;
+  return strchr(" \t\r\n", at[bytes]) != NULL ? at + bytes : NULL;
+}
+
+/* It begins with CREATE [OR REPLACE] TEMP. */
+static bool makes_temporary(const char *sql) {
+  const char *at = behind_word(sql, "create");
+  const char * or = at == NULL ? NULL : behind_word(at, "or");
+  if (or != NULL) at = behind_word(or, "replace");
+  return at != NULL && (behind_word(at, "temp") != NULL || behind_word(at, "temporary") != NULL);
+}
+
+static bool needs_session(const struct flight_ask *ask, const char *sql,
+                          const ProtobufCBinaryData *transaction_id) {
+  bool within = transaction_id != NULL && transaction_id->len > 0;
+  return ask->session == NULL && !within && makes_temporary(sql);
+}
+
+enum status flight_text_session(struct flight_ask *ask, const char *sql,
+                                const ProtobufCBinaryData *transaction_id, struct error *error) {
+  if (!needs_session(ask, sql, transaction_id)) return STATUS_OK;
+  return flight_session_begin(ask, error);
+}
+
+/* Before it is run: who does not keep the cookie would lose what it makes without a word. */
+static enum status check(const struct flight_ask *ask, const struct flight_text *sql,
+                         struct error *error) {
+  enum status status = flight_text_check(sql->sql, error);
+  if (status != STATUS_OK || !needs_session(ask, sql->sql, sql->transaction_id)) return status;
+  return error_set(error, STATUS_NOT_FOUND,
+                   "a temporary table belongs to a session, which this request's cookies do not "
+                   "name: have the client keep cookies (ADBC: "
+                   "adbc.flight.sql.rpc.with_cookie_middleware=true), and begin a session by "
+                   "SetSessionOptions, by GetFlightInfo of the statement or by preparing it");
+}
+
 void flight_text_query(struct flight_ask *ask, const struct flight_loan *loan, const char *sql,
                        struct engine_query *query) {
   *query = (struct engine_query){.sql = sql, .within = loan->within, .revocable = !loan->within};
@@ -122,7 +162,9 @@ enum status flight_text_about(struct flight_ask *ask, const struct flight_text *
   if (status == STATUS_OK) status = describe(ask, &loan, sql->sql, &about->schema, error);
   status = flight_text_hint(ask, &loan, status, error);
   about->rows = about->bytes = -1;
-  return flight_return(ask, &loan, status, error);
+  status = flight_return(ask, &loan, status, error);
+  if (status == STATUS_OK) status = flight_text_session(ask, sql->sql, sql->transaction_id, error);
+  return status;
 }
 
 /* A statement whose rows are being read. */
@@ -141,7 +183,7 @@ static void running_end(void *context) {
 
 enum status flight_text_rows(struct flight_ask *ask, const struct flight_text *sql,
                              struct source **rows, struct error *error) {
-  enum status status = flight_text_check(sql->sql, error);
+  enum status status = check(ask, sql, error);
   if (status != STATUS_OK) return status;
   struct running *running = calloc(1, sizeof *running);
   if (running == NULL) return error_set(error, STATUS_NOMEM, "no memory for a statement");
@@ -169,7 +211,7 @@ enum status flight_text_update(struct flight_ask *ask, const struct flight_text 
   struct flight_loan loan;
   struct engine_query query;
   struct engine_result *result = NULL;
-  enum status status = flight_text_check(sql->sql, error);
+  enum status status = check(ask, sql, error);
   if (status != STATUS_OK) return status;
   status = flight_borrow(ask, sql->transaction_id, flight_text_need(sql->sql), &loan, error);
   if (status == STATUS_OK) {

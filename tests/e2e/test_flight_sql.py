@@ -173,9 +173,84 @@ def test_temporary_tables_are_of_a_session(start):
         client.end(transaction)
         assert client.value("SELECT n FROM uu") == 8
         client.query("CREATE TABLE temperatures AS SELECT 1 AS n")  # makes no session
-        plain.query("CREATE TEMP TABLE vv AS SELECT 9 AS n")
+        with pytest.raises(ERRORS, match="cookie"):
+            plain.query("CREATE TEMP TABLE vv AS SELECT 9 AS n")
+        plain.query("CREATE /* not seen */ TEMP TABLE vv AS SELECT 9 AS n")
         with pytest.raises(ERRORS, match="with_cookie_middleware"):
             plain.value("SELECT n FROM vv")
+
+
+CREATE_TEMP = "CREATE TEMP TABLE scratch (n INTEGER)"
+
+
+def test_a_temporary_table_is_not_lost_without_a_word(start):
+    """arrow-go, and so ADBC, looks at a stream's cookies only when it is read to its end."""
+    server = start()
+
+    def update(cursor):
+        cursor.adbc_statement.set_sql_query(CREATE_TEMP)
+        cursor.adbc_statement.execute_update()
+
+    def query(cursor):
+        cursor.adbc_statement.set_sql_query(CREATE_TEMP)
+        stream, _ = cursor.adbc_statement.execute_query()
+        pa.RecordBatchReader._import_from_c(stream.address).read_all()
+
+    def prepared(cursor):
+        cursor.execute(CREATE_TEMP)
+
+    def connect(cookies):
+        kwargs = {"adbc.flight.sql.rpc.with_cookie_middleware": cookies}
+        return dbapi.connect(f"grpc://127.0.0.1:{server.port}", db_kwargs=kwargs, autocommit=True)
+
+    for run in (update, query, prepared):
+        with connect("false") as adbc, adbc.cursor() as cursor:
+            with pytest.raises((dbapi.Error, *ERRORS, OSError), match="cookie"):
+                run(cursor)
+        with connect("true") as adbc:
+            with adbc.cursor() as cursor:
+                if run is update:  # nothing comes before it that could tell the cookie
+                    with pytest.raises(dbapi.Error, match="SetSessionOptions"):
+                        run(cursor)
+                    adbc.adbc_connection.set_options(**{"adbc.connection.db_schema": "main"})
+                run(cursor)
+            with adbc.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM scratch")
+                assert cursor.fetchall() == [(0,)]
+    with Client(server) as client:  # in a transaction it is the transaction's
+        transaction = client.begin()
+        client.query(CREATE_TEMP, transaction)
+        assert client.value("SELECT count(*) FROM scratch", transaction) == 0
+        client.end(transaction, commit=False)
+
+
+def test_sql_alters_no_table_beside_a_transaction_that_has_changed_rows(start):
+    """DuckDB's ALTER ... TYPE takes up what others have updated and not committed."""
+    server = start(config="streams:\n  t: {schema_policy: merge}\n")
+    alter = "ALTER TABLE t ALTER v TYPE BIGINT"
+    with Client(server) as client:
+        client.query("CREATE TABLE t (id INTEGER, v INTEGER)")
+        client.query("INSERT INTO t VALUES (1, 1)")
+        reading = client.begin()
+        assert client.value("SELECT v FROM t", reading) == 1
+        client.query("ALTER TABLE t ALTER v TYPE UINTEGER")  # who only reads stops nobody
+        client.end(reading)
+        transaction = client.begin()
+        client.query("UPDATE t SET v = 7", transaction)
+        answer = server.query(alter)
+        assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT"), answer.text
+        # A load that has to widen the column is refused, or lands beside what is committed.
+        wide = pa.table({"id": pa.array([2], pa.int32()), "v": pa.array([2**40])})
+        assert server.ingest("t", wide).status_code in (200, 409, 503)
+        client.end(transaction, commit=False)
+        assert client.value("SELECT v FROM t WHERE id = 1") == 1
+        transaction = client.begin()  # it may alter what it has not changed
+        client.query("CREATE TABLE other (v INTEGER)", transaction)
+        client.query("INSERT INTO t VALUES (4, 4)", transaction)
+        client.query("ALTER TABLE other ALTER v TYPE BIGINT", transaction)
+        client.end(transaction)
+        assert client.value("SELECT v FROM t WHERE id = 4") == 4
+        server.query(alter).raise_for_status()
 
 
 def test_handles_and_sessions_are_their_owners(start):
@@ -203,6 +278,34 @@ def test_handles_and_sessions_are_their_owners(start):
         with pytest.raises(ERRORS, match="only statements that read"):
             two.query("CREATE TABLE t (n INTEGER)", reading)
         one.end(transaction)
+
+
+def test_who_may_only_write_runs_no_statements(start):
+    tokens = TOKENS + "    writer: {token: writer-token-0123456789, scopes: [write]}\n"
+    server = start(config=tokens)
+    with Client(server, headers=bearer("one-token-0123456789")) as client:
+        client.query("CREATE TABLE t AS SELECT 1 AS n")
+    with Client(server, headers=bearer("writer-token-0123456789")) as client:
+        # The number of rows would tell what is in them.
+        for sql in ("SELECT n FROM t WHERE n = 1", "INSERT INTO t SELECT n FROM t"):
+            with pytest.raises(flight.FlightUnauthorizedError, match="read"):
+                client.put(any_of("CommandStatementUpdate", field(1, sql)))
+            with pytest.raises(flight.FlightUnauthorizedError, match="read"):
+                client.info(sql)
+        for command in ('{"sql": "SELECT 1"}', '{"table": "t"}'):
+            with pytest.raises(flight.FlightUnauthorizedError, match="read"):
+                client.flight.do_get(flight.Ticket(command), client.options).read_all()
+        with pytest.raises(flight.FlightUnauthorizedError, match="read"):
+            path = flight.FlightDescriptor.for_path("nothing_there")
+            client.flight.get_flight_info(path, client.options)
+    # ADBC asks for SqlInfo when it connects.
+    kwargs = {"adbc.flight.sql.authorization_header": "Bearer writer-token-0123456789"}
+    uri = f"grpc://127.0.0.1:{server.port}"
+    with dbapi.connect(uri, db_kwargs=kwargs, autocommit=True) as adbc:
+        assert adbc.adbc_get_info()["vendor_name"] == "Arrowport"
+        with adbc.cursor() as cursor:
+            rows = pa.table({"n": pa.array([2], pa.int32())})
+            assert cursor.adbc_ingest("t", rows, mode="append") == 1
 
 
 def test_what_nobody_uses_ends(start):
