@@ -286,6 +286,12 @@ void flight_session_mark(const struct flight_session *session, uint8_t mark[FLIG
  * number from 1 to 64. The loop. */
 int flight_endpoints_asked(const struct call *call);
 
+enum flight_need {
+  FLIGHT_NEED_NOTHING, /* any session does */
+  FLIGHT_NEED_PERHAPS, /* it may leave temporary tables behind */
+  FLIGHT_NEED_SESSION, /* it will: the client's session, which is begun (set-cookie) if need be */
+};
+
 /* An engine session for a statement or a load: a transaction's, that of the client's session (which
  * has its temporary tables), or one that is closed behind it. Nobody else uses it meanwhile. */
 struct flight_loan {
@@ -293,14 +299,9 @@ struct flight_loan {
   bool within;        /* in a transaction: engine_query.within; no begin, no commit */
   struct turn *alone; /* where a statement that alters tables keeps its turn */
   struct turn own;    /* private from here on */
-  int need;
+  enum flight_need need;
   int64_t generation;
   struct flight_handle *of;
-};
-enum flight_need {
-  FLIGHT_NEED_NOTHING, /* any session does */
-  FLIGHT_NEED_PERHAPS, /* it may leave temporary tables behind */
-  FLIGHT_NEED_SESSION, /* it will: the client's session, which is begun (set-cookie) if need be */
 };
 /* Lends one, guarded already (flight_guard). `transaction_id` NULL, or empty: outside of one.
  * STATUS_BUDGET with retry_after_ms: somebody else has it, come again. STATUS_NOT_FOUND: no such
