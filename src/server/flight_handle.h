@@ -167,6 +167,8 @@ enum status flight_split_cancel(struct flight_ask *ask, const ProtobufCBinaryDat
 struct flight_text {
   const char *sql;
   const ProtobufCBinaryData *transaction_id; /* NULL: none */
+  const struct engine_value *parameters;     /* of flight_text_rows; with any it is not split */
+  size_t parameter_count;
 };
 /* STATUS_TOO_LARGE, STATUS_INVALID (no UTF-8). */
 enum status flight_text_check(const char *sql, struct error *error) WARN_UNUSED;

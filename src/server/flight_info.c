@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "flight/data.h"
+#include "server/flight_handle.h"
 #include "server/flight_methods.h"
 #include "server/ingest.h"
 #include "server/query_ask.h"
@@ -290,28 +291,19 @@ static enum status table_get(struct flight_ask *ask, const ProtobufCBinaryData *
   return status;
 }
 
-/* The statement is prepared, not run. */
+/* A statement as JSON is run, and told of, as those of Flight SQL are. */
+static struct flight_text text_of(const struct query_ask *asked) {
+  return (struct flight_text){.sql = asked->sql,
+                              .parameters = asked->parameters,
+                              .parameter_count = asked->parameter_count};
+}
+
 static enum status query_about(struct flight_ask *ask, const ProtobufCBinaryData *value,
                                struct flight_about *about, struct error *error) {
   struct query_ask asked = QUERY_ASK_EMPTY;
-  struct engine *engine = NULL;
-  struct engine_session *session = NULL;
-  struct engine_statement *statement = NULL;
-  struct turn alone = TURN_NONE;
   enum status status = query_ask_json(&asked, value->data, value->len, error);
-  if (status == STATUS_OK) status = storage_engine(ask->server->storage, &engine, error);
-  if (status == STATUS_OK) status = engine_session_open(engine, &session, error);
-  if (status == STATUS_OK) status = flight_guard(ask, session, NULL, error);
-  struct engine_query query = {.sql = asked.sql};
-  flight_query_rights(ask, &alone, &query);
-  if (status == STATUS_OK) status = engine_prepare(session, &query, &statement, error);
-  if (status == STATUS_OK)
-    status = arrow_schema_copy(engine_statement_schema(statement), &about->schema, error);
-  engine_statement_close(statement);
-  enum status let_go = flight_guard(ask, NULL, NULL, NULL);
-  (void)let_go; /* never fails */
-  engine_session_close(session);
-  turn_give(&alone);
+  const struct flight_text sql = text_of(&asked);
+  if (status == STATUS_OK) status = flight_text_about(ask, &sql, about, error);
   query_ask_release(&asked);
   return status;
 }
@@ -320,9 +312,8 @@ static enum status query_get(struct flight_ask *ask, const ProtobufCBinaryData *
                              struct source **rows, struct error *error) {
   struct query_ask asked = QUERY_ASK_EMPTY;
   enum status status = query_ask_json(&asked, value->data, value->len, error);
-  const struct engine_query query = {
-      .sql = asked.sql, .parameters = asked.parameters, .parameter_count = asked.parameter_count};
-  if (status == STATUS_OK) status = flight_query_rows(ask, &query, rows, error);
+  const struct flight_text sql = text_of(&asked);
+  if (status == STATUS_OK) status = flight_text_rows(ask, &sql, rows, error);
   query_ask_release(&asked);
   return status;
 }

@@ -154,7 +154,7 @@ enum status flight_text_about(struct flight_ask *ask, const struct flight_text *
   struct flight_loan loan;
   enum status status = flight_text_check(sql->sql, error);
   if (status == STATUS_OK) status = flight_session_endpoints(ask, &endpoints, error);
-  if (status == STATUS_OK && endpoints > 1 &&
+  if (status == STATUS_OK && endpoints > 1 && sql->parameter_count == 0 &&
       (sql->transaction_id == NULL || sql->transaction_id->len == 0))
     status = flight_split_about(ask, sql->sql, endpoints, about, &done, error);
   if (status != STATUS_OK || done) return status;
@@ -194,6 +194,8 @@ enum status flight_text_rows(struct flight_ask *ask, const struct flight_text *s
       flight_borrow(ask, sql->transaction_id, flight_text_need(sql->sql), &running->loan, error);
   if (status == STATUS_OK) {
     flight_text_query(ask, &running->loan, sql->sql, &query);
+    query.parameters = sql->parameters;
+    query.parameter_count = sql->parameter_count;
     status = engine_query(running->loan.session, &query, &result, error);
     status = flight_text_hint(ask, &running->loan, status, error);
   }

@@ -1,6 +1,7 @@
 """Flight SQL's statements, sessions, transactions and split results, by hand and by ADBC."""
 
 import concurrent.futures
+import json
 import threading
 import time
 
@@ -178,6 +179,28 @@ def test_temporary_tables_are_of_a_session(start):
         plain.query("CREATE /* not seen */ TEMP TABLE vv AS SELECT 9 AS n")
         with pytest.raises(ERRORS, match="with_cookie_middleware"):
             plain.value("SELECT n FROM vv")
+
+
+def test_statements_as_json_are_of_the_session_too(start):
+    server = start()
+    with Client(server, cookies=True) as client:
+
+        def rows(sql, **more):
+            wanted = json.dumps({"sql": sql, **more})
+            info = client.flight.get_flight_info(flight.FlightDescriptor.for_command(wanted))
+            parts = [client.read(endpoint) for endpoint in info.endpoints]
+            written = client.flight.do_get(flight.Ticket(wanted)).read_all()
+            assert pa.concat_tables(parts).equals(written)
+            return written.to_pylist(), len(parts)
+
+        client.query("CREATE SCHEMA s")
+        client.query("CREATE TABLE s.there AS SELECT range AS n FROM range(300000)")
+        client.query("CREATE TEMP TABLE scratch AS SELECT 7 AS n")
+        assert rows("SELECT n FROM scratch") == ([{"n": 7}], 1)
+        client.action("SetSessionOptions", option("schema", "s") + option("endpoints", 2))
+        got, parts = rows("SELECT n FROM there ORDER BY n")
+        assert (len(got), parts) == (300_000, 2)
+        assert rows("SELECT n FROM there WHERE n = ?", params=[3]) == ([{"n": 3}], 1)
 
 
 CREATE_TEMP = "CREATE TEMP TABLE scratch (n INTEGER)"
