@@ -133,7 +133,7 @@ static enum status take_transaction(struct flight_ask *ask, const ProtobufCBinar
 
 enum status flight_borrow(struct flight_ask *ask, const ProtobufCBinaryData *transaction_id,
                           enum flight_need need, struct flight_loan *loan, struct error *error) {
-  *loan = (struct flight_loan){.own = TURN_NONE, .need = (int)need};
+  *loan = (struct flight_loan){.own = TURN_NONE, .need = need};
   enum status status = STATUS_OK;
   int64_t options;
   bool taken = false;
