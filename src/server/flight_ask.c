@@ -55,7 +55,7 @@ struct flight_private {
   /* The task's, then the loop's. */
   enum status status;
   struct error error;
-  int retry_ms;
+  _Atomic int retry_ms; /* a task that is stopped may be at its next try while the loop reads it */
   struct buffer *answers; /* messages with their prefixes */
   size_t answer_count, answer_room;
   struct answer_header *headers, **headers_end;
