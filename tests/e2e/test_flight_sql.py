@@ -77,6 +77,48 @@ def test_a_transaction_is_seen_when_it_is_committed(start):
         other.query("ALTER TABLE t ADD COLUMN w INTEGER")
 
 
+def ingest(client, table, rows, transaction=None, exists=1):
+    """CommandStatementIngest; if_exists 1: fail, 2: append, 3: replace. How many rows it counts."""
+    parts = [field(1, bytes([8, 1, 16, exists])), field(2, table)]
+    if transaction is not None:
+        parts.append(field(6, transaction))
+    command = any_of("CommandStatementIngest", b"".join(parts))
+    writer, reader = client.flight.do_put(
+        flight.FlightDescriptor.for_command(command), rows.schema, client.options
+    )
+    with writer:
+        writer.write_table(rows)
+        writer.done_writing()
+        answer = reader.read()
+    return fields(answer.to_pybytes())[1]
+
+
+def test_bulk_ingest_is_part_of_its_transaction(start):
+    server = start()
+    rows = pa.table({"n": [1, 2, 3], "v": ["a", None, "c"]})
+    with Client(server) as client, Client(server) as other:
+        for commit, count in ((False, 0), (True, 6)):
+            transaction = client.begin()
+            assert ingest(client, "t", rows, transaction) == 3
+            assert ingest(client, "t", rows, transaction, exists=2) == 3
+            assert client.value("SELECT count(*) FROM t", transaction) == 6
+            assert other.value("SELECT count(*) FROM duckdb_tables() WHERE table_name = 't'") == 0
+            client.end(transaction, commit=commit)
+            assert server.has_table("t") == commit
+            assert not commit or other.value("SELECT count(*) FROM t") == count
+        with pytest.raises(ERRORS, match="already"):
+            ingest(client, "t", rows)
+        # One that fails takes its transaction along, as any statement does.
+        transaction = client.begin()
+        client.query("INSERT INTO t VALUES (4, 'd')", transaction)
+        with pytest.raises(ERRORS):
+            ingest(client, "t", pa.table({"n": ["no number"]}), transaction, exists=2)
+        client.end(transaction, commit=False)
+        assert other.value("SELECT count(*) FROM t") == 6
+        assert ingest(client, "t", pa.table({"other": [1.5]}), exists=3) == 1
+        assert other.value("SELECT other FROM t") == 1.5
+
+
 def test_a_transaction_that_failed_can_only_be_rolled_back(start):
     with Client(start()) as client:
         client.query("CREATE TABLE t (n INTEGER PRIMARY KEY)")
