@@ -50,7 +50,7 @@ foreach(room IN LISTS ROOMS)
     set_target_properties(${target} PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     add_test(NAME ${room}/${name} COMMAND ${target})
-    set_tests_properties(${room}/${name} PROPERTIES TIMEOUT 120 LABELS ${room})
+    set_tests_properties(${room}/${name} PROPERTIES TIMEOUT 300 LABELS ${room})
   endforeach()
 endforeach()
 
