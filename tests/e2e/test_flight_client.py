@@ -5,7 +5,6 @@ import ctypes
 import datetime
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 from certs import Authority
+from services import flight_peers
 
 from server import ROOT, read_arrow, run
 
@@ -517,21 +517,8 @@ def test_queries_of_our_own_server(server, ask):
 
 
 def test_queries_parameters_and_updates_of_sqlite(ask, tmp_path):
-    program = ROOT / ".deps" / "peers" / "sqlite_flightsql_server"
-    if not program.exists():
-        pytest.skip("scripts/fetch-peers builds arrow-go's server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = ("--url", f"grpc://127.0.0.1:{port}")
-    process = subprocess.Popen(
-        [program, "-host", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(100):
-            if run("query", "SELECT 1", *url, cwd=tmp_path).returncode == 0:
-                break
-            time.sleep(0.1)
+    with flight_peers.sqlite(tmp_path) as sqlite:
+        url = ("--url", f"grpc://127.0.0.1:{sqlite.port}")
         csv = ("--format", "csv", *url)
         assert ask("query", "SELECT id FROM intTable WHERE value = ?", "-p", 1, *csv) == (
             b"id\r\n1\r\n"
@@ -541,6 +528,3 @@ def test_queries_parameters_and_updates_of_sqlite(ask, tmp_path):
         sql = "SELECT value FROM intTable WHERE keyName = 'six'"
         assert ask("query", sql, *csv) == b"value\r\n6\r\n"
         assert "no such column" in run("query", "SELECT nope", *url, cwd=tmp_path).stderr.decode()
-    finally:
-        process.kill()
-        process.wait()
