@@ -7,6 +7,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "base/charged.h"
+
 /* Buffers begin at multiples of 64 bytes: what fits into the first 64 as it is does not
  * become smaller. */
 enum { RAW_BYTES_MAX = 64 - COMPRESS_PREFIX_BYTES };
@@ -14,9 +16,8 @@ enum { RAW_BYTES_MAX = 64 - COMPRESS_PREFIX_BYTES };
 enum { LZ4_LEVEL_MAX = 12 };
 
 struct lane {
-  struct budget *budget;
+  struct charged charged;
   ZSTD_CCtx *zstd; /* NULL until the lane is used; LZ4 keeps nothing */
-  bool is_refused; /* the budget had no room */
 };
 
 struct compressor {
@@ -26,40 +27,12 @@ struct compressor {
   struct lane lanes[WORKERS_LANES_MAX];
 };
 
-/* ---- memory ---------------------------------------------------------------------------- */
-
 /* A context of ZSTD takes 1 MB at its default level and 700 MB at its highest. */
-union allocation {
-  size_t bytes;
-  max_align_t alignment;
-};
-
-static void *allocate(void *context, size_t bytes) {
-  struct lane *lane = context;
-  size_t all_bytes = sizeof(union allocation) + bytes;
-  lane->is_refused = budget_take(lane->budget, (int64_t)all_bytes, NULL) != STATUS_OK;
-  if (lane->is_refused) return NULL;
-  union allocation *made = malloc(all_bytes);
-  if (made == NULL) {
-    budget_give(lane->budget, (int64_t)all_bytes);
-    return NULL;
-  }
-  made->bytes = all_bytes;
-  return made + 1;
-}
-
-static void deallocate(void *context, void *address) {
-  struct lane *lane = context;
-  if (address == NULL) return;
-  union allocation *made = (union allocation *)address - 1;
-  budget_give(lane->budget, (int64_t)made->bytes);
-  free(made);
-}
+static void *allocate(void *context, size_t bytes) { return charged_alloc(context, bytes); }
+static void deallocate(void *context, void *address) { charged_free(context, address); }
 
 static enum status no_memory(const struct lane *lane, struct error *error) {
-  if (lane->is_refused)
-    return error_set(error, STATUS_BUDGET, "no room for compression in the memory limit");
-  return error_set(error, STATUS_NOMEM, "no memory for compression");
+  return charged_failed(&lane->charged, "compression", error);
 }
 
 /* ---- making and freeing ------------------------------------------------------------------ */
@@ -82,7 +55,7 @@ enum status compressor_new(const struct ipc_writer_options *options, struct budg
   if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for compression");
   made->method = options->compression;
   made->level = options->level;
-  for (int i = 0; i < WORKERS_LANES_MAX; i++) made->lanes[i].budget = budget;
+  for (int i = 0; i < WORKERS_LANES_MAX; i++) made->lanes[i].charged.budget = budget;
   /* Larger blocks than LZ4's default of 64 KB, each for itself: as small, faster to make, and
    * a reader need not keep what came before. */
   made->lz4.compressionLevel = options->level;
@@ -122,9 +95,9 @@ static enum status make_lz4(const struct compressor *compressor, const struct la
 static enum status make_zstd(const struct compressor *compressor, struct lane *lane,
                              const void *from, size_t bytes, uint8_t *to, size_t *made_bytes,
                              struct error *error) {
-  lane->is_refused = false;
+  lane->charged.is_refused = false;
   if (lane->zstd == NULL) {
-    ZSTD_customMem memory = {allocate, deallocate, lane};
+    ZSTD_customMem memory = {allocate, deallocate, &lane->charged};
     lane->zstd = ZSTD_createCCtx_advanced(memory);
     if (lane->zstd == NULL) return no_memory(lane, error);
     ZSTD_CCtx_setParameter(lane->zstd, ZSTD_c_compressionLevel, compressor->level);
