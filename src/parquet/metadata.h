@@ -40,8 +40,11 @@ struct parquet_page_entry {
 };
 
 /* Appends an OffsetIndex, a ColumnIndex. `def_histograms` (page_count * (max_def + 1) counts) and
- * `rep_histograms` may be NULL: they are left out. parquet_column_index_allowed: the rules say when
- * there may be none (a page with values but without bounds: all NaN, or no order). */
+ * `rep_histograms` may be NULL: they are left out, and also where they say nothing that the counts of
+ * values and nulls do not (a max_def of 0 or 1, a max_rep of 0). parquet_column_index_allowed: the
+ * rules say when there may be none (a page with values but without bounds: all NaN, or no order); it
+ * must hold for parquet_column_index_write. A page whose value_count is 0 is a null page. After
+ * STATUS_BUDGET and STATUS_NOMEM `out` is what it was. */
 enum status parquet_offset_index_write(const struct parquet_leaf *leaf,
                                        const struct parquet_page_entry *pages, int64_t page_count,
                                        struct budget *budget, struct buffer *out,
@@ -65,6 +68,7 @@ struct parquet_chunk_info {
   int32_t bloom_bytes;
   int64_t offset_index_offset_bytes, column_index_offset_bytes; /* -1: none */
   int32_t offset_index_bytes, column_index_bytes;
+  enum parquet_page_type data_page_type;        /* PARQUET_DATA_PAGE, PARQUET_DATA_PAGE_V2 */
   int64_t pages_of_encoding[PARQUET_ENCODINGS]; /* data pages by encoding */
   bool has_statistics;
   struct parquet_statistics statistics;
@@ -81,7 +85,7 @@ struct parquet_sorting {
 
 struct parquet_group_info {
   int64_t row_count;
-  int64_t offset_bytes;
+  int64_t offset_bytes;                    /* of its first page */
   const struct parquet_chunk_info *chunks; /* one a leaf */
 };
 
@@ -103,8 +107,9 @@ struct parquet_footer {
 };
 /* Appends FileMetaData: version, schema, rows, row groups, key-values, created_by, TYPE_ORDER for every
  * column. Statistics: min_value and max_value with their exactness; the deprecated min and max too
- * where the order is signed. Not the length and the magic behind it. STATUS_TOO_LARGE: more row
- * groups than an i16 can number are written without `ordinal`; a footer past 2^31 - 1 bytes. */
+ * where that is the order of the physical type, which is what old readers compare by. Not the length
+ * and the magic behind it. More row groups than an i16 can number are written without `ordinal`.
+ * STATUS_TOO_LARGE: a footer past 2^31 - 1 bytes. After any failure `out` is what it was. */
 enum status parquet_footer_write(const struct parquet_footer *footer, struct budget *budget,
                                  struct buffer *out, struct error *error) WARN_UNUSED;
 

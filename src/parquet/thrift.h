@@ -24,7 +24,8 @@ enum thrift_type { /* of list elements */
 };
 
 struct thrift {
-  struct buffer *out; /* appended to */
+  struct buffer *out;  /* appended to */
+  int64_t start_bytes; /* what it held before */
   struct budget *budget;
   enum status status;
   struct error error;
@@ -32,10 +33,12 @@ struct thrift {
   int16_t last_field[THRIFT_DEPTH_MAX];
 };
 
-/* Begins to append to `out`; the outermost struct is open. */
+/* Begins to append to `out`, of which nothing else may append until thrift_end; the outermost
+ * struct is open. Nothing is asked of `budget` while `out` has room. */
 void thrift_start(struct thrift *thrift, struct buffer *out, struct budget *budget);
 /* Closes the outermost struct. What failed on the way: STATUS_BUDGET, STATUS_NOMEM, STATUS_TOO_LARGE
- * (a string of more than 2^31 - 1 bytes); what was appended until then is of no use. */
+ * (a string or a list of more than 2^31 - 1 bytes or elements); `out` then holds what it held at
+ * thrift_start, and all may be repeated. */
 enum status thrift_end(struct thrift *thrift, struct error *error) WARN_UNUSED;
 
 /* Fields of the open struct; ids rise. */
