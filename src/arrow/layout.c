@@ -101,7 +101,7 @@ static enum status node_init(struct layout *layout, const struct ArrowSchema *sc
   layout->index = making->node_count++;
   if (depth > ARROW_DEPTH_MAX)
     return error_set(error, STATUS_INVALID, "the schema is nested deeper than %d", ARROW_DEPTH_MAX);
-  if (schema->n_children < 0 || schema->n_children > ARROW_FIELDS_MAX - making->node_count)
+  if (schema->n_children < 0 || schema->n_children > ARROW_FIELDS_MAX + 1 - making->node_count)
     return error_set(error, STATUS_INVALID, "the schema has more than %d fields", ARROW_FIELDS_MAX);
   enum status status = arrow_type_parse(schema->format, &layout->type, error);
   if (status == STATUS_OK && making->cannot != NULL && is_rare(layout->type.kind))

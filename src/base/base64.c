@@ -102,3 +102,18 @@ enum base64_stop base64_decode(struct base64_decoder *decoder, const uint8_t **t
 bool base64_whole(const struct base64_decoder *decoder) {
   return decoder->characters == 0 && decoder->waiting_bytes == 0;
 }
+
+void base64_encode(const uint8_t *data, size_t bytes, char *text) {
+  static const char characters[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < bytes; i += 3, text += 4) {
+    size_t left = bytes - i;
+    uint32_t group = (uint32_t)data[i] << 16;
+    if (left > 1) group |= (uint32_t)data[i + 1] << 8;
+    if (left > 2) group |= data[i + 2];
+    text[0] = characters[group >> 18];
+    text[1] = characters[group >> 12 & 63];
+    text[2] = left > 1 ? characters[group >> 6 & 63] : '=';
+    text[3] = left > 2 ? characters[group & 63] : '=';
+  }
+}

@@ -1,6 +1,7 @@
-/* Base64 (RFC 4648 section 4: the alphabet with + and /, padded), decoded as it comes: bytes in,
- * bytes out, cut anywhere. Strict: whole groups of four, padding where it is needed and nowhere
- * else, no bits set that stand for nothing, no white space: whoever allows it passes over it. */
+/* Base64 (RFC 4648 section 4: the alphabet with + and /, padded), encoded in one go, and decoded as it
+ * comes: bytes in, bytes out, cut anywhere. Decoding is strict: whole groups of four, padding where it
+ * is needed and nowhere else, no bits set that stand for nothing, no white space: whoever allows it
+ * passes over it. */
 #ifndef ARROWPORT_BASE_BASE64_H
 #define ARROWPORT_BASE_BASE64_H
 
@@ -31,5 +32,10 @@ enum base64_stop base64_decode(struct base64_decoder *decoder, const uint8_t **t
 
 /* True when the text may end here: every group is whole and nothing waits for room. */
 bool base64_whole(const struct base64_decoder *decoder);
+
+/* The other way: characters that `bytes` bytes take, padding counted, and the writing of them to
+ * `text`, which is not terminated. */
+static inline size_t base64_text_bytes(size_t bytes) { return (bytes + 2) / 3 * 4; }
+void base64_encode(const uint8_t *data, size_t bytes, char *text);
 
 #endif

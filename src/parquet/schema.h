@@ -67,10 +67,12 @@ enum parquet_step_kind {
 struct parquet_step {
   enum parquet_step_kind kind;
   const struct ArrowSchema *schema; /* of the node */
-  struct arrow_type type;           /* likewise (of the indices, where it is a dictionary) */
-  bool is_nullable; /* the field is OPTIONAL; false for a node below a dictionary or runs: what is
-                          null there is the null of the slot */
-  uint8_t null_def; /* definition level of a null slot here, when is_nullable */
+  struct arrow_type type; /* likewise (of the indices, where it is a dictionary; bit_width of
+                          PARQUET_STEP_RUNS is that of the run ends) */
+  bool
+      is_nullable; /* the field is OPTIONAL; of a node below a dictionary or runs as theirs, with the
+                          same null_def: what is null there is the null of the slot */
+  uint8_t null_def;    /* definition level of a null slot here, when is_nullable */
   uint8_t present_def; /* of a slot that is there (a list's: with an item; empty is one less) */
   uint8_t rep;         /* of lists: repetition level of items but the first */
   int32_t child;       /* of PARQUET_STEP_STRUCT */
@@ -82,7 +84,8 @@ struct parquet_leaf {
   int32_t top_level; /* the record batch's column that it is in */
   const char **path; /* names from below the root down, as path_in_schema has them */
   int32_t path_count;
-  char *name; /* the path with dots between, for messages and options: "a.list.element" */
+  int32_t shared_names; /* of these, so many at the beginning are groups of the leaf before too */
+  char *name;           /* the path with dots between, for messages and options: "a.list.element" */
   uint8_t max_def, max_rep;
   enum parquet_type type;
   int32_t type_length;
@@ -96,26 +99,35 @@ struct parquet_leaf {
   int32_t step_count;
 };
 
+struct parquet_names; /* schema_find.c */
+
 struct parquet_schema {
   struct parquet_element *elements;
   int32_t element_count;
   struct parquet_leaf *leaves;
   int32_t leaf_count;
+  struct parquet_names *names; /* the leaves by name */
+  void *pools[3];              /* what the leaves' pointers point into: steps, paths, names */
 };
 
 /* `arrow`, a struct, must outlive the result. STATUS_UNSUPPORTED names a field whose type Parquet cannot
- * hold exactly (unions, intervals, negative scales, fixed-size binary of no bytes); STATUS_INVALID one
- * that is broken, or a field id that is no number; STATUS_TOO_LARGE more than 255 levels, or more
- * columns or deeper nesting than ARROW_FIELDS_MAX, ARROW_DEPTH_MAX; STATUS_NOMEM. Field ids come from
- * the fields' metadata, key "PARQUET:field_id". No fields at all is allowed; a struct without fields
- * is not, as Parquet has no group without children: STATUS_UNSUPPORTED. */
+ * hold exactly (unions, intervals, scales below 0 or past the precision, fixed-size binary of no
+ * bytes), and what to do; STATUS_INVALID one that is broken, or a field id that is no number;
+ * STATUS_TOO_LARGE more fields or deeper nesting than ARROW_FIELDS_MAX, ARROW_DEPTH_MAX (which keep levels
+ * far below 255), or names of more than PARQUET_NAME_BYTES_MAX in all; STATUS_NOMEM. Field ids come from
+ * the fields' metadata, key "PARQUET:field_id"; a negative one is none. No fields at all is allowed; a
+ * struct without fields is not, as Parquet has no group without children: STATUS_UNSUPPORTED. Linear
+ * in what the result takes. */
+enum { PARQUET_NAME_BYTES_MAX = 256 << 20 };
 enum status parquet_schema_new(const struct ArrowSchema *arrow, struct parquet_schema **schema,
                                struct error *error) WARN_UNUSED;
 void parquet_schema_free(struct parquet_schema *schema); /* NULL is allowed */
 
-/* The leaves that `path` names: one by its name in full (dots, with or without the
- * "list.element", "key_value" in between), or all below a group. [*first, *first + *count).
- * STATUS_NOT_FOUND names the nearest. */
+/* The leaves that `path` names: one by its name in full (dots, with or without what Parquet puts
+ * between: "list", "element", "key_value"), or all below a group. [*first, *first + *count). Where
+ * several have that name, the full name counts before the short one, and then the first.
+ * STATUS_NOT_FOUND names the nearest. Takes time for the path's length, not for the columns'
+ * number. */
 enum status parquet_schema_find(const struct parquet_schema *schema, const char *path,
                                 int32_t *first, int32_t *count, struct error *error) WARN_UNUSED;
 
