@@ -1,6 +1,6 @@
 /* Split block Bloom filters. A filter is of blocks of 8 words of 32 bits; a value sets one bit in each
  * word of one block: the upper half of its hash says which block, the lower half, times a word's own
- * odd constant, which bit. So a value costs one cache line, and the 8 words are one vector. */
+ * odd constant, which bit. So a value costs one cache line. */
 #include "parquet/bloom.h"
 
 #include <assert.h>
@@ -171,18 +171,19 @@ int64_t parquet_bloom_bytes(int64_t distinct, double false_positives, int64_t by
 
 /* ---- the filter -------------------------------------------------------------------------- */
 
-VECTOR_LOOP static void insert_all(const uint64_t *hashes, int64_t count, uint64_t blocks,
-                                   uint8_t *filter) {
+static void insert_all(const uint64_t *hashes, int64_t count, uint64_t blocks,
+                       uint8_t *restrict filter) {
   static const uint32_t salt[BLOCK_WORDS] = {0x47b6137bU, 0x44974d91U, 0x8824ad5bU, 0xa2b7289dU,
                                              0x705495c7U, 0x2df1424bU, 0x9efc4947U, 0x5c6bfb31U};
-  for (int64_t i = 0; i < count; i++) {
-    const uint32_t low = (uint32_t)hashes[i];
-    uint8_t *block = filter + ((hashes[i] >> 32) * blocks >> 32) * BLOCK_BYTES;
-    uint32_t words[BLOCK_WORDS];
-    memcpy(words, block, sizeof words);
-    for (int word = 0; word < BLOCK_WORDS; word++)
-      words[word] |= (uint32_t)1 << (low * salt[word] >> 27);
-    memcpy(block, words, sizeof words);
+  for (int64_t n = 0; n < count; n++) {
+    const uint32_t low = (uint32_t)hashes[n];
+    uint8_t *block = filter + ((hashes[n] >> 32) * blocks >> 32) * BLOCK_BYTES;
+    for (int i = 0; i < BLOCK_WORDS; i++) { /* in memory as it is: the filter is not aligned */
+      uint32_t word;
+      memcpy(&word, block + i * (int)sizeof word, sizeof word);
+      word |= (uint32_t)1 << (low * salt[i] >> 27);
+      memcpy(block + i * (int)sizeof word, &word, sizeof word);
+    }
   }
 }
 

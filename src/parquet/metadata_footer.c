@@ -1,5 +1,4 @@
 /* FileMetaData: what a reader reads first. Its structs in the order of parquet.thrift, leaves first. */
-#include <assert.h>
 #include <string.h>
 
 #include "parquet/metadata.h"
@@ -38,7 +37,7 @@ static int converted_integer(const struct parquet_logical *logical) {
   case 16: return first + 1;
   case 32: return first + 2;
   case 64: return first + 3;
-  default: assert(!"an integer is of 8, 16, 32 or 64 bits"); return CONVERTED_NONE;
+  default: return CONVERTED_NONE; /* there are no others */
   }
 }
 
@@ -103,10 +102,10 @@ static void schema_element(struct thrift *thrift, const struct parquet_element *
   const struct parquet_logical *logical = &element->logical;
   thrift_item_struct(thrift);
   if (element->is_leaf) {
-    thrift_i32(thrift, 1, element->type);
+    thrift_i32(thrift, 1, (int32_t)element->type);
     if (element->type == PARQUET_FIXED) thrift_i32(thrift, 2, element->type_length);
   }
-  if (!is_root) thrift_i32(thrift, 3, element->repetition);
+  if (!is_root) thrift_i32(thrift, 3, (int32_t)element->repetition);
   thrift_string(thrift, 4, element->name);
   if (!element->is_leaf) thrift_i32(thrift, 5, element->child_count);
   int converted = converted_type(logical);
@@ -172,7 +171,7 @@ static void encodings(struct thrift *thrift, const struct parquet_chunk_info *ch
 static void encoding_stat(struct thrift *thrift, enum parquet_page_type type, int encoding,
                           int64_t pages) {
   thrift_item_struct(thrift);
-  thrift_i32(thrift, 1, type);
+  thrift_i32(thrift, 1, (int32_t)type);
   thrift_i32(thrift, 2, encoding);
   thrift_i32(thrift, 3, pages > INT32_MAX ? INT32_MAX : (int32_t)pages);
   thrift_struct_end(thrift);
@@ -207,12 +206,12 @@ static void size_statistics(struct thrift *thrift, const struct parquet_leaf *le
 static void column_metadata(struct thrift *thrift, const struct parquet_leaf *leaf,
                             const struct parquet_chunk_info *chunk) {
   thrift_struct(thrift, 3);
-  thrift_i32(thrift, 1, leaf->type);
+  thrift_i32(thrift, 1, (int32_t)leaf->type);
   encodings(thrift, chunk);
   thrift_list(thrift, 3, THRIFT_BINARY, leaf->path_count);
   for (int32_t i = 0; i < leaf->path_count; i++)
     thrift_item_binary(thrift, leaf->path[i], (int64_t)strlen(leaf->path[i]));
-  thrift_i32(thrift, 4, chunk->codec);
+  thrift_i32(thrift, 4, (int32_t)chunk->codec);
   thrift_i64(thrift, 5, chunk->value_count);
   thrift_i64(thrift, 6, chunk->uncompressed_bytes);
   thrift_i64(thrift, 7, chunk->compressed_bytes);

@@ -19,7 +19,7 @@ enum {
 static void data_page(struct thrift *thrift, const struct parquet_page_header *header) {
   thrift_struct(thrift, PAGE_DATA);
   thrift_i32(thrift, 1, header->value_count);
-  thrift_i32(thrift, 2, header->encoding);
+  thrift_i32(thrift, 2, (int32_t)header->encoding);
   thrift_i32(thrift, 3, PARQUET_RLE); /* definition levels */
   thrift_i32(thrift, 4, PARQUET_RLE); /* repetition levels */
   thrift_struct_end(thrift);
@@ -28,7 +28,7 @@ static void data_page(struct thrift *thrift, const struct parquet_page_header *h
 static void dictionary_page(struct thrift *thrift, const struct parquet_page_header *header) {
   thrift_struct(thrift, PAGE_DICTIONARY);
   thrift_i32(thrift, 1, header->value_count);
-  thrift_i32(thrift, 2, header->encoding);
+  thrift_i32(thrift, 2, (int32_t)header->encoding);
   thrift_struct_end(thrift);
 }
 
@@ -37,7 +37,7 @@ static void data_page_v2(struct thrift *thrift, const struct parquet_page_header
   thrift_i32(thrift, 1, header->value_count);
   thrift_i32(thrift, 2, header->null_count);
   thrift_i32(thrift, 3, header->row_count);
-  thrift_i32(thrift, 4, header->encoding);
+  thrift_i32(thrift, 4, (int32_t)header->encoding);
   thrift_i32(thrift, 5, header->def_bytes);
   thrift_i32(thrift, 6, header->rep_bytes);
   thrift_bool(thrift, 7, header->is_compressed); /* left out it would mean true */
@@ -49,7 +49,7 @@ int64_t parquet_page_header_write(const struct parquet_page_header *header, uint
   struct buffer out = {.data = room, .capacity_bytes = sizeof room};
   struct thrift thrift;
   thrift_start(&thrift, &out, NULL);
-  thrift_i32(&thrift, PAGE_TYPE, header->type);
+  thrift_i32(&thrift, PAGE_TYPE, (int32_t)header->type);
   thrift_i32(&thrift, PAGE_UNCOMPRESSED_BYTES, header->uncompressed_bytes);
   thrift_i32(&thrift, PAGE_COMPRESSED_BYTES, header->compressed_bytes);
   if (header->has_crc) thrift_i32(&thrift, PAGE_CRC, (int32_t)header->crc);
