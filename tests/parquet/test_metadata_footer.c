@@ -85,8 +85,10 @@ static struct parquet_leaf leaves[LEAVES] = {
      .max_def = 1},
 };
 
-static struct parquet_schema schema = {elements, sizeof elements / sizeof *elements, leaves,
-                                       LEAVES};
+static struct parquet_schema schema = {.elements = elements,
+                                       .element_count = sizeof elements / sizeof *elements,
+                                       .leaves = leaves,
+                                       .leaf_count = LEAVES};
 
 static struct parquet_bound bound(const char *text, int bytes, bool is_exact) {
   struct parquet_bound made = {.size_bytes = (uint8_t)bytes, .is_exact = is_exact};
@@ -397,7 +399,8 @@ static void every_annotation_has_its_old_form(void **state) {
     struct parquet_element two[] = {
         {.name = "schema", .child_count = 1},
         {.name = "x", .is_leaf = true, .type = PARQUET_INT32, .logical = *logical}};
-    struct parquet_schema one = {two, 2, leaves, 1};
+    struct parquet_schema one = {
+        .elements = two, .element_count = 2, .leaves = leaves, .leaf_count = 1};
     struct parquet_footer footer = {.schema = &one};
     struct buffer out = BUFFER_EMPTY;
     struct thrift_value *read = written(&footer, &out);
@@ -447,7 +450,8 @@ static void old_bounds_only_where_old_readers_compare_so(void **state) {
     make_chunks(chunks);
     struct parquet_leaf leaf = leaves[ID];
     leaf.order = cases[i].order;
-    struct parquet_schema one = {elements, 1, &leaf, 1};
+    struct parquet_schema one = {
+        .elements = elements, .element_count = 1, .leaves = &leaf, .leaf_count = 1};
     struct parquet_group_info group = {1, 4, chunks};
     struct parquet_footer footer = {.schema = &one, .groups = &group, .group_count = 1};
     struct buffer out = BUFFER_EMPTY;
@@ -474,7 +478,8 @@ static void old_bounds_only_where_old_readers_compare_so(void **state) {
 static void nothing_at_all(void **state) {
   (void)state;
   struct parquet_element root = {.name = "schema"};
-  struct parquet_schema empty = {&root, 1, NULL, 0};
+  struct parquet_schema empty = {
+      .elements = &root, .element_count = 1, .leaves = NULL, .leaf_count = 0};
   struct parquet_footer footer = {.schema = &empty};
   struct buffer out = BUFFER_EMPTY;
   assert_int_equal(parquet_footer_write(&footer, &budget, &out, NULL), STATUS_OK);
@@ -487,7 +492,8 @@ static void nothing_at_all(void **state) {
 
 static void more_row_groups_than_ordinals(void **state) {
   (void)state;
-  struct parquet_schema empty = {elements, 1, NULL, 0};
+  struct parquet_schema empty = {
+      .elements = elements, .element_count = 1, .leaves = NULL, .leaf_count = 0};
   enum { GROUPS = 32769 };
   struct parquet_group_info *groups = calloc(GROUPS, sizeof *groups);
   assert_non_null(groups);

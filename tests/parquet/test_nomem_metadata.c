@@ -37,7 +37,8 @@ static struct parquet_leaf leaf = {.element = 1,
                                    .path_count = 1,
                                    .type = PARQUET_INT64,
                                    .order = PARQUET_ORDER_SIGNED};
-static struct parquet_schema schema = {elements, 2, &leaf, 1};
+static struct parquet_schema schema = {
+    .elements = elements, .element_count = 2, .leaves = &leaf, .leaf_count = 1};
 
 enum { GROUPS = 40 };
 
