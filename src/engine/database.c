@@ -283,6 +283,16 @@ static enum status load_extension(struct engine *engine, const char *extension,
   return status;
 }
 
+static enum status set_spill_folder(struct engine *engine, const char *folder,
+                                    struct error *error) {
+  struct text sql = TEXT_EMPTY;
+  enum status status = text_add(&sql, "SET temp_directory = ", error);
+  if (status == STATUS_OK) status = text_add_literal(&sql, folder == NULL ? "" : folder, error);
+  if (status == STATUS_OK) status = control_run(engine, text_get(&sql), error);
+  text_release(&sql);
+  return status;
+}
+
 static enum status lock_down(struct engine *engine, const struct engine_options *options,
                              struct error *error) {
   static const char *const statements[] = {
@@ -291,8 +301,9 @@ static enum status lock_down(struct engine *engine, const struct engine_options 
       "SET lock_configuration = true",
   };
   enum status status = STATUS_OK;
-  /* A database in memory stays there: no spill folder appears where we were started. */
-  if (engine->in_memory) status = control_run(engine, "SET temp_directory = ''", error);
+  /* A database in memory stays there, unless it was told where else: no spill folder appears where
+   * we were started. */
+  if (engine->in_memory) status = set_spill_folder(engine, options->spill_folder, error);
   if (options->local_files) return status;
   if (status == STATUS_OK && engine->lake_count > 0) {
     struct text sql = TEXT_EMPTY;

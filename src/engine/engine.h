@@ -42,6 +42,9 @@ struct engine_options {
   /* SQL may read and write files as the process may: for a program that works for the user who
    * started it (the command line), never for a server. */
   bool local_files;
+  /* Of a database in memory: what does not fit the memory limit may go into this folder, which is there;
+   * NULL: nowhere, it fails. */
+  const char *spill_folder;
   /* The write-ahead log is folded into the file when it is so long, by a thread of the engine's,
    * between commits (checkpoint.c). 0: DuckDB's own way, inside of a commit. */
   int64_t checkpoint_wal_bytes;

@@ -60,12 +60,14 @@ static void free_list(const char *const *list, size_t count) {
 enum status options_copy(const struct engine_options *options, struct engine_options *copy,
                          struct error *error) {
   *copy = *options;
-  copy->path = NULL;
+  copy->path = copy->spill_folder = NULL;
   copy->extensions = copy->lakes = NULL;
   if (options->path != NULL) copy->path = strdup(options->path);
   copy->extensions = (const char *const *)copy_list(options->extensions, options->extension_count);
   copy->lakes = (const char *const *)copy_list(options->lakes, options->lake_count);
-  if ((options->path == NULL || copy->path != NULL) && copy->extensions != NULL &&
+  if (options->spill_folder != NULL) copy->spill_folder = strdup(options->spill_folder);
+  if ((options->path == NULL || copy->path != NULL) &&
+      (options->spill_folder == NULL || copy->spill_folder != NULL) && copy->extensions != NULL &&
       copy->lakes != NULL)
     return STATUS_OK;
   options_release(copy);
@@ -76,6 +78,7 @@ void options_release(struct engine_options *options) {
   free_list(options->extensions, options->extension_count);
   free_list(options->lakes, options->lake_count);
   free((void *)(uintptr_t)options->path);
+  free((void *)(uintptr_t)options->spill_folder);
   *options = (struct engine_options){0};
 }
 

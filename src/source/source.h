@@ -120,6 +120,34 @@ struct table_file_options {
 enum status source_open_table_file(const char *path, const struct table_file_options *options,
                                    struct source **source, struct error *error) WARN_UNUSED;
 
+/* ---- sorted rows -------------------------------------------------------------------------- */
+
+struct source_sort_key {
+  const char *path; /* a column, or a field of a struct column: "address.city" */
+  bool is_descending, nulls_first;
+};
+
+struct source_sort_options {
+  const struct source_sort_key *keys; /* the first one decides, then the second, ... */
+  size_t key_count;
+  const char *spill_folder;   /* takes what does not fit the memory; NULL: it fails */
+  int64_t memory_limit_bytes; /* the engine's; 0: its default */
+  int threads;                /* 0: as many as the machine has */
+  struct budget *budget;      /* of the batches on their way into the engine and out of it */
+  /* How far reading is, as source_fraction has it; NULL: nobody asks. False: STATUS_CANCELLED. */
+  bool (*progress)(void *context, int64_t rows, double fraction);
+  void *context;
+};
+
+/* Reads all of `inner` and sorts it, by an engine of its own; rows whose keys are equal stay in their
+ * order. Text is ordered by its bytes, NaN is more than every number. `inner` stays the caller's and is
+ * not needed any more. Values come back as they were; the types docs/parquet.md lists come back in
+ * another layout. STATUS_UNSUPPORTED names a column that the engine does not hold exactly, or a key that
+ * has no order (a list, a map); STATUS_NOT_FOUND a key that is not there, and the nearest;
+ * STATUS_SCHEMA a value that the engine's type does not hold; STATUS_BUDGET; what `inner` says. */
+enum status source_open_sorted(struct source *inner, const struct source_sort_options *options,
+                               struct source **source, struct error *error) WARN_UNUSED;
+
 /* ---- the C stream interface -------------------------------------------------------------- */
 
 /* A source over a C stream, which stays the caller's and must outlive it. */
