@@ -27,13 +27,37 @@ static void release_owned(struct ArrowSchema *schema) {
   schema->release = NULL;
 }
 
+static char *join(const char *format, const char *name) {
+  size_t format_bytes = strlen(format) + 1;
+  size_t name_bytes = strlen(name) + 1;
+  char *strings = malloc(format_bytes + name_bytes);
+  if (strings == NULL) return NULL;
+  memcpy(strings, format, format_bytes);
+  memcpy(strings + format_bytes, name, name_bytes);
+  return strings;
+}
+
+static void set_strings(struct ArrowSchema *schema, char *strings) {
+  schema->format = strings;
+  schema->name = strings + strlen(strings) + 1;
+  schema->private_data = strings;
+}
+
+enum status arrow_schema_set(struct ArrowSchema *field, const char *format, const char *name,
+                             struct error *error) {
+  assert(field->release == release_owned);
+  char *strings = join(format != NULL ? format : field->format, name != NULL ? name : field->name);
+  if (strings == NULL) return no_memory(error);
+  free(field->private_data);
+  set_strings(field, strings);
+  return STATUS_OK;
+}
+
 /* Format and name in one allocation, the children's places in another. */
 enum status arrow_schema_init(struct ArrowSchema *out, const char *format, const char *name,
                               bool nullable, int64_t children, struct error *error) {
   *out = (struct ArrowSchema){.flags = nullable ? ARROW_FLAG_NULLABLE : 0};
-  size_t format_bytes = strlen(format) + 1;
-  size_t name_bytes = strlen(name) + 1;
-  char *strings = malloc(format_bytes + name_bytes);
+  char *strings = join(format, name);
   struct ArrowSchema **places =
       children > 0 ? calloc((size_t)children, sizeof(struct ArrowSchema *)) : NULL;
   if (strings == NULL || (children > 0 && places == NULL)) {
@@ -41,12 +65,8 @@ enum status arrow_schema_init(struct ArrowSchema *out, const char *format, const
     free(places);
     return no_memory(error);
   }
-  memcpy(strings, format, format_bytes);
-  memcpy(strings + format_bytes, name, name_bytes);
-  out->format = strings;
-  out->name = strings + format_bytes;
+  set_strings(out, strings);
   out->children = places;
-  out->private_data = strings;
   out->release = release_owned;
   for (; places != NULL && out->n_children < children; out->n_children++) {
     places[out->n_children] = calloc(1, sizeof(struct ArrowSchema));

@@ -91,6 +91,11 @@ enum status arrow_schema_copy(const struct ArrowSchema *schema, struct ArrowSche
 enum status arrow_schema_init(struct ArrowSchema *out, const char *format, const char *name,
                               bool nullable, int64_t children, struct error *error) WARN_UNUSED;
 
+/* Another format and name for one of the fields that the two above have made; NULL: as it is. Both are
+ * copied. STATUS_NOMEM leaves it as it was. */
+enum status arrow_schema_set(struct ArrowSchema *field, const char *format, const char *name,
+                             struct error *error) WARN_UNUSED;
+
 /* Same names, types, nullability and nesting; metadata is not compared. When they
  * differ and `where` is given, it says in a sentence where and how. */
 bool arrow_schema_equal(const struct ArrowSchema *left, const struct ArrowSchema *right,

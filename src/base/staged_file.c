@@ -170,7 +170,7 @@ static enum status flush(struct staged_file *staged, struct error *error) {
 enum status staged_write(struct staged_file *staged, const void *data, int64_t bytes,
                          struct error *error) {
   enum status status = STATUS_OK;
-  if (bytes > KEPT_BYTES - staged->kept_bytes) status = flush(staged, error);
+  if (bytes > KEPT_BYTES - staged->kept_bytes || staged->has_failed) status = flush(staged, error);
   if (status == STATUS_OK && bytes >= KEPT_BYTES) {
     status = write_all(staged, data, bytes, error);
   } else if (status == STATUS_OK && bytes > 0) {
@@ -211,6 +211,8 @@ static enum status sync_folder(const struct staged_file *staged, struct error *e
 enum status staged_commit(struct staged_file *staged, struct error *error) {
   enum status status = flush(staged, error);
   if (status != STATUS_OK || staged->path == NULL) return status;
+  if (staged->temporary == NULL)
+    return sync_folder(staged, error); /* again: the last step failed */
   if (fsync(staged->file) != 0) return failed(staged->name, errno, error);
   int code = staged->replace ? rename(staged->temporary, staged->path)
                              : rename_beside(staged->temporary, staged->path);

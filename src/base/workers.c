@@ -9,8 +9,10 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_RUNNING_AGAIN };
@@ -252,4 +254,11 @@ void workers_each(struct workers *workers, int64_t count,
   while (job->active > 0) pthread_cond_wait(&job->changed, &job->lock);
   pthread_mutex_unlock(&job->lock);
   each_release(job);
+}
+
+int workers_cores(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than a cpu_set_t has */
+  return online > 0 && online < WORKERS_LANES_MAX ? (int)online : WORKERS_LANES_MAX;
 }

@@ -24,6 +24,9 @@ enum status workers_new(int threads, struct workers **workers, struct error *err
 /* Waits until every woken task has run, then ends the threads. NULL is allowed. */
 void workers_free(struct workers *workers);
 
+/* The processors that this process may use, 1 at least: what "as many threads as there are" means. */
+int workers_cores(void);
+
 /* Tasks that were woken and wait for a thread. */
 int64_t workers_waiting(struct workers *workers);
 

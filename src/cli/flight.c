@@ -409,7 +409,7 @@ static enum status do_put(struct doing *doing, struct error *error) {
   const char *file = doing->cli->arguments[words + 1];
   enum status status = find_descriptor(doing, words, error);
   if (status != STATUS_OK) return status;
-  status = input_open(file, NULL, &input, error);
+  status = input_open(file, NULL, "--format", &input, error);
   if (status == STATUS_OK) status = input_source(&input, &options, &source, error);
   if (status == STATUS_OK) status = put_source(doing, source, file, error);
   source_close(source);

@@ -302,7 +302,7 @@ static enum status put_once(struct putting *putting, const char *file, const cha
                             bool *may_repeat, struct error *error) {
   struct source *source = NULL;
   struct input input;
-  enum status status = input_open(file, putting->asked->format, &input, error);
+  enum status status = input_open(file, putting->asked->format, "--format", &input, error);
   *may_repeat = status == STATUS_OK && input.is_regular && strcmp(file, "-") != 0;
   progress_begin(&putting->progress, input.name, ingest_wants_progress(putting->cli));
   if (status == STATUS_OK) status = input_source(&input, putting->input, &source, error);

@@ -197,7 +197,7 @@ static enum status send_file(const struct cli *cli, struct remote *remote, const
   struct input input;
   struct text path = TEXT_EMPTY;
   struct text answer = TEXT_EMPTY;
-  enum status status = input_open(file, asked->format, &input, error);
+  enum status status = input_open(file, asked->format, "--format", &input, error);
   progress_begin(&sending.progress, input.name, ingest_wants_progress(cli));
   if (status == STATUS_OK) status = upload_open(&input, options, &sending.upload, error);
   if (status == STATUS_OK) status = add_path(cli->arguments[0], asked, &path, error);
@@ -295,7 +295,7 @@ static enum status load_file(const struct cli *cli, const char *file,
   struct input input;
   struct load_result result = {.rows = 0};
   struct pipeline_progress steps = {.report = on_batch, .context = &loading};
-  enum status status = input_open(file, asked->format, &input, error);
+  enum status status = input_open(file, asked->format, "--format", &input, error);
   progress_begin(&loading.progress, input.name, ingest_wants_progress(cli));
   if (status == STATUS_OK) status = input_source(&input, options, &loading.source, error);
   if (status == STATUS_OK) status = pipeline_run(loading.source, target, &steps, &result, error);

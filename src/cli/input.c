@@ -68,7 +68,8 @@ static bool kind_of_suffix(const char *path, enum input_kind *kind) {
 }
 
 /* --format; `arrow` leaves open which of the two. */
-static enum status kind_of_format(const char *format, enum input_kind *kind, struct error *error) {
+static enum status kind_of_format(const char *format, const char *option, enum input_kind *kind,
+                                  struct error *error) {
   static const struct suffix formats[] = {{"arrow", INPUT_ARROW_STREAM},
                                           {"parquet", INPUT_PARQUET},
                                           {"csv", INPUT_CSV},
@@ -78,12 +79,14 @@ static enum status kind_of_format(const char *format, enum input_kind *kind, str
     *kind = formats[i].kind;
     return STATUS_OK;
   }
-  return error_set(error, STATUS_INVALID, "--format is '%.40s'; it must be one of %s", format,
+  return error_set(error, STATUS_INVALID, "%s is '%.40s'; it must be one of %s", option, format,
                    INPUT_FORMATS);
 }
 
-static enum status find_kind(struct input *input, const char *format, struct error *error) {
-  enum status status = format == NULL ? STATUS_OK : kind_of_format(format, &input->kind, error);
+static enum status find_kind(struct input *input, const char *format, const char *option,
+                             struct error *error) {
+  enum status status =
+      format == NULL ? STATUS_OK : kind_of_format(format, option, &input->kind, error);
   if (status != STATUS_OK) return status;
   if (begins_with(input, "\x1F\x8B", 2)) input->compression = "gzip";
   if (begins_with(input, "\x28\xB5\x2F\xFD", 4)) input->compression = "zstd";
@@ -109,7 +112,8 @@ static enum status find_kind(struct input *input, const char *format, struct err
     else
       return error_set(error, STATUS_INVALID,
                        "what it holds cannot be told from its first bytes nor from its name; say "
-                       "--format csv or --format ndjson");
+                       "%s csv or %s ndjson",
+                       option, option);
   }
   return STATUS_OK;
 }
@@ -133,7 +137,8 @@ static enum status read_head(struct input *input, struct error *error) {
   return status;
 }
 
-static enum status open_input(struct input *input, const char *format, struct error *error) {
+static enum status open_input(struct input *input, const char *format, const char *option,
+                              struct error *error) {
   struct stat about;
   bool standard = strcmp(input->path, "-") == 0;
   input->file =
@@ -146,18 +151,18 @@ static enum status open_input(struct input *input, const char *format, struct er
   enum status status = read_head(input, error);
   if (status == STATUS_OK && input->head_bytes == 0)
     status = error_set(error, STATUS_INVALID, "is empty: not even a schema is in it");
-  if (status == STATUS_OK) status = find_kind(input, format, error);
+  if (status == STATUS_OK) status = find_kind(input, format, option, error);
   if (status == STATUS_OK && input->is_regular) input->head_bytes = 0; /* it is still to be read */
   return status;
 }
 
-enum status input_open(const char *path, const char *format, struct input *input,
-                       struct error *error) {
+enum status input_open(const char *path, const char *format, const char *option,
+                       struct input *input, struct error *error) {
   *input = (struct input){.path = path,
                           .name = strcmp(path, "-") == 0 ? "standard input" : path,
                           .file = -1,
                           .size_bytes = -1};
-  enum status status = open_input(input, format, error);
+  enum status status = open_input(input, format, option, error);
   if (status != STATUS_OK) error_at(error, "'%s'", input->name);
   return status;
 }
@@ -208,9 +213,10 @@ static enum status map_spooled(struct input *input, const struct source_options 
   return status == STATUS_OK ? source_open_buffer(mapping, options, source, error) : status;
 }
 
-static enum status open_arrow(struct input *input, struct budget *budget, struct source **source,
-                              struct error *error) {
-  struct source_options options = SOURCE_OPTIONS_DEFAULT(budget);
+static enum status open_arrow(struct input *input, const struct input_options *asked,
+                              struct source **source, struct error *error) {
+  struct source_options options = SOURCE_OPTIONS_DEFAULT(asked->budget);
+  options.threads = asked->threads;
   if (input->is_regular) return source_open_path_with(input->path, &options, source, error);
   if (input->kind == INPUT_ARROW_STREAM) {
     struct source_bytes bytes = {.read = read_pipe, .context = input};
@@ -226,7 +232,7 @@ enum status input_source(struct input *input, const struct input_options *option
                          struct source **source, struct error *error) {
   *source = NULL;
   if (input->kind == INPUT_ARROW_STREAM || input->kind == INPUT_ARROW_FILE)
-    return open_arrow(input, options->budget, source, error);
+    return open_arrow(input, options, source, error);
   enum status status = input->is_regular ? STATUS_OK : spool(input, error);
   if (status != STATUS_OK) {
     error_at(error, "'%s'", input->name);

@@ -29,11 +29,11 @@ struct input {
   size_t head_bytes;
 };
 
-/* `format` NULL: found out. STATUS_INVALID: a folder, an empty file, an unknown format (says which
+/* `format`, the value of the option `option` ("--format"), NULL: found out. STATUS_INVALID: a folder, an empty file, an unknown format (says which
  * there are and how to name one). `path` must outlive the input, which input_close releases
  * whatever happens. */
-enum status input_open(const char *path, const char *format, struct input *input,
-                       struct error *error) WARN_UNUSED;
+enum status input_open(const char *path, const char *format, const char *option,
+                       struct input *input, struct error *error) WARN_UNUSED;
 void input_close(struct input *input);
 
 struct input_options {
@@ -41,7 +41,7 @@ struct input_options {
   const char *delimiter;      /* CSV; NULL: found by looking */
   bool all_text;              /* CSV */
   int64_t memory_limit_bytes; /* of the engine that reads what is no Arrow */
-  int threads;
+  int threads;                /* its own, or those that expand compressed Arrow */
 };
 
 /* Its rows; the input must outlive the source. What comes from a pipe and cannot be read as it

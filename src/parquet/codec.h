@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/status.h"
 #include "parquet/format.h"
+#include "parquet/names.h"
 
 /* Keeps a codec's context for each lane (workers.h), made when it is first used. */
 struct parquet_compressor;
@@ -25,10 +26,6 @@ void parquet_compressor_free(struct parquet_compressor *compressor); /* NULL is 
 enum status parquet_compress(struct parquet_compressor *compressor, int lane, const void *from,
                              int64_t bytes, struct buffer *out, int64_t *made_bytes,
                              struct error *error) WARN_UNUSED;
-
-/* "zstd", "snappy", "gzip", "lz4", "none" (also "lz4_raw", "uncompressed"); false: none of that name. */
-bool parquet_codec_parse(const char *name, enum parquet_codec *codec);
-const char *parquet_codec_name(enum parquet_codec codec);
 
 /* CRC-32 as gzip has it, of bytes that follow what `crc` is of (0 to begin with). */
 uint32_t parquet_crc32(uint32_t crc, const void *data, int64_t bytes);

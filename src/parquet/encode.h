@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "parquet/format.h"
+#include "parquet/names.h"
 #include "parquet/values.h"
 
 /* Each `..._room` is what the function of that name may write at most; functions may write up to
@@ -60,10 +61,5 @@ int64_t encode_values_room(const struct parquet_leaf *leaf, const struct parquet
 /* The values in an encoding that fits (not RLE_DICTIONARY). */
 uint8_t *encode_values(const struct parquet_leaf *leaf, const struct parquet_values *values,
                        enum parquet_encoding encoding, void *work, uint8_t *out);
-
-/* A name as options have it ("plain", "dictionary", "delta", "delta_length", "delta_bytes", "split",
- * "rle"; also the specification's names in any case); false: none of that name. */
-bool encode_parse(const char *name, enum parquet_encoding *encoding);
-const char *encode_name(enum parquet_encoding encoding); /* the specification's: "RLE_DICTIONARY" */
 
 #endif

@@ -3,12 +3,10 @@
 #include "source/public.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/workers.h"
 
@@ -63,18 +61,10 @@ enum status public_memory(int64_t memory_bytes_max, int64_t *limit_bytes, struct
   return STATUS_OK;
 }
 
-/* The processors that this process may use. */
-static int cores(void) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than a cpu_set_t has */
-  return online > 0 && online < WORKERS_LANES_MAX ? (int)online : WORKERS_LANES_MAX;
-}
-
 enum status public_threads(int wanted, int *threads, struct error *error) {
   if (wanted < 0)
     return error_set(error, STATUS_INVALID, "threads is %d, less than nothing", wanted);
-  *threads = wanted == 0 ? cores() : wanted;
+  *threads = wanted == 0 ? workers_cores() : wanted;
   if (*threads > WORKERS_LANES_MAX) *threads = WORKERS_LANES_MAX;
   return STATUS_OK;
 }

@@ -105,9 +105,9 @@ static enum status set_format(struct ArrowSchema *field, const char *format, con
   struct text made = TEXT_EMPTY;
   enum status status = text_add_format(&made, error, "%s%s", format, zone);
   if (status != STATUS_OK) return status;
-  free((void *)(uintptr_t)field->format);
-  field->format = made.data;
-  return STATUS_OK;
+  status = arrow_schema_set(field, text_get(&made), NULL, error);
+  text_release(&made);
+  return status;
 }
 
 static enum status settle(struct ArrowSchema *field, const struct ArrowSchema *result,
@@ -168,11 +168,8 @@ static enum status make_table(struct sorted *sorted, const struct ArrowSchema *d
     status = engine_type_of(data->children[i], &ignored, error);
     text_release(&ignored);
     if (status == STATUS_OK) status = arrow_schema_copy(data->children[i], column, error);
-    if (status != STATUS_OK) break;
     snprintf(name, sizeof name, "c%" PRId64, i);
-    free((void *)(uintptr_t)column->name);
-    column->name = strdup(name);
-    if (column->name == NULL) status = error_set(error, STATUS_NOMEM, "no memory for a schema");
+    if (status == STATUS_OK) status = arrow_schema_set(column, NULL, name, error);
   }
   if (status == STATUS_OK)
     status =

@@ -128,6 +128,20 @@ static void a_copy_is_equal_and_owns_everything(void **state) {
 }
 
 /* One change each to the schema above. */
+static void a_field_gets_another_format_and_name(void **state) {
+  (void)state;
+  struct ArrowSchema schema;
+  assert_int_equal(arrow_schema_init(&schema, "tsu:UTC", "time", true, 0, NULL), STATUS_OK);
+  assert_int_equal(arrow_schema_set(&schema, NULL, "when", NULL), STATUS_OK);
+  assert_string_equal(schema.format, "tsu:UTC");
+  assert_string_equal(schema.name, "when");
+  assert_int_equal(arrow_schema_set(&schema, "tsu:", NULL, NULL), STATUS_OK);
+  assert_string_equal(schema.format, "tsu:");
+  assert_string_equal(schema.name, "when");
+  assert_int_equal(schema.flags, ARROW_FLAG_NULLABLE);
+  arrow_schema_release(&schema);
+}
+
 static void rename_id(struct ArrowSchema *schema) { schema->children[0]->name = "ID"; }
 static void widen_id(struct ArrowSchema *schema) { schema->children[0]->format = "d:20,0"; }
 static void nullable_id(struct ArrowSchema *schema) {
@@ -395,6 +409,7 @@ int main(void) {
       cmocka_unit_test(a_copy_is_equal_and_owns_everything),
       cmocka_unit_test(schemas_that_differ_say_where),
       cmocka_unit_test(metadata_does_not_make_schemas_different),
+      cmocka_unit_test(a_field_gets_another_format_and_name),
       cmocka_unit_test(a_schema_that_is_nested_too_deep_is_not_copied),
       cmocka_unit_test(a_slice_shows_its_rows_and_no_others),
       cmocka_unit_test(the_last_slice_lets_go_of_the_array_on_whichever_thread),
