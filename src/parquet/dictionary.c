@@ -31,7 +31,7 @@ static void seed_anew(struct parquet_dictionary *dictionary) {
     uint64_t state = (uint64_t)clock_now_us() ^ (uint64_t)(uintptr_t)dictionary ^ seeds[0];
     for (int i = 0; i < DICTIONARY_SEEDS; i++) {
       state += 0x9e3779b97f4a7c15U;
-      seeds[i] = dictionary_fold(state, 0xbf58476d1ce4e5b9U);
+      seeds[i] = words_fold(state, 0xbf58476d1ce4e5b9U);
     }
   }
   for (int i = 0; i < DICTIONARY_SEEDS; i++)
@@ -210,7 +210,7 @@ enum status parquet_dictionary_values(const struct parquet_dictionary *dictionar
   struct parquet_bytes *values = (struct parquet_bytes *)(void *)scratch->own.data;
   const uint8_t *at = body->data;
   for (int64_t i = 0; i < dictionary->count; i++) {
-    values[i] = (struct parquet_bytes){at + 4, (int64_t)dictionary_load_4(at)};
+    values[i] = (struct parquet_bytes){at + 4, (int64_t)words_load_4(at)};
     at = values[i].data + values[i].size_bytes;
   }
   scratch->own.size_bytes = bytes;

@@ -47,12 +47,11 @@ static inline void load_alone(const uint8_t *data, uint32_t size_bytes, uint64_t
                               uint64_t *second) {
   *first = *second = 0;
   if (size_bytes >= 8) {
-    *first = dictionary_load_8(data);
-    if (size_bytes > 8)
-      *second = dictionary_load_8(data + size_bytes - 8) >> (8 * (16 - size_bytes));
+    *first = words_load_8(data);
+    if (size_bytes > 8) *second = words_load_8(data + size_bytes - 8) >> (8 * (16 - size_bytes));
   } else if (size_bytes >= 4) {
-    uint64_t end = dictionary_load_4(data + size_bytes - 4);
-    *first = dictionary_load_4(data) | end << (8 * (size_bytes - 4));
+    uint64_t end = words_load_4(data + size_bytes - 4);
+    *first = words_load_4(data) | end << (8 * (size_bytes - 4));
   } else if (size_bytes > 0) {
     uint64_t middle = data[size_bytes / 2];
     uint64_t end = data[size_bytes - 1];
@@ -66,9 +65,9 @@ static uint64_t hash_long(const struct parquet_dictionary *dictionary, const uin
   uint64_t hash = seeds[2] ^ size_bytes;
   const uint8_t *last = data + size_bytes - 16;
   for (; data < last; data += 16)
-    hash = dictionary_fold(dictionary_load_8(data) ^ seeds[0], dictionary_load_8(data + 8) ^ hash);
-  hash = dictionary_fold(dictionary_load_8(last) ^ seeds[0], dictionary_load_8(last + 8) ^ hash);
-  return dictionary_fold(hash, seeds[1]);
+    hash = words_fold(words_load_8(data) ^ seeds[0], words_load_8(data + 8) ^ hash);
+  hash = words_fold(words_load_8(last) ^ seeds[0], words_load_8(last + 8) ^ hash);
+  return words_fold(hash, seeds[1]);
 }
 
 /* Keys and hash of the i-th value. Up to `readable_end` may be read (0: the value only). */
@@ -83,14 +82,14 @@ static inline void load(const struct parquet_dictionary *dictionary, struct batc
     return;
   }
   if ((uintptr_t)data + DICTIONARY_INLINE_BYTES <= readable_end) {
-    first = dictionary_load_8(data) & first_mask[size_bytes];
-    second = dictionary_load_8(data + 8) & second_mask[size_bytes];
+    first = words_load_8(data) & first_mask[size_bytes];
+    second = words_load_8(data + 8) & second_mask[size_bytes];
   } else {
     load_alone(data, size_bytes, &first, &second);
   }
   batch->keys[0][i] = first;
   batch->keys[1][i] = second;
-  batch->hashes[i] = dictionary_fold(first ^ dictionary->seeds[0], second ^ dictionary->seeds[1]);
+  batch->hashes[i] = words_fold(first ^ dictionary->seeds[0], second ^ dictionary->seeds[1]);
 }
 
 /* Where the values' memory ends, if each begins where the one before it ends; 0 if not. */
@@ -144,8 +143,8 @@ static inline bool is_equal_long(const uint8_t *left, const uint8_t *right, uint
   uint64_t different = 0;
   uint32_t last = size_bytes - 8;
   for (uint32_t i = 0; i < last && different == 0; i += 8)
-    different = dictionary_load_8(left + i) ^ dictionary_load_8(right + i);
-  return (different | (dictionary_load_8(left + last) ^ dictionary_load_8(right + last))) == 0;
+    different = words_load_8(left + i) ^ words_load_8(right + i);
+  return (different | (words_load_8(left + last) ^ words_load_8(right + last))) == 0;
 }
 
 static inline bool is_equal(const struct parquet_dictionary *dictionary,
@@ -217,7 +216,7 @@ void dictionary_fill_bytes(struct parquet_dictionary *dictionary) {
     if (count > DICTIONARY_BATCH) count = DICTIONARY_BATCH;
     for (int64_t i = 0; i < count; i++) {
       batch.sizes_bytes[i] = (uint32_t)dictionary->width_bytes;
-      if (dictionary->prefix_bytes > 0) batch.sizes_bytes[i] = dictionary_load_4(body + begin);
+      if (dictionary->prefix_bytes > 0) batch.sizes_bytes[i] = words_load_4(body + begin);
       batch.data[i] = body + begin + dictionary->prefix_bytes;
       begin += dictionary->prefix_bytes + (int64_t)batch.sizes_bytes[i];
       load(dictionary, &batch, i, end);

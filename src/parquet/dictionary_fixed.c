@@ -9,7 +9,7 @@
  * FILL: numbers in order, nothing to compare, as all values are distinct. */
 #define DICTIONARY_OF(WIDTH, WORD, SLOT)                                                           \
   static inline uint64_t hash_##WIDTH(const struct parquet_dictionary *dictionary, WORD key) {     \
-    return dictionary_fold((uint64_t)key ^ dictionary->seeds[0], dictionary->seeds[1]);            \
+    return words_fold((uint64_t)key ^ dictionary->seeds[0], dictionary->seeds[1]);                 \
   }                                                                                                \
                                                                                                    \
   /* Hashes the values and asks for their slots; whether all are the same. */                      \
