@@ -474,6 +474,49 @@ static void equal_bounds_are_exact_if_one_is(void **state) {
   }
 }
 
+/* Loops begin with what every value is below or above. */
+static void numbers_all_on_one_side_are_bounded(void **state) {
+  (void)state;
+  static const int32_t counts[] = {1, 3, 200};
+  for (int i = 0; i < KINDS; i++) {
+    if (kinds[i].type == PARQUET_BYTE_ARRAY) continue;
+    struct parquet_leaf leaf = leaf_of(&kinds[i]);
+    int64_t width = parquet_values_width(&leaf);
+    for (int top = 0; top < 256; top += kinds[i].type == PARQUET_BOOLEAN ? 1 : 5) {
+      if (kinds[i].type == PARQUET_BOOLEAN && top > 1) break;
+      int64_t count = counts[top % 3];
+      for (int64_t k = 0; k < count * width; k++) drawn->data[k] = (uint8_t)top; /* all alike */
+      drawn->values = (struct parquet_values){.count = count, .data = drawn->data};
+      struct parquet_statistics statistics;
+      parquet_statistics_of(&leaf, &drawn->values, 64, &statistics);
+      check(&kinds[i], &statistics, count, 64);
+    }
+  }
+}
+
+/* Each value alone in its memory: a sanitizer sees what is read beside it. */
+static void nothing_beside_a_value_is_read(void **state) {
+  (void)state;
+  enum { ALONE = 700, LONGEST = 20 };
+  struct parquet_leaf leaf = leaf_of(kind_named("binary"));
+  for (int variant = 0; variant < 4; variant++) {
+    for (int i = 0; i < ALONE; i++) {
+      int64_t bytes = (int64_t)(noise() % LONGEST);
+      if (variant % 2 == 1) bytes = i % 7;
+      uint8_t *alone = malloc((size_t)(bytes == 0 ? 1 : bytes));
+      assert_non_null(alone);
+      for (int64_t k = 0; k < bytes; k++)
+        alone[k] = variant < 2 ? (uint8_t)noise() : (uint8_t)("same here"[k % 9]);
+      drawn->bytes[i] = (struct parquet_bytes){alone, bytes};
+    }
+    drawn->values = (struct parquet_values){.count = ALONE, .data = drawn->bytes};
+    struct parquet_statistics statistics;
+    parquet_statistics_of(&leaf, &drawn->values, 64, &statistics);
+    check(kind_named("binary"), &statistics, ALONE, 64);
+    for (int i = 0; i < ALONE; i++) free((void *)(uintptr_t)drawn->bytes[i].data);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bounds_hold_what_there_is),
@@ -483,6 +526,8 @@ int main(void) {
       cmocka_unit_test(what_cannot_be_bounded_is_not),
       cmocka_unit_test(a_merge_knows_no_more_than_its_parts),
       cmocka_unit_test(equal_bounds_are_exact_if_one_is),
+      cmocka_unit_test(numbers_all_on_one_side_are_bounded),
+      cmocka_unit_test(nothing_beside_a_value_is_read),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

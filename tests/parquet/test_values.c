@@ -481,6 +481,35 @@ static void the_widest_decimals_are_checked_too(void **state) {
   }
 }
 
+/* Of decimals that are narrowed every word above what is left is looked at. */
+static void no_word_of_a_decimal_is_forgotten(void **state) {
+  (void)state;
+  static const char *const names[] = {"decimal256 of 11 digits", "decimal256 of 5 digits",
+                                      "decimal256 of 38 digits", "decimal128 of 18 digits",
+                                      "decimal128 of 9 digits"};
+  for (int i = 0; i < 5; i++) {
+    const struct kind *kind = kind_named(names[i]);
+    int words = kind->source_bytes / 8;
+    for (int word = words < 4 || kind->arrow.precision < 38 ? 1 : 2; word < words; word++) {
+      for (int sign = 0; sign < 2; sign++) {
+        make(kind, 0);
+        uint64_t value[4] = {5, 0, 0, 0};
+        for (int k = 0; k < 4 && sign == 1; k++) value[k] = ~value[k];
+        value[word] ^= 1;
+        memcpy(given->data + 20 * kind->source_bytes, value, (size_t)kind->source_bytes);
+        struct parquet_slots slots = {.array = &given->array, .count = 30};
+        struct parquet_values values = {0};
+        struct error error = {0};
+        assert_int_equal(
+            parquet_values_add(&given->leaf, &slots, true, &where, &budget, &values, &error),
+            STATUS_SCHEMA);
+        assert_non_null(strstr(error.text, "row 1020 "));
+        parquet_values_release(&values);
+      }
+    }
+  }
+}
+
 /* Offsets say 2 GiB; no byte of it is read. */
 static void values_of_two_gigabytes_are_refused(void **state) {
   (void)state;
@@ -538,6 +567,7 @@ int main(void) {
       cmocka_unit_test(no_values_need_nothing),
       cmocka_unit_test(values_that_parquet_cannot_hold_are_named),
       cmocka_unit_test(the_widest_decimals_are_checked_too),
+      cmocka_unit_test(no_word_of_a_decimal_is_forgotten),
       cmocka_unit_test(values_of_two_gigabytes_are_refused),
       cmocka_unit_test(a_small_budget_refuses),
   };
