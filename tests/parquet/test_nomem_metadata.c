@@ -1,4 +1,4 @@
-/* Headers, footers and Bloom filters when memory runs out: each call leaves what was there, and may be
+/* Footers, indexes and Bloom filters when memory runs out: each call leaves what was there, and may be
  * repeated. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,6 +88,40 @@ static void a_footer(void **state) {
   buffer_release(&wanted);
 }
 
+/* ---- indexes ----------------------------------------------------------------------------- */
+
+enum { PAGES = 60 };
+
+static enum status write_indexes(void *context, struct error *error) {
+  (void)context;
+  static struct parquet_page_entry pages[PAGES];
+  for (int i = 0; i < PAGES; i++) {
+    pages[i].statistics = (struct parquet_statistics){.value_count = 1, .has_bounds = true};
+    pages[i].statistics.min.size_bytes = pages[i].statistics.max.size_bytes = 8;
+  }
+  struct buffer out = BUFFER_EMPTY;
+  enum status status;
+  do {
+    status =
+        parquet_column_index_write(&leaf, pages, PAGES, NULL, NULL, &nomem_budget, &out, error);
+    if (status != STATUS_OK) assert_int_equal(out.size_bytes, 0);
+  } while (nomem_again(status));
+  if (status != STATUS_OK) goto done;
+  const int64_t before_bytes = out.size_bytes;
+  do {
+    status = parquet_offset_index_write(&leaf, pages, PAGES, &nomem_budget, &out, error);
+    assert_int_equal(out.size_bytes > before_bytes, status == STATUS_OK);
+  } while (nomem_again(status));
+done:
+  buffer_release(&out);
+  return status;
+}
+
+static void indexes(void **state) {
+  (void)state;
+  assert_true(nomem_run("indexes", write_indexes, NULL, SPARED_MAX) >= 4);
+}
+
 /* ---- Bloom filters ----------------------------------------------------------------------- */
 
 static enum status write_filter(void *context, struct error *error) {
@@ -121,6 +155,7 @@ static void a_filter(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_footer), cmocka_unit_test(a_filter)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(a_footer), cmocka_unit_test(indexes),
+                                     cmocka_unit_test(a_filter)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
