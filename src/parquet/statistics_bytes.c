@@ -74,15 +74,20 @@ static int64_t shared_bytes(const uint8_t *left, const uint8_t *right, int64_t m
   return i;
 }
 
+INLINE uint64_t differ_16(const uint8_t *left, const uint8_t *right) {
+  return (load_64(left) ^ load_64(right)) | (load_64(left + 8) ^ load_64(right + 8));
+}
+
 /* As memcmp, of `bytes` >= SKIP_BYTES_MIN: mostly few, which a call would take longer for. */
 INLINE bool are_equal(const uint8_t *left, const uint8_t *right, int64_t bytes) {
-  if (bytes > 2 * LOAD_BYTES) return memcmp(left, right, (size_t)bytes) == 0;
-  if (bytes >= LOAD_BYTES) {
-    int64_t last = bytes - LOAD_BYTES;
-    return ((load_64(left) ^ load_64(right)) | (load_64(left + last) ^ load_64(right + last))) == 0;
-  }
-  int64_t last = bytes - SKIP_BYTES_MIN;
-  return ((load_32(left) ^ load_32(right)) | (load_32(left + last) ^ load_32(right + last))) == 0;
+  if (bytes > 32) return memcmp(left, right, (size_t)bytes) == 0;
+  if (bytes >= 16)
+    return (differ_16(left, right) | differ_16(left + bytes - 16, right + bytes - 16)) == 0;
+  if (bytes >= 8)
+    return ((load_64(left) ^ load_64(right)) |
+            (load_64(left + bytes - 8) ^ load_64(right + bytes - 8))) == 0;
+  return ((load_32(left) ^ load_32(right)) |
+          (load_32(left + bytes - 4) ^ load_32(right + bytes - 4))) == 0;
 }
 
 /* How many bytes all values share; the first ones say soon when there is nothing to gain. */
@@ -99,10 +104,15 @@ INLINE int64_t find_skip(const struct strings *strings, int64_t count, bool is_f
 }
 
 /* Of two whose keys are equal and that go on behind them. */
-static int compare_rest(const struct strings *strings, struct parquet_bytes left,
+INLINE int compare_rest(const struct strings *strings, struct parquet_bytes left,
                         struct parquet_bytes right) {
   int64_t from = strings->skip + KEY_BYTES;
   int64_t shorter = left.size_bytes < right.size_bytes ? left.size_bytes : right.size_bytes;
+  if (shorter - from >= LOAD_BYTES) { /* which mostly tells */
+    uint64_t one = big_64(left.data + from), other = big_64(right.data + from);
+    if (one != other) return one < other ? -1 : 1;
+    from += LOAD_BYTES;
+  }
   int order = memcmp(left.data + from, right.data + from, (size_t)(shorter - from));
   if (order != 0) return order > 0 ? 1 : -1;
   return (left.size_bytes > right.size_bytes) - (left.size_bytes < right.size_bytes);
@@ -150,13 +160,19 @@ INLINE void make_keys(const struct strings *strings, int64_t at, int64_t count, 
  * greatest) asks for, the string at `best` (-1: none) included. */
 INLINE int64_t settle(const struct strings *strings, const uint64_t *keys, int64_t at,
                       int64_t count, uint64_t key, int64_t best, int sign, bool is_fixed) {
+  int16_t equal[BLOCK]; /* listed first: of values that begin alike there are many */
+  int64_t found = 0;
   for (int64_t i = 0; i < count; i++) {
-    if (keys[i] != key) continue;
-    if ((key & 0xFF) != LONGER) return at + i;
-    if (best < 0 || sign * compare_rest(strings, string_at(strings, at + i, is_fixed),
+    equal[found] = (int16_t)i;
+    found += keys[i] == key;
+  }
+  if ((key & 0xFF) != LONGER) return at + equal[0];
+  for (int64_t k = 0; k < found; k++) {
+    int64_t i = at + equal[k];
+    if (best < 0 || sign * compare_rest(strings, string_at(strings, i, is_fixed),
                                         string_at(strings, best, is_fixed)) >
                         0)
-      best = at + i;
+      best = i;
   }
   return best;
 }
