@@ -113,16 +113,24 @@ static int64_t hash_float_kinds(const struct parquet_leaf *leaf,
   return count;
 }
 
+/* Room for `needed_bytes` in all, by doubling where there is too little, as buffer_append does. */
+static enum status grow(struct buffer *buffer, struct budget *budget, int64_t needed_bytes,
+                        struct error *error) {
+  const int64_t doubled_bytes = buffer->capacity_bytes * 2;
+  if (needed_bytes <= buffer->capacity_bytes) return STATUS_OK;
+  if (doubled_bytes > needed_bytes &&
+      buffer_reserve(buffer, budget, doubled_bytes, NULL) == STATUS_OK)
+    return STATUS_OK;
+  return buffer_reserve(buffer, budget, needed_bytes, error);
+}
+
 enum status parquet_bloom_hash(const struct parquet_leaf *leaf, const struct parquet_values *values,
                                struct budget *budget, struct buffer *hashes, struct error *error) {
   assert(parquet_bloom_allowed(leaf));
   if (values->count == 0) return STATUS_OK;
   int64_t room_bytes = (values->count + HASHES_OF_FLOATS_MAX) * (int64_t)sizeof(uint64_t);
   int64_t needed_bytes = hashes->size_bytes + room_bytes;
-  enum status status = STATUS_BUDGET;
-  if (hashes->capacity_bytes * 2 > needed_bytes) /* as buffer_append grows */
-    status = buffer_reserve(hashes, budget, hashes->capacity_bytes * 2, NULL);
-  if (status != STATUS_OK) status = buffer_reserve(hashes, budget, needed_bytes, error);
+  enum status status = grow(hashes, budget, needed_bytes, error);
   if (status != STATUS_OK) return status;
 
   uint64_t *out = (uint64_t *)(void *)(hashes->data + hashes->size_bytes);

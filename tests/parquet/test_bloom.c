@@ -130,6 +130,19 @@ static void zeros_and_nans_are_found_as_any(void **state) {
   }
 }
 
+/* Pages come one by one: what is kept of them is their hashes, and no more than as much again. */
+static void hashes_take_no_more_room_than_they_need(void **state) {
+  (void)state;
+  struct parquet_leaf leaf = leaf_of(PARQUET_INT32, 0);
+  struct buffer hashes = BUFFER_EMPTY;
+  for (int32_t i = 0; i < 1000; i++) {
+    hash(&leaf, &i, 1, &hashes);
+    assert_int_equal(hashes.size_bytes, (i + 1) * 8);
+    assert_true(hashes.capacity_bytes <= 2 * (hashes.size_bytes + 4 * 8 + 64));
+  }
+  buffer_release(&hashes);
+}
+
 static void what_may_have_a_filter(void **state) {
   (void)state;
   struct parquet_leaf leaf = leaf_of(PARQUET_BOOLEAN, 0);
@@ -307,6 +320,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(known_hashes),
       cmocka_unit_test(zeros_and_nans_are_found_as_any),
+      cmocka_unit_test(hashes_take_no_more_room_than_they_need),
       cmocka_unit_test(what_may_have_a_filter),
       cmocka_unit_test(the_specifications_rates),
       cmocka_unit_test(sizes_keep_what_they_promise),
