@@ -20,6 +20,7 @@ enum {
   BITS_MIN = 5,
   BITS_LARGE = 16, /* from here on by two */
   BITS_MAX = 33,   /* for numbers of 32 bits */
+  KEPT_BYTES_MAX = 8 << 20,
 };
 
 static bool is_full(int64_t values, int bits) { return values > ((int64_t)5 << bits) / 8; }
@@ -80,8 +81,14 @@ void parquet_dictionary_free(struct parquet_dictionary *dictionary) {
   free(dictionary);
 }
 
-/* The table keeps its size: the next column chunk will be like this one. */
+/* The table keeps its size, as the next column chunk will be like this one, unless that was out of the
+ * ordinary. */
 void parquet_dictionary_clear(struct parquet_dictionary *dictionary) {
+  if (dictionary->body.capacity_bytes > KEPT_BYTES_MAX) buffer_release(&dictionary->body);
+  if (dictionary->slots.capacity_bytes > KEPT_BYTES_MAX) {
+    buffer_release(&dictionary->slots);
+    dictionary->bits = 0;
+  }
   dictionary->count = 0;
   dictionary->body.size_bytes = 0;
   dictionary->is_crowded = false;

@@ -303,6 +303,29 @@ static void few_values_take_little_memory(void **state) {
   input_release(&input);
 }
 
+static void a_large_dictionary_is_given_back(void **state) {
+  (void)state;
+  enum { MANY = 400000, FEW = 1000 };
+  int64_t *numbers = calloc(MANY, sizeof *numbers);
+  uint32_t *indices = calloc(MANY, sizeof *indices);
+  assert_true(numbers != NULL && indices != NULL);
+  for (int64_t i = 0; i < MANY; i++) numbers[i] = i * i;
+  struct parquet_values given = {.count = MANY, .data = numbers};
+  struct parquet_dictionary *dictionary = new_dictionary(PARQUET_INT64, 0);
+  assert_int_equal(parquet_dictionary_add(dictionary, &given, indices, NULL), STATUS_OK);
+  assert_int_equal(parquet_dictionary_count(dictionary), MANY);
+  assert_true(budget.used_bytes > 16 << 20);
+  parquet_dictionary_clear(dictionary);
+  assert_true(budget.used_bytes <= 8 << 20);
+  given.count = FEW;
+  given.data = numbers + FEW;
+  assert_int_equal(parquet_dictionary_add(dictionary, &given, indices, NULL), STATUS_OK);
+  for (uint32_t i = 0; i < FEW; i++) assert_int_equal(indices[i], i);
+  parquet_dictionary_free(dictionary);
+  free(numbers);
+  free(indices);
+}
+
 /* Keys that all hash to one place, made by somebody who knows the seed. */
 static void keys_made_to_meet_are_hashed_anew(void **state) {
   (void)state;
@@ -369,6 +392,7 @@ int main(void) {
       cmocka_unit_test(close_neighbours_are_told_apart),
       cmocka_unit_test(zeros_and_nans_are_values_by_their_bits),
       cmocka_unit_test(few_values_take_little_memory),
+      cmocka_unit_test(a_large_dictionary_is_given_back),
       cmocka_unit_test(keys_made_to_meet_are_hashed_anew),
       cmocka_unit_test(refused_memory_leaves_it_whole),
   };
