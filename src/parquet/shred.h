@@ -43,16 +43,16 @@ struct parquet_slots {
 /* What shredding needs for itself; one a thread. Zeroed to begin with. */
 struct parquet_shredder {
   struct budget *budget;
-  struct buffer entries[4]; /* private to shred.c */
-  struct buffer slots;
+  struct buffer work[8]; /* private to shred*.c */
 };
 void parquet_shredder_release(struct parquet_shredder *shredder);
 
 /* Appends the levels of rows [row, row + rows) of `batch` (a struct array of the schema) to `levels`, and
  * says where their values are. A slot that is null behind a dictionary or runs (its index, or the
- * value itself) is a null. STATUS_SCHEMA names the leaf and the row (`row_base` is added, from 0)
- * where a field that must have a value has none: ARROW_FLAG_NULLABLE is not set, or a map's key.
- * STATUS_BUDGET, STATUS_NOMEM. After a failure `levels` is of no use. */
+ * value itself) is a null. STATUS_SCHEMA names the leaf and the row (from 0 on; `row_base` rows came before
+ * the batch) where a field that must have a value has none: ARROW_FLAG_NULLABLE is not set, or it is a
+ * map's key; or where the row is null as a whole. STATUS_TOO_LARGE: more than 2^31 - 1 levels, which no
+ * page holds. STATUS_BUDGET, STATUS_NOMEM. After a failure `levels` is of no use. */
 enum status parquet_shred(const struct parquet_leaf *leaf, const struct ArrowArray *batch,
                           int64_t row, int64_t rows, int64_t row_base,
                           struct parquet_shredder *shredder, struct parquet_levels *levels,
