@@ -167,7 +167,7 @@ static void test_a_destination_that_fails_at_every_call_in_turn(void **state) {
 /* As many threads as there are: the bytes are the same. */
 static void test_threads_do_not_change_a_byte(void **state) {
   (void)state;
-  struct taken all[2] = {{0}};
+  struct taken all[2] = {0};
   for (int k = 0; k < 2; k++) {
     struct parquet_options options = PARQUET_OPTIONS_DEFAULT;
     struct error error = {0};
