@@ -42,7 +42,7 @@ void parquet_column_clear(struct parquet_column *column) {
   buffer_release(&column->dictionary_page);
   buffer_release(&column->bloom);
   column->is_chosen = column->is_codec_known = false;
-  column->has_dictionary = column->is_dictionary_full = false;
+  column->has_dictionary = column->is_dictionary_full = column->has_unused = false;
   if (column->dictionary != NULL) parquet_dictionary_clear(column->dictionary);
 }
 
@@ -243,7 +243,8 @@ static enum status lay_out_pages(struct parquet_writer *writer, const struct par
 static int64_t distinct_count(const struct parquet_column *column) {
   bool is_float =
       column->leaf->order == PARQUET_ORDER_FLOAT || column->leaf->order == PARQUET_ORDER_HALF;
-  if (!uses_dictionary(column) || column->is_dictionary_full || is_float) return -1;
+  if (!uses_dictionary(column) || column->is_dictionary_full || column->has_unused || is_float)
+    return -1;
   return parquet_dictionary_count(column->dictionary);
 }
 
@@ -276,6 +277,8 @@ static enum status lay_out_chunk(struct parquet_writer *writer, const struct par
   const struct parquet_leaf *leaf = column->leaf;
   *info = (struct parquet_chunk_info){
       .codec = column->codec,
+      .data_page_type =
+          writer->options.page_version == 2 ? PARQUET_DATA_PAGE_V2 : PARQUET_DATA_PAGE,
       .dictionary_page_offset_bytes = -1,
       .bloom_offset_bytes = -1,
       .offset_index_offset_bytes = -1,

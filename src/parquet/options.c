@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parquet/bloom.h"
 #include "parquet/encode.h"
 #include "parquet/private.h"
 
@@ -69,9 +70,9 @@ static enum status read_columns(struct parquet_writer *writer,
       struct parquet_column *column = &writer->columns[k];
       if (given->has_encoding) status = read_encoding(writer, column, given->encoding, error);
       if (status != STATUS_OK) break;
-      if (given->has_bloom && column->leaf->type == PARQUET_BOOLEAN)
+      if (given->has_bloom && !parquet_bloom_allowed(column->leaf))
         status = error_set(error, STATUS_INVALID,
-                           "column '%s' is of truth values: a Bloom filter says nothing of them",
+                           "column '%s' can have no Bloom filter: it is of truth values or nulls",
                            column->leaf->name);
       if (given->has_bloom) column->wants_bloom = true;
     }

@@ -282,7 +282,7 @@ static enum status describe_used(struct parquet_writer *writer, struct parquet_l
 
 /* Whether an Arrow dictionary's entries are numbered once, and not its slots' values one by one. Of
  * floats the NaNs are counted, slot by slot. */
-static bool is_translated(const struct parquet_leaf *leaf) {
+bool parquet_page_is_translated(const struct parquet_leaf *leaf) {
   return leaf->is_coded && leaf->order != PARQUET_ORDER_HALF &&
          (leaf->type == PARQUET_BYTE_ARRAY || leaf->type == PARQUET_FIXED);
 }
@@ -299,10 +299,11 @@ static bool is_same_array(const struct ArrowArray *left, const struct ArrowArray
 
 enum { MAP_NONE = -1, MAP_ASKED = -2 };
 
-/* The map of `array`, an Arrow dictionary: kept while the same one comes. */
+/* The map of `array`, an Arrow dictionary: kept while the same one comes. `*is_new` says that it was not. */
 static enum status start_map(struct parquet_writer *writer, struct parquet_lane *lane,
-                             const struct ArrowArray *array, struct error *error) {
-  if (is_same_array(lane->mapped, array)) return STATUS_OK;
+                             const struct ArrowArray *array, bool *is_new, struct error *error) {
+  *is_new = !is_same_array(lane->mapped, array);
+  if (!*is_new) return STATUS_OK;
   lane->mapped = NULL;
   int64_t bytes = array->length * (int64_t)sizeof(int32_t);
   enum status status = buffer_reserve(&lane->map, writer->budget, bytes + 1, error);
@@ -345,6 +346,36 @@ static enum status number_entries(struct parquet_writer *writer, struct parquet_
   return status;
 }
 
+/* Whether all entries get their number at once, so that the chunk's dictionary is the Arrow array's, in its
+ * order, which means something where it is an ordered one: when it is the first, and not too large. */
+static bool is_kept_whole(const struct parquet_writer *writer, const struct parquet_column *column,
+                          const struct ArrowArray *array) {
+  const struct parquet_leaf *leaf = column->leaf;
+  return leaf->steps[leaf->step_count - 2].kind == PARQUET_STEP_DICTIONARY &&
+         parquet_dictionary_count(column->dictionary) == 0 &&
+         array->length <= writer->options.page_values;
+}
+
+/* Gives all entries of an Arrow dictionary a number. */
+static enum status number_all(struct parquet_writer *writer, struct parquet_lane *lane,
+                              struct parquet_column *column, const struct ArrowArray *array,
+                              const struct parquet_where *where, struct error *error) {
+  struct buffer positions = BUFFER_EMPTY;
+  struct parquet_slots all = {.array = array};
+  enum status status =
+      buffer_reserve(&positions, writer->budget, array->length * (int64_t)sizeof(int64_t), error);
+  if (status != STATUS_OK) return status;
+  int64_t *position = (int64_t *)(void *)positions.data;
+  const uint8_t *validity = array->null_count == 0 ? NULL : array->buffers[0];
+  for (int64_t i = array->offset; i < array->offset + array->length; i++)
+    if (validity == NULL || bitmap_get(validity, i)) position[all.count++] = i;
+  all.slots = position;
+  column->has_unused = true;
+  status = number_entries(writer, lane, column, &all, where, error);
+  buffer_release(&positions);
+  return status;
+}
+
 /* The page's numbers by way of the Arrow dictionaries of its batches. */
 static enum status translate(struct parquet_writer *writer, struct parquet_lane *lane,
                              struct parquet_column *column, const struct parquet_rows *rows,
@@ -363,7 +394,10 @@ static enum status translate(struct parquet_writer *writer, struct parquet_lane 
                            &lane->shredder, &lane->levels, &slots, error);
     if (status != STATUS_OK || slots.count == 0) continue;
     assert(slots.slots != NULL);
-    status = start_map(writer, lane, slots.array, error);
+    bool is_new;
+    status = start_map(writer, lane, slots.array, &is_new, error);
+    if (status == STATUS_OK && is_new && is_kept_whole(writer, column, slots.array))
+      status = number_all(writer, lane, column, slots.array, &where, error);
     if (status == STATUS_OK) status = number_entries(writer, lane, column, &slots, &where, error);
     if (status == STATUS_OK) {
       lane->indices.size_bytes = done * (int64_t)sizeof(uint32_t);
@@ -386,7 +420,7 @@ static enum status number_values(struct parquet_writer *writer, struct parquet_l
                                  struct parquet_page *page, struct error *error) {
   const struct parquet_leaf *leaf = column->leaf;
   enum status status;
-  if (is_translated(leaf)) {
+  if (parquet_page_is_translated(leaf)) {
     status = translate(writer, lane, column, rows, error);
     if (status != STATUS_OK) return status;
     return describe_used(writer, lane, column, lane->levels.present_count, page, error);
@@ -431,13 +465,32 @@ enum status parquet_page_make_indices(struct parquet_writer *writer, struct parq
 
 /* ---- sealing --------------------------------------------------------------------------------------- */
 
+/* Appends the body's values to the page's bytes, with the chunk's codec. A V2 page that does not become
+ * smaller is not compressed; V1 cannot say so of a page. */
+static enum status put_body(struct parquet_writer *writer, int lane_index,
+                            const struct parquet_column *column, const uint8_t *values,
+                            int64_t bytes, struct parquet_page *page, bool *is_compressed,
+                            struct error *error) {
+  bool is_v2 = writer->options.page_version == 2;
+  *is_compressed = column->codec != PARQUET_UNCOMPRESSED && !(is_v2 && bytes == 0);
+  int64_t made_bytes = 0, before_bytes = page->bytes.size_bytes;
+  if (*is_compressed) {
+    enum status status = parquet_compress(writer->compressor, lane_index, values, bytes,
+                                          &page->bytes, &made_bytes, error);
+    if (status != STATUS_OK || !is_v2 || made_bytes < bytes) return status;
+    *is_compressed = false;
+    page->bytes.size_bytes = before_bytes;
+  }
+  return parquet_compress(writer->no_compressor, lane_index, values, bytes, &page->bytes,
+                          &made_bytes, error);
+}
+
 enum status parquet_page_seal(struct parquet_writer *writer, int lane_index,
                               const struct parquet_column *column, const struct buffer *raw,
                               struct parquet_page *page, struct error *error) {
   bool is_v2 = writer->options.page_version == 2;
   int64_t plain_bytes = is_v2 ? page->raw_levels_bytes : 0;
-  struct parquet_compressor *compressor =
-      column->codec == PARQUET_UNCOMPRESSED ? writer->no_compressor : writer->compressor;
+  bool is_compressed;
   enum status status =
       buffer_reserve(&page->bytes, writer->budget, PARQUET_PAGE_HEADER_BYTES_MAX, error);
   if (status != STATUS_OK) return status;
@@ -446,9 +499,8 @@ enum status parquet_page_seal(struct parquet_writer *writer, int lane_index,
     status = buffer_append(&page->bytes, writer->budget, raw->data, plain_bytes, error);
     if (status != STATUS_OK) return status;
   }
-  int64_t made_bytes = 0;
-  status = parquet_compress(compressor, lane_index, raw->data + plain_bytes,
-                            raw->size_bytes - plain_bytes, &page->bytes, &made_bytes, error);
+  status = put_body(writer, lane_index, column, raw->data + plain_bytes,
+                    raw->size_bytes - plain_bytes, page, &is_compressed, error);
   if (status != STATUS_OK) return status;
   const uint8_t *body = page->bytes.data + PARQUET_PAGE_HEADER_BYTES_MAX;
   int64_t body_bytes = page->bytes.size_bytes - PARQUET_PAGE_HEADER_BYTES_MAX;
@@ -467,7 +519,7 @@ enum status parquet_page_seal(struct parquet_writer *writer, int lane_index,
       .row_count = (int32_t)page->rows,
       .def_bytes = page->def_bytes,
       .rep_bytes = page->rep_bytes,
-      .is_compressed = column->codec != PARQUET_UNCOMPRESSED,
+      .is_compressed = is_compressed,
   };
   if (header.has_crc) header.crc = parquet_crc32(0, body, body_bytes);
   int64_t header_bytes =

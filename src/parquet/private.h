@@ -58,6 +58,7 @@ struct parquet_column {
   struct parquet_choice choice;
   bool has_dictionary; /* pages use it */
   bool is_dictionary_full;
+  bool has_unused; /* the dictionary may hold values that are in no page */
   bool is_codec_known;
   enum parquet_codec codec;
   struct parquet_dictionary *dictionary; /* NULL until it is needed */
@@ -161,6 +162,9 @@ struct parquet_rows {
 enum status parquet_page_read(struct parquet_writer *writer, struct parquet_lane *lane,
                               const struct parquet_column *column, const struct parquet_rows *rows,
                               struct error *error) WARN_UNUSED;
+
+/* Whether an Arrow dictionary's entries are numbered once, and not its slots' values one by one. */
+bool parquet_page_is_translated(const struct parquet_leaf *leaf);
 
 /* Its body before compression: by the chunk's dictionary, into `page->raw`; or in another encoding, into
  * lane->raw. */

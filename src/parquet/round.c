@@ -101,6 +101,13 @@ static int64_t values_expected(const struct round *round, const struct parquet_l
   return (int64_t)((double)rows * each) + 1;
 }
 
+/* Whether it is a dictionary without being looked at: asked for, or one in Arrow already. */
+static bool is_dictionary_given(const struct parquet_writer *writer,
+                                const struct parquet_column *column) {
+  if (column->wants_encoding) return column->wanted == PARQUET_RLE_DICTIONARY;
+  return parquet_page_is_translated(column->leaf) && writer->options.dictionary_bytes_max > 0;
+}
+
 static enum status choose_encoding(struct round *round, int lane_index, struct job *job,
                                    struct error *error) {
   struct parquet_writer *writer = round->writer;
@@ -115,18 +122,17 @@ static enum status choose_encoding(struct round *round, int lane_index, struct j
       .codec = writer->options.codec,
       .level = writer->options.level,
   };
-  if (column->wants_encoding && column->wanted == PARQUET_RLE_DICTIONARY) {
-    options.dictionary_bytes_max = 0; /* what it falls back to */
-    column->choice.encoding = PARQUET_RLE_DICTIONARY;
-  }
+  bool is_asked = column->wants_encoding && column->wanted != PARQUET_RLE_DICTIONARY;
   struct parquet_choice choice = {.encoding = column->wanted, .fallback = column->wanted};
-  if (!column->wants_encoding || column->wanted == PARQUET_RLE_DICTIONARY)
+  bool is_dictionary = is_dictionary_given(writer, column);
+  if (is_dictionary) options.dictionary_bytes_max = 0; /* what it falls back to is chosen */
+  if (!is_asked)
     status = parquet_choose(column->leaf, &lane->values, &options, writer->compressor, lane_index,
                             writer->budget, &choice, error);
   if (status != STATUS_OK) return status;
-  if (column->wants_encoding) {
+  if (is_dictionary) {
     choice.fallback = choice.encoding;
-    choice.encoding = column->wanted;
+    choice.encoding = PARQUET_RLE_DICTIONARY;
   }
   column->choice = choice;
   column->has_dictionary = choice.encoding == PARQUET_RLE_DICTIONARY;
