@@ -132,7 +132,8 @@ enum status parquet_schema_find(const struct parquet_schema *schema, const char 
                                 int32_t *first, int32_t *count, struct error *error) WARN_UNUSED;
 
 /* The value of the key ARROW:schema: the schema as an encapsulated IPC message in base64, what
- * readers take exact Arrow types from; NUL-terminated. The caller frees it. */
+ * readers take exact Arrow types from; NUL-terminated. The caller frees it. Run-end encoded fields are
+ * said to be of their values' type: no reader makes runs again, and some fail on them. */
 enum status parquet_arrow_schema(const struct ArrowSchema *arrow, struct budget *budget,
                                  char **text, struct error *error) WARN_UNUSED;
 

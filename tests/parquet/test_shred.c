@@ -263,9 +263,192 @@ static void random_arrays_are_shredded_as_one_by_one(void **state) {
   assert_int_equal(atomic_load(&budget.used_bytes), 0);
 }
 
+/* ---- written down -------------------------------------------------------------------------- */
+
+struct shape {
+  const char *what;
+  const struct field *field;
+  const struct handmade *array;
+  int32_t leaf;
+  const char *def, *rep; /* a digit each; "" where there are none */
+  const char *slots;
+};
+
+#define H(...)                                                                                     \
+  &(const struct handmade) { __VA_ARGS__ }
+#define INTS(n) H("i", "item", n, .buffers = {NONE, I32(1, 2, 3, 4, 5, 6, 7, 8)})
+
+/* Two documents' "Name.Language.Code" and "Links.Backward", "Links.Forward" of the Dremel paper, with lists
+ * for repeated fields: [[en-us, en], [], [en-gb]] and [[]]; [], [10, 30]; [20, 40, 60], [80]. */
+static const struct shape shapes[] = {
+    {"codes of two documents",
+     F("+l", "Name",
+       {F("+l", "Language", {F("i", "Code", .is_required = true)}, .is_required = true)},
+       .is_required = true),
+     H("+l", "Name", 2, .buffers = {NONE, I32(0, 3, 4)},
+       .children = {H("+l", "Language", 4, .buffers = {NONE, I32(0, 2, 2, 3, 3)},
+                      .children = {INTS(3)})}),
+     0, "22121", "02110", "0,1,2"},
+    {"links backward",
+     F("+l", "Backward", {F("i", "item", .is_required = true)}, .is_required = true),
+     H("+l", "Backward", 2, .buffers = {NONE, I32(0, 0, 2)}, .children = {INTS(2)}), 0, "011",
+     "001", "0,1"},
+    {"links forward",
+     F("+l", "Forward", {F("i", "item", .is_required = true)}, .is_required = true),
+     H("+l", "Forward", 2, .buffers = {NONE, I32(0, 3, 4)}, .children = {INTS(4)}), 0, "", "0110",
+     "0,1,2,3"},
+    {"null, empty, null item", F("+l", "a", {F("i", "item")}),
+     H("+l", "a", 4, .null_count = -1, .buffers = {U8(13), I32(0, 1, 3, 3, 5)},
+       .children = {H("i", "item", 5, .null_count = 1, .buffers = {U8(23), I32(1, 2, 3, 4, 5)})}),
+     0, "30123", "00001", "0,4"},
+    {"a field without nulls, sliced", F("i", "a"),
+     H("i", "a", 3, .offset = 2, .buffers = {NONE, I32(1, 2, 3, 4, 5)}), 0, "", "", "2,3,4"},
+    {"a field with nulls, sliced", F("i", "a"),
+     H("i", "a", 3, .offset = 2, .null_count = 1, .buffers = {U8(0x14), I32(1, 2, 3, 4, 5)}), 0,
+     "101", "", "2,4"},
+    {"structs in structs that are null", F("+s", "a", {F("+s", "b", {F("i", "c")})}),
+     H("+s", "a", 4, .null_count = 1, .buffers = {U8(14)},
+       .children = {H("+s", "b", 4, .null_count = 1, .buffers = {U8(13)},
+                      .children = {H("i", "c", 4, .null_count = 1,
+                                     .buffers = {U8(11), I32(1, 2, 3, 4)})})}),
+     0, "0123", "", "3"},
+    {"a null behind a dictionary", F("c", "a", .dictionary = F("i")),
+     H("c", "a", 4, .null_count = 1, .buffers = {U8(13), I8(0, 99, 1, 0)},
+       .dictionary = H("i", "", 2, .null_count = 1, .buffers = {U8(1), I32(7, 8)})),
+     0, "1001", "", "0,0"},
+    {"nothing but nulls", F("n", "a"), H("n", "a", 3, .null_count = 3), 0, "000", "", ""},
+};
+
+static void check_digits(const struct shape *shape, const char *wanted,
+                         const struct buffer *levels) {
+  char digits[64] = "";
+  for (int64_t i = 0; i < levels->size_bytes; i++) digits[i] = (char)('0' + levels->data[i]);
+  if (strcmp(digits, wanted) != 0) fail_msg("%s: %s, wanted %s", shape->what, digits, wanted);
+}
+
+static void shapes_that_are_written_down(void **state) {
+  (void)state;
+  struct parquet_shredder shredder = {.budget = &budget};
+  for (size_t i = 0; i < COUNT(shapes); i++) {
+    const struct shape *shape = &shapes[i];
+    struct ArrowSchema arrow = field_batch_schema(shape->field);
+    struct ArrowArray batch =
+        handmade_array(H("+s", "", shape->array->length, .children = {shape->array}));
+    struct parquet_schema *schema = NULL;
+    assert_int_equal(parquet_schema_new(&arrow, &schema, NULL), STATUS_OK);
+    struct parquet_levels levels = {0};
+    struct parquet_slots slots;
+    assert_int_equal(parquet_shred(&schema->leaves[shape->leaf], &batch, 0, batch.length, 0,
+                                   &shredder, &levels, &slots, NULL),
+                     STATUS_OK);
+    check_digits(shape, shape->def, &levels.def);
+    check_digits(shape, shape->rep, &levels.rep);
+    int64_t wanted[16], count = 0;
+    for (const char *at = shape->slots; *at != '\0'; at += at[1] == ',' ? 2 : 1)
+      wanted[count++] = *at - '0';
+    check_slots(&slots, wanted, count);
+    parquet_levels_release(&levels);
+    parquet_schema_free(schema);
+    arrow_array_release(&batch);
+    arrow_schema_release(&arrow);
+  }
+  parquet_shredder_release(&shredder);
+}
+
+/* ---- nulls where none may be ---------------------------------------------------------------- */
+
+static const struct {
+  const struct field *field;
+  const struct handmade *array;
+  const char *text;
+} refusals[] = {
+    {F("i", "a", .is_required = true),
+     H("i", "a", 3, .offset = 1, .null_count = 1, .buffers = {U8(6), I32(1, 2, 3, 4)}),
+     "column 'a' must have a value (the field is not nullable), but row 102 has none"},
+    {F("i", "a", .is_required = true),
+     H("i", "a", 3, .null_count = -1, .buffers = {U8(5), I32(1, 2, 3)}),
+     "column 'a' must have a value (the field is not nullable), but row 101 has none"},
+    {F("+s", "a", {F("i", "b", .is_required = true)}),
+     H("+s", "a", 4, .null_count = 1, .buffers = {U8(13)},
+       .children = {H("i", "b", 4, .null_count = 2, .buffers = {U8(5), I32(1, 2, 3, 4)})}),
+     "column 'a.b' must have a value (the field is not nullable), but row 103 has none"},
+    {F("+s", "a", {F("i", "b")}, .is_required = true),
+     H("+s", "a", 3, .null_count = 1, .buffers = {U8(3)},
+       .children = {H("i", "b", 3, .buffers = {NONE, I32(1, 2, 3)})}),
+     "column 'a.b' must have a value in its field 'a' (which is not nullable), but row 102 has "
+     "none"},
+    {F("+l", "a", {F("i", "item", .is_required = true)}),
+     H("+l", "a", 3, .null_count = 1, .buffers = {U8(6), I32(0, 1, 2, 4)},
+       .children = {H("i", "item", 4, .null_count = 2, .buffers = {U8(6), I32(1, 2, 3, 4)})}),
+     "column 'a.list.element' must have a value (the field is not nullable), but row 102 has none"},
+    {F("+m", "a", {F("+s", "e", {F("i", "k"), F("i", "v")})}),
+     H("+m", "a", 2, .buffers = {NONE, I32(0, 1, 2)},
+       .children = {H("+s", "e", 2,
+                      .children = {H("i", "k", 2, .null_count = 1, .buffers = {U8(1), I32(1, 2)}),
+                                   H("i", "v", 2, .buffers = {NONE, I32(1, 2)})})}),
+     "column 'a.key_value.key': a map's key must not be null, but row 101 has one that is"},
+    {F("c", "a", .dictionary = F("i"), .is_required = true),
+     H("c", "a", 3, .buffers = {NONE, I8(0, 0, 1)},
+       .dictionary = H("i", "", 2, .null_count = 1, .buffers = {U8(1), I32(7, 8)})),
+     "column 'a' must have a value (the field is not nullable), but row 102 has none"},
+    {F("n", "a", .is_required = true), H("n", "a", 3, .null_count = 3),
+     "column 'a' must have a value (the field is not nullable), but row 100 has none"},
+};
+
+static void a_null_where_none_may_be_is_named(void **state) {
+  (void)state;
+  struct parquet_shredder shredder = {.budget = &budget};
+  for (size_t i = 0; i < COUNT(refusals); i++) {
+    struct ArrowSchema arrow = field_batch_schema(refusals[i].field);
+    struct ArrowArray batch =
+        handmade_array(H("+s", "", refusals[i].array->length, .children = {refusals[i].array}));
+    struct parquet_schema *schema = NULL;
+    assert_int_equal(parquet_schema_new(&arrow, &schema, NULL), STATUS_OK);
+    struct parquet_levels levels = {0};
+    struct parquet_slots slots;
+    struct error error = {.text = ""};
+    assert_int_equal(parquet_shred(&schema->leaves[0], &batch, 0, batch.length, 100, &shredder,
+                                   &levels, &slots, &error),
+                     STATUS_SCHEMA);
+    assert_string_equal(error.text, refusals[i].text);
+    parquet_levels_release(&levels);
+    parquet_schema_free(schema);
+    arrow_array_release(&batch);
+    arrow_schema_release(&arrow);
+  }
+  parquet_shredder_release(&shredder);
+}
+
+static void a_row_that_is_null_as_a_whole_is_refused(void **state) {
+  (void)state;
+  struct parquet_shredder shredder = {.budget = &budget};
+  struct ArrowSchema arrow = field_batch_schema(F("i", "a"));
+  struct ArrowArray batch =
+      handmade_array(H("+s", "", 3, .null_count = 1, .buffers = {U8(3)}, .children = {INTS(3)}));
+  struct parquet_schema *schema = NULL;
+  assert_int_equal(parquet_schema_new(&arrow, &schema, NULL), STATUS_OK);
+  struct parquet_levels levels = {0};
+  struct parquet_slots slots;
+  struct error error = {.text = ""};
+  assert_int_equal(
+      parquet_shred(schema->leaves, &batch, 0, 3, 10, &shredder, &levels, &slots, &error),
+      STATUS_SCHEMA);
+  assert_non_null(strstr(error.text, "row 12 is null as a whole"));
+  assert_int_equal(
+      parquet_shred(schema->leaves, &batch, 0, 2, 10, &shredder, &levels, &slots, &error),
+      STATUS_OK);
+  parquet_levels_release(&levels);
+  parquet_schema_free(schema);
+  arrow_array_release(&batch);
+  arrow_schema_release(&arrow);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_arrays_are_shredded_as_one_by_one),
+      cmocka_unit_test(shapes_that_are_written_down),
+      cmocka_unit_test(a_null_where_none_may_be_is_named),
+      cmocka_unit_test(a_row_that_is_null_as_a_whole_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
