@@ -4,8 +4,9 @@
  * Invariants:
  *  1. With `has_bounds`, every value that compares lies between them: they are given up
  *     (never guessed) where one cannot be said.
- *  2. A bound of floats is never NaN; a minimum of zero is -0.0, a maximum +0.0: readers that tell
- *     the two apart find both of them within. */
+ *  2. Where there is a NaN there are no bounds: the specification would leave NaNs out of them, but DuckDB and
+ *     Spark have NaN above all numbers, and would skip it with what its page's maximum excludes.
+ *  3. A minimum of zero is -0.0, a maximum +0.0: readers that tell the two apart find both of them within. */
 #include "parquet/statistics.h"
 
 #include <assert.h>
@@ -127,8 +128,7 @@ void parquet_statistics_of(const struct parquet_leaf *leaf, const struct parquet
     break;
   }
   if (statistics->nan_count >= 0) statistics->nan_count = nan_count;
-  statistics->has_bounds =
-      has_bounds && nan_count < values->count && leaf->order != PARQUET_ORDER_NONE;
+  statistics->has_bounds = has_bounds && nan_count == 0 && leaf->order != PARQUET_ORDER_NONE;
 }
 
 /* ---- together --------------------------------------------------------------------------------------- */
@@ -192,10 +192,9 @@ static void take(const struct parquet_leaf *leaf, struct parquet_bound *into,
   if (order == 0) into->is_exact |= from->is_exact;
 }
 
-/* Values that compare, and nothing is known of them. */
+/* There are values, and nothing is known of them. */
 static bool is_unbounded(const struct parquet_statistics *statistics) {
-  int64_t nan_count = statistics->nan_count > 0 ? statistics->nan_count : 0;
-  return !statistics->has_bounds && statistics->value_count > nan_count;
+  return !statistics->has_bounds && statistics->value_count > 0;
 }
 
 void parquet_statistics_merge(const struct parquet_leaf *leaf, struct parquet_statistics *into,

@@ -28,8 +28,8 @@ struct parquet_statistics {
   struct parquet_bound min, max;
 };
 
-/* Of the values themselves, nulls not known (null_count 0). Rules for floats: NaN never is a bound, a
- * minimum of zero is -0.0, a maximum of zero is +0.0. FIXED of more than PARQUET_BOUND_BYTES_MAX
+/* Of the values themselves, nulls not known (null_count 0). Rules for floats: with a NaN
+ * among them there are no bounds, as engines order NaN in ways of their own; a minimum of zero is -0.0, a maximum of zero is +0.0. FIXED of more than PARQUET_BOUND_BYTES_MAX
  * bytes has no bounds. `bound_bytes_max` <= PARQUET_BOUND_BYTES_MAX cuts byte arrays. */
 void parquet_statistics_of(const struct parquet_leaf *leaf, const struct parquet_values *values,
                            int32_t bound_bytes_max, struct parquet_statistics *statistics);

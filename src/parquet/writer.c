@@ -113,7 +113,9 @@ static int64_t round_rows(const struct parquet_writer *writer) {
   int64_t page = writer->options.page_values;
   int64_t rows = page * ROUND_PAGES;
   int64_t row_bytes = writer->pending_bytes / (writer->pending_rows > 0 ? writer->pending_rows : 1);
-  if (row_bytes > 0 && rows > ROUND_BYTES / row_bytes) rows = ROUND_BYTES / row_bytes;
+  int64_t bytes = writer->options.row_group_bytes; /* a round more is no more than as much again */
+  if (bytes > ROUND_BYTES) bytes = ROUND_BYTES;
+  if (row_bytes > 0 && rows > bytes / row_bytes) rows = bytes / row_bytes;
   if (rows > page) rows -= rows % page;
   return rows > 0 ? rows : 1;
 }

@@ -247,9 +247,9 @@ static void check(const struct kind *kind, const struct parquet_statistics *stat
   bool is_float = kind->order == PARQUET_ORDER_FLOAT || kind->order == PARQUET_ORDER_HALF;
   assert_int_equal(statistics->value_count, count);
   assert_int_equal(statistics->nan_count, is_float ? nan_count : -1);
-  if (min.data == NULL) assert_false(statistics->has_bounds);
+  if (min.data == NULL || nan_count > 0) assert_false(statistics->has_bounds);
   bool may_lack = kind->type == PARQUET_BYTE_ARRAY && max.size_bytes > bytes_max;
-  if (min.data != NULL && !may_lack) assert_true(statistics->has_bounds);
+  if (min.data != NULL && nan_count == 0 && !may_lack) assert_true(statistics->has_bounds);
   if (!statistics->has_bounds) return;
   check_bound(kind, &statistics->min, &min, bytes_max, -1);
   check_bound(kind, &statistics->max, &max, bytes_max, 1);
@@ -420,15 +420,17 @@ static void what_cannot_be_bounded_is_not(void **state) {
 }
 
 /* A part whose bounds are not known leaves the whole without, in whichever order they come; one
- * without values, or with NaNs alone, changes nothing. */
+ * with NaNs does so too, one without values changes nothing. */
 static void a_merge_knows_no_more_than_its_parts(void **state) {
   (void)state;
   struct parquet_leaf leaf = leaf_of(kind_named("double"));
   double numbers[] = {1, 2}, nans[] = {NAN, NAN};
   struct parquet_values some = {.count = 2, .data = numbers}, none = {.count = 2, .data = nans};
-  struct parquet_statistics known, only_nans, unknown, merged;
+  struct parquet_values nothing = {.count = 0, .data = numbers};
+  struct parquet_statistics known, only_nans, unknown, empty, merged;
   parquet_statistics_of(&leaf, &some, 64, &known);
   parquet_statistics_of(&leaf, &none, 64, &only_nans);
+  parquet_statistics_of(&leaf, &nothing, 64, &empty);
   unknown = known;
   unknown.has_bounds = false;
   const struct {
@@ -436,16 +438,23 @@ static void a_merge_knows_no_more_than_its_parts(void **state) {
     bool has_bounds;
     int64_t nan_count;
   } cases[] = {
-      {{&known, &only_nans, &known}, true, 2},          {{&only_nans, &known, &only_nans}, true, 4},
-      {{&only_nans, &only_nans, &only_nans}, false, 6}, {{&unknown, &known, &known}, false, 0},
-      {{&known, &unknown, &known}, false, 0},           {{&known, &known, &unknown}, false, 0},
+      {{&known, &empty, &known}, true, 0},
+      {{&empty, &known, &empty}, true, 0},
+      {{&known, &only_nans, &known}, false, 2},
+      {{&only_nans, &known, &only_nans}, false, 4},
+      {{&only_nans, &only_nans, &only_nans}, false, 6},
+      {{&unknown, &known, &known}, false, 0},
+      {{&known, &unknown, &known}, false, 0},
+      {{&known, &known, &unknown}, false, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     parquet_statistics_start(&leaf, &merged);
     for (int k = 0; k < 3; k++) parquet_statistics_merge(&leaf, &merged, cases[i].parts[k]);
     assert_int_equal(merged.has_bounds, cases[i].has_bounds);
     assert_int_equal(merged.nan_count, cases[i].nan_count);
-    assert_int_equal(merged.value_count, 6);
+    int64_t values = 0;
+    for (int k = 0; k < 3; k++) values += cases[i].parts[k]->value_count;
+    assert_int_equal(merged.value_count, values);
     if (!merged.has_bounds) continue;
     assert_memory_equal(merged.min.data, &numbers[0], 8);
     assert_memory_equal(merged.max.data, &numbers[1], 8);
