@@ -56,10 +56,13 @@ static void *wait_for_signal(void *context) {
 }
 
 enum status cleanup_begin(struct error *error) {
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
   sigemptyset(&cleanup.signals);
-  sigaddset(&cleanup.signals, SIGINT);
-  sigaddset(&cleanup.signals, SIGTERM);
-  sigaddset(&cleanup.signals, SIGHUP);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    struct sigaction action;
+    bool is_ignored = sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (!is_ignored) sigaddset(&cleanup.signals, numbers[i]); /* nohup means it */
+  }
   pthread_sigmask(SIG_BLOCK, &cleanup.signals, &cleanup.before);
   int code = pthread_create(&cleanup.thread, NULL, wait_for_signal, NULL);
   cleanup.is_begun = code == 0;

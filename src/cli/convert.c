@@ -1,6 +1,6 @@
 /* Files of one format into another, without a server.
  *
- * 1. OUT is there whole or not at all (base/staged_file.h), also when the program is stopped by a signal
+ * 1. The output is there whole or not at all (base/staged_file.h), also when the program is stopped by a signal
  *    (cleanup.h): the file that is being written and the folder that sorting spills into are removed.
  * 2. Memory: one limit is divided between the engine that reads what is no Arrow, the engine that sorts,
  *    and the budget of batches and of the writer. Who is refused memory ends the row group and asks again. */
@@ -22,12 +22,15 @@
 enum { MEMORY_KEPT_BYTES = 256 << 20, PATH_BYTES = 4096 };
 
 static const char TEXT[] =
-    "Writes IN as another format: an Arrow stream or file, Parquet, CSV or NDJSON, told apart as\n"
-    "`ingest` does, becomes Parquet (.parquet), an Arrow file (.arrow, .feather) or an Arrow\n"
-    "stream (.arrows, .ipc), by the suffix of OUT. `-` is standard input, or output: an Arrow\n"
-    "stream unless --to says otherwise. OUT is there when it is whole, and not before; one that\n"
-    "is there already is kept unless --force is said. COLUMN is a column, or a field inside of\n"
-    "one (address.city); options with a column may be given again for the next.\n"
+    "Writes a file in another format. What comes in (an Arrow stream or file, Parquet, CSV, "
+    "NDJSON)\n"
+    "is told as `ingest` tells it; what goes out is told by the suffix: .parquet, .arrow and "
+    ".feather\n"
+    "(an Arrow file), .arrows and .ipc (an Arrow stream). `-` is standard input, or output: an "
+    "Arrow\n"
+    "stream unless --to says otherwise. The output is there when it is whole, and not before; one\n"
+    "that is there already is kept, unless --force is said. COLUMN is a column, or a field inside\n"
+    "of one (address.city); options with a column may be given again for the next.\n"
     "\n"
     "Examples\n"
     "  arrowport convert flights.arrow flights.parquet\n"
@@ -76,7 +79,7 @@ static enum status check_not_input(const struct convert *convert, struct error *
     return STATUS_OK;
   if (in.st_dev != out.st_dev || in.st_ino != out.st_ino) return STATUS_OK;
   return error_set(error, STATUS_INVALID,
-                   "IN and OUT are the same file, '%s'; write to another name",
+                   "'%s' is to be read and written at once; write to another name",
                    convert->input.name);
 }
 
@@ -307,7 +310,7 @@ static enum status run(const struct cli *cli, struct error *error) {
 const struct cli_command COMMAND_CONVERT = {
     .name = "convert",
     .summary = "write Arrow, Parquet, CSV or NDJSON as Parquet or Arrow",
-    .usage = "IN OUT",
+    .usage = "IN-FILE OUT-FILE",
     .text = TEXT,
     .options = CONVERT_OPTIONS,
     .arguments_min = 2,

@@ -12,31 +12,30 @@
 #define TO_FORMATS "parquet|arrow|arrows"
 
 const struct cli_option CONVERT_OPTIONS[] = {
-    {"from", 0, INPUT_FORMATS, NULL, "what IN is (default: found out)"},
+    {"from", 0, INPUT_FORMATS, NULL, "what comes in (default: found out)"},
     {"to", 0, TO_FORMATS, NULL,
-     "what OUT is to be: arrow a file, arrows a stream (default: its suffix)"},
+     "what goes out: arrow is a file, arrows a stream (default: by the suffix)"},
     {"compression", 0, "none|snappy|zstd|lz4|gzip", NULL,
-     "default zstd in Parquet, none in Arrow (which has none, lz4 and zstd)"},
+     "default: zstd in Parquet, none in Arrow, which has none, lz4 and zstd"},
     {"level", 0, "N", NULL, "of zstd 1 to 22, of gzip 1 to 9, of lz4 in Arrow 1 to 12"},
     {"row-group-rows", 0, "N", NULL, "rows of a row group at most (default 1048576)"},
     {"row-group-bytes", 0, "SIZE", NULL, "bytes of a row group, roughly (default 128MiB)"},
     {"page-bytes", 0, "SIZE", NULL, "bytes of a data page before encoding (default 1MiB)"},
     {"page-version", 0, "1|2", NULL, "version of data pages (default 1)"},
     {"encoding", 0, "COLUMN=ENC", NULL,
-     "plain, dictionary, delta, delta_length, delta_bytes, split or rle (default: chosen)"},
+     "plain, dictionary, delta, delta_length, delta_bytes, split, rle"},
     {"bloom", 0, "COLUMN", NULL, "a Bloom filter for the column; again for the next one"},
     {"sort", 0, "COLUMN[:desc][:nulls_first]", NULL,
      "sort the rows; again for what decides between equal ones"},
     {"metadata", 0, "KEY=VALUE", NULL, "say so in the file; again for the next one"},
     {"compatible", 0, NULL, NULL, "Parquet: only what old readers take"},
-    {"no-arrow-schema", 0, NULL, NULL,
-     "Parquet: leave out ARROW:schema, which holds exact Arrow types"},
+    {"no-arrow-schema", 0, NULL, NULL, "Parquet: leave out ARROW:schema, the exact Arrow types"},
     {"delimiter", 0, "TEXT", NULL, "CSV: what separates columns (default: found out)"},
     {"all-text", 0, NULL, NULL, "CSV: every column is text; otherwise types are found by looking"},
     {"threads", 0, "N", "threads", "that work (default: one for each processor)"},
     {"memory-limit", 0, "SIZE", "memory_limit",
      "for data on its way (default 1GB, or half of what there is)"},
-    {"force", 0, NULL, NULL, "replace OUT if it is there"},
+    {"force", 0, NULL, NULL, "replace the output if it is there"},
     {"json", 0, NULL, NULL, "print the summary as JSON"},
     {"quiet", 'q', NULL, NULL, "print nothing but errors"},
     {NULL, 0, NULL, NULL, NULL}};
@@ -285,13 +284,12 @@ static enum status check_together(const struct cli *cli, const struct convert_as
   if (strcmp(asked->out, "-") == 0 && isatty(STDOUT_FILENO))
     return error_set(
         error, STATUS_INVALID,
-        "OUT is the terminal, which what is written is not for; name a file, or send it "
-        "on to a program");
+        "the output is no text for a terminal; name a file, or send it on to a program");
   if (asked->format != CONVERT_PARQUET)
     for (size_t i = 0; i < PARQUET_ONLY_COUNT; i++)
       if (cli_has(cli, PARQUET_ONLY[i]))
-        return error_set(error, STATUS_INVALID, "--%s goes with Parquet, and OUT is to be Arrow",
-                         PARQUET_ONLY[i]);
+        return error_set(error, STATUS_INVALID,
+                         "--%s goes with Parquet, and what goes out is Arrow", PARQUET_ONLY[i]);
   if (asked->parquet.compatible && cli_has(cli, "page-version") && asked->parquet.page_version != 1)
     return error_set(error, STATUS_INVALID,
                      "--compatible files have pages of version 1: leave out --page-version");

@@ -16,7 +16,7 @@ import pytest
 from server import ROOT, binary, environment, ipc, run
 
 COMMANDS = (
-    "serve ingest query flight inspect streams tables sinks config hash-password completion "
+    "serve ingest query flight inspect convert streams tables sinks config hash-password completion "
     "version help"
 ).split()
 INVALID, NOT_FOUND, CONFLICT, UNAVAILABLE, UNSUPPORTED, IO = 2, 4, 6, 8, 10, 12

@@ -42,6 +42,9 @@ CASES = [
     (["config", "--tls-client-certificates", "req"], {"required"}, {"optional"}),
     (["config", "ch"], {"check"}, {"show"}),
     (["help", "se"], {"serve", "settings"}, {"streams"}),
+    (["convert", "--comp"], {"--compression", "--compatible"}, {"--config"}),
+    (["convert", "--compression", "s"], {"snappy"}, {"zstd"}),
+    (["convert", "a"], {"a.arrow"}, {"serve"}),
     (["completion", ""], {"bash", "zsh", "fish"}, {"a.arrow"}),
     (["serve", "--config", "fol"], {"folder"}, set()),
 ]

@@ -8,6 +8,7 @@ import sys
 import c_api
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet
 import pytest
 
 from server import ROOT
@@ -54,20 +55,24 @@ def test_the_python_example_counts_late_flights_by_distance(server, flights):
     assert rows[0] == ("0", f"{near.num_rows:,}", str(round(100 * late / near.num_rows, 1)))
 
 
-@pytest.fixture
-def ipc_example(tmp_path):
-    """examples/ipc.c, compiled against the library under test."""
+def compiled(name, folder):
+    """An example in C, compiled against the library under test."""
     library = c_api.library_path()
     command = [os.environ.get("CC", "cc"), "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-    command += ["-I", ROOT / "include", ROOT / "examples" / "ipc.c", "-o", tmp_path / "ipc"]
+    command += ["-I", ROOT / "include", ROOT / "examples" / f"{name}.c", "-o", folder / name]
     subprocess.run([*command, library, f"-Wl,-rpath,{library.parent}"], check=True, timeout=60)
 
     def run(*arguments):
         return subprocess.run(
-            [tmp_path / "ipc", *arguments], capture_output=True, text=True, timeout=60
+            [folder / name, *arguments], capture_output=True, text=True, timeout=60
         )
 
     return run
+
+
+@pytest.fixture
+def ipc_example(tmp_path):
+    return compiled("ipc", tmp_path)
 
 
 def test_the_c_example_says_what_is_in_a_stream_and_writes_it_as_a_file(ipc_example, tmp_path):
@@ -100,3 +105,25 @@ def test_the_c_example_says_what_is_wrong(ipc_example, flights_path, tmp_path):
         done = ipc_example(*arguments)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+def test_the_parquet_example_writes_flights_and_says_what_columns_take(
+    flights_path, flights, tmp_path
+):
+    example = compiled("parquet", tmp_path)
+    done = example(flights_path, tmp_path / "flights.parquet")
+    assert done.returncode == 0, done.stderr
+    said = re.findall(r"^(\w+): (\w+), (\d+) values, (\d+) nulls, (\d+) bytes$", done.stdout, re.M)
+    assert [row[:4] for row in said] == [
+        ("delay", "INT32", "200000", str(flights["delay"].null_count)),
+        ("distance", "INT32", "200000", str(flights["distance"].null_count)),
+        ("time", "FLOAT", "200000", str(flights["time"].null_count)),
+    ]
+    assert pa.parquet.read_table(tmp_path / "flights.parquet") == flights
+    for arguments, words in (
+        ([], "FROM TO"),
+        ([tmp_path / "none", tmp_path / "to"], "none"),
+        ([flights_path, tmp_path / "no" / "folder"], "folder"),
+    ):
+        done = example(*arguments)
+        assert done.returncode == 1 and words in done.stderr
