@@ -22,6 +22,8 @@ static struct {
   pthread_mutex_t lock;
   pthread_t thread;
   bool is_begun;
+  bool is_over; /* the thread is to end */
+  int number;   /* of a signal that it waits for; 0: of none */
   sigset_t signals, before;
   char *file;
   char *folder;
@@ -45,8 +47,11 @@ static void *wait_for_signal(void *context) {
   int number = 0;
   (void)context;
   if (sigwait(&cleanup.signals, &number) != 0) return NULL;
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
   pthread_mutex_lock(&cleanup.lock);
+  if (cleanup.is_over) {
+    pthread_mutex_unlock(&cleanup.lock);
+    return NULL;
+  }
   if (cleanup.file != NULL) unlink(cleanup.file);
   if (cleanup.folder != NULL) remove_folder(cleanup.folder);
   signal(number, SIG_DFL);
@@ -58,11 +63,16 @@ static void *wait_for_signal(void *context) {
 enum status cleanup_begin(struct error *error) {
   static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
   sigemptyset(&cleanup.signals);
+  cleanup.number = 0;
+  cleanup.is_over = false;
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     struct sigaction action;
-    bool is_ignored = sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-    if (!is_ignored) sigaddset(&cleanup.signals, numbers[i]); /* nohup means it */
+    if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+      continue; /* nohup means it */
+    sigaddset(&cleanup.signals, numbers[i]);
+    cleanup.number = numbers[i];
   }
+  if (cleanup.number == 0) return STATUS_OK;
   pthread_sigmask(SIG_BLOCK, &cleanup.signals, &cleanup.before);
   int code = pthread_create(&cleanup.thread, NULL, wait_for_signal, NULL);
   cleanup.is_begun = code == 0;
@@ -72,10 +82,14 @@ enum status cleanup_begin(struct error *error) {
 }
 
 void cleanup_end(void) {
-  if (!cleanup.is_begun) return;
-  pthread_cancel(cleanup.thread);
-  pthread_join(cleanup.thread, NULL);
-  pthread_sigmask(SIG_SETMASK, &cleanup.before, NULL);
+  if (cleanup.is_begun) {
+    cleanup_hold();
+    cleanup.is_over = true;
+    cleanup_go();
+    pthread_kill(cleanup.thread, cleanup.number);
+    pthread_join(cleanup.thread, NULL);
+    pthread_sigmask(SIG_SETMASK, &cleanup.before, NULL);
+  }
   cleanup.is_begun = false;
   free(cleanup.file);
   free(cleanup.folder);
