@@ -194,14 +194,15 @@ static int rename_beside(const char *from, const char *to) {
   return rename(from, to);
 }
 
-static enum status sync_folder(const struct staged_file *staged, struct error *error) {
+/* Allocates nothing: what is renamed is not to fail for want of memory. */
+static enum status sync_folder(struct staged_file *staged, struct error *error) {
   int bytes = folder_bytes(staged->path);
-  char *folder = bytes == 0 ? strdup(".") : strndup(staged->path, (size_t)bytes);
-  if (folder == NULL) return error_set(error, STATUS_NOMEM, "no memory for a file");
-  int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char kept = staged->path[bytes];
+  staged->path[bytes] = '\0';
+  int file = open(bytes == 0 ? "." : staged->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int code = file < 0 ? errno : fsync(file) != 0 ? errno : 0;
+  staged->path[bytes] = kept;
   if (file >= 0) close(file);
-  free(folder);
   /* A folder that may be written but not read cannot be synced, and some systems sync none. */
   if (code == 0 || code == EACCES || code == EINVAL) return STATUS_OK;
   return error_set(error, STATUS_IO, "'%s' is written, but its folder cannot be synced: %s",

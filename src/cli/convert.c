@@ -19,7 +19,7 @@
 #include "cli/input.h"
 #include "cli/progress.h"
 
-enum { MEMORY_KEPT_BYTES = 256 << 20, PATH_BYTES = 4096 };
+enum { MEMORY_KEPT_BYTES = 256 << 20, READING_BYTES_MIN = 160 << 20, PATH_BYTES = 4096 };
 
 static const char TEXT[] =
     "Writes a file in another format. What comes in (an Arrow stream or file, Parquet, CSV, "
@@ -65,7 +65,11 @@ static struct shares divide_memory(struct convert *convert) {
   int64_t all_bytes = convert->config->memory_limit_bytes;
   bool is_arrow =
       convert->input.kind == INPUT_ARROW_STREAM || convert->input.kind == INPUT_ARROW_FILE;
+  /* DuckDB reads text in pieces of 32 MiB: with fewer than a handful of them it cannot begin. */
   struct shares shares = {.reading_bytes = is_arrow ? 0 : all_bytes / 4};
+  if (!is_arrow && shares.reading_bytes < READING_BYTES_MIN)
+    shares.reading_bytes =
+        all_bytes / 8 * 5 < READING_BYTES_MIN ? all_bytes / 8 * 5 : READING_BYTES_MIN;
   if (convert->asked.sort_count > 0) shares.sorting_bytes = (all_bytes - shares.reading_bytes) / 2;
   convert->budget.limit_bytes = all_bytes - shares.reading_bytes - shares.sorting_bytes;
   return shares;
@@ -175,15 +179,22 @@ static enum status advise(enum status status, struct error *error) {
   return error_set(error, status, "%s; give it more by --memory-limit", said);
 }
 
+/* Memory was refused, for the reason in `error`: asks again once the row group has gone. When that does not
+ * help the first reason is the one that is told: an engine that ran out of memory does not go on. */
+static enum status read_again(struct convert *convert, struct ArrowArray *batch,
+                              struct error *error) {
+  struct error again;
+  enum status status = convert_out_ease(convert->out, &again);
+  if (status == STATUS_OK) status = source_next(convert->source, batch, &again);
+  return status == STATUS_OK ? status : error->status;
+}
+
 static enum status copy_rows(struct convert *convert, struct error *error) {
   for (;;) {
     struct ArrowArray batch = {.release = NULL};
     enum status status = source_next(convert->source, &batch, error);
-    if (status == STATUS_BUDGET) {
-      status = convert_out_ease(convert->out, error);
-      if (status == STATUS_OK) status = source_next(convert->source, &batch, error);
-    }
-    if (status != STATUS_OK) return advise(status, error);
+    if (status == STATUS_BUDGET) status = read_again(convert, &batch, error);
+    if (status != STATUS_OK) return status;
     if (batch.release == NULL) return STATUS_OK;
     int64_t rows = batch.length;
     status = convert_out_add(convert->out, &batch, error);
@@ -192,7 +203,7 @@ static enum status copy_rows(struct convert *convert, struct error *error) {
       if (status == STATUS_OK) status = convert_out_add(convert->out, &batch, error);
     }
     arrow_array_release(&batch);
-    if (status != STATUS_OK) return advise(status, error);
+    if (status != STATUS_OK) return status;
     convert->rows += rows;
     show(convert);
   }
@@ -277,7 +288,7 @@ static enum status convert_file(struct convert *convert, struct error *error) {
   if (status == STATUS_OK) status = copy_rows(convert, error);
   if (status == STATUS_OK) status = finish(convert, error);
   progress_end(&convert->progress);
-  return status == STATUS_OK ? report(convert, error) : status;
+  return status == STATUS_OK ? report(convert, error) : advise(status, error);
 }
 
 static void release(struct convert *convert) {

@@ -36,9 +36,13 @@ struct table_file {
 
 /* What follows is about SQL that the user has not written, and options that it could have. */
 static void cut_advice(char *text) {
-  static const char *const ends[] = {"\n\nLINE 1: FROM read_",      "\n\nPossible Solution",
-                                     "\nPossible Solution",         "\n Try setting records",
-                                     "\nThe search space used was", "\n\n  file = "};
+  static const char *const ends[] = {"\n\nLINE 1: FROM read_",
+                                     "\n\nPossible Solution",
+                                     "\nPossible Solution",
+                                     "\n Try setting records",
+                                     "\nThe search space used was",
+                                     "\n\n  file = ",
+                                     "\nDatabase is launched in in-memory mode"};
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
     char *end = strstr(text, ends[i]);
     if (end != NULL) *end = '\0';

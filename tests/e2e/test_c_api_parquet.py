@@ -123,7 +123,7 @@ def test_options_are_heeded():
     ({"threads": -1}, "INVALID", "threads"),
     ({"columns": [("id", "fast", False)]}, "INVALID", "'fast'"),
     ({"columns": [(None, None, True)]}, "INVALID", "columns[0]"),
-    ({"columns": [("wrod", None, True)]}, "NOT_FOUND", "word"),
+    ({"columns": [("plcae", None, True)]}, "NOT_FOUND", "place"),
     ({"sorting": [("nothing", False, False)]}, "NOT_FOUND", "nothing"),
     ({"metadata": [(None, "x")]}, "INVALID", "metadata[0]"),
 ])

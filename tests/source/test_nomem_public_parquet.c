@@ -66,7 +66,7 @@ static enum status write_file(void *context, struct error *error) {
 
 static void a_file_is_written_or_is_not_there(void **state) {
   (void)state;
-  assert_true(nomem_run("writing Parquet", write_file, NULL, 0) > 20);
+  assert_true(nomem_run("writing Parquet", write_file, NULL, 20) > 20);
 }
 
 int main(void) {
