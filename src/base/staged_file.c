@@ -47,16 +47,16 @@ static enum status refuse_existing(const char *name, struct error *error) {
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static enum status staged_new(const char *name, struct staged_file **staged, struct error *error) {
+/* NULL: no memory. */
+static struct staged_file *staged_new(const char *name) {
   struct staged_file *made = calloc(1, sizeof *made);
-  *staged = made;
-  if (made != NULL) {
-    made->file = -1;
-    made->name = strdup(name);
-    made->kept = malloc(KEPT_BYTES);
-  }
-  if (made != NULL && made->name != NULL && made->kept != NULL) return STATUS_OK;
-  return error_set(error, STATUS_NOMEM, "no memory for a file");
+  if (made == NULL) return NULL;
+  made->file = -1;
+  made->name = strdup(name);
+  made->kept = malloc(KEPT_BYTES);
+  if (made->name != NULL && made->kept != NULL) return made;
+  staged_free(made);
+  return NULL;
 }
 
 /* Bytes of the folder in `path`, its slash included. */
@@ -105,39 +105,36 @@ static enum status open_there(struct staged_file *staged, const struct stat *abo
 enum status staged_open(const char *path, bool replace, struct staged_file **staged,
                         struct error *error) {
   struct stat about;
-  enum status status = staged_new(path, staged, error);
-  if (status != STATUS_OK) goto done;
-  (*staged)->is_ours = true;
-  (*staged)->replace = replace;
+  enum status status;
+  struct staged_file *made = staged_new(path);
+  *staged = NULL;
+  if (made == NULL) return error_set(error, STATUS_NOMEM, "no memory for a file");
+  made->is_ours = true;
+  made->replace = replace;
   if (path[0] == '\0') {
     status = error_set(error, STATUS_INVALID, "the file to be written has no name");
   } else if (stat(path, &about) == 0) {
-    status = open_there(*staged, &about, error);
+    status = open_there(made, &about, error);
   } else if (path[strlen(path) - 1] == '/') {
     status = error_set(error, STATUS_INVALID, "'%s' is a folder; name a file in it", path);
   } else {
-    (*staged)->path = strdup(path);
-    status = (*staged)->path == NULL ? error_set(error, STATUS_NOMEM, "no memory for a file")
-                                     : open_temporary(*staged, error);
+    made->path = strdup(path);
+    status = made->path == NULL ? error_set(error, STATUS_NOMEM, "no memory for a file")
+                                : open_temporary(made, error);
   }
-done:
-  if (status != STATUS_OK) {
-    staged_free(*staged);
-    *staged = NULL;
-  }
+  if (status == STATUS_OK)
+    *staged = made;
+  else
+    staged_free(made);
   return status;
 }
 
 enum status staged_open_descriptor(int file, const char *name, struct staged_file **staged,
                                    struct error *error) {
-  enum status status = staged_new(name, staged, error);
-  if (status == STATUS_OK) {
-    (*staged)->file = file;
-  } else {
-    staged_free(*staged);
-    *staged = NULL;
-  }
-  return status;
+  *staged = staged_new(name);
+  if (*staged == NULL) return error_set(error, STATUS_NOMEM, "no memory for a file");
+  (*staged)->file = file;
+  return STATUS_OK;
 }
 
 const char *staged_path(const struct staged_file *staged) { return staged->temporary; }

@@ -36,9 +36,11 @@ static void hash_fixed(const uint8_t *values, int64_t count, int64_t width_bytes
 }
 
 static void hash_bytes(const struct parquet_bytes *values, int64_t count, uint64_t *hashes) {
-  for (int64_t i = 0; i < count; i++)
-    hashes[i] = XXH64(values[i].size_bytes > 0 ? values[i].data : (const uint8_t *)"",
-                      (size_t)values[i].size_bytes, 0);
+  for (int64_t i = 0; i < count; i++) {
+    const uint8_t *data = values[i].size_bytes > 0 ? values[i].data : (const uint8_t *)"";
+    assert(data != NULL);
+    hashes[i] = XXH64(data, (size_t)values[i].size_bytes, 0);
+  }
 }
 
 /* ---- zeros and NaNs ---------------------------------------------------------------------- */
@@ -128,6 +130,7 @@ enum status parquet_bloom_hash(const struct parquet_leaf *leaf, const struct par
                                struct budget *budget, struct buffer *hashes, struct error *error) {
   assert(parquet_bloom_allowed(leaf));
   if (values->count == 0) return STATUS_OK;
+  assert(values->data != NULL);
   int64_t room_bytes = (values->count + HASHES_OF_FLOATS_MAX) * (int64_t)sizeof(uint64_t);
   int64_t needed_bytes = hashes->size_bytes + room_bytes;
   enum status status = grow(hashes, budget, needed_bytes, error);
@@ -170,11 +173,11 @@ int64_t parquet_bloom_bytes(int64_t distinct, double false_positives, int64_t by
   /* The common formula, -8 n / ln(1 - p^(1/8)) bits, supposes that all blocks have as many values. They
    * have not, and at 1 % it gives what says "perhaps" half as often again. So the rate itself is
    * looked at; rounding up to a power of two mostly hides the difference. */
-  int64_t bytes = BLOCK_BYTES;
-  while (bytes <= bytes_max / 2 &&
-         rate((double)distinct, (double)(bytes / BLOCK_BYTES)) > false_positives)
-    bytes *= 2;
-  return bytes;
+  int64_t blocks = 1;
+  while (blocks * BLOCK_BYTES <= bytes_max / 2 &&
+         rate((double)distinct, (double)blocks) > false_positives)
+    blocks *= 2;
+  return blocks * BLOCK_BYTES;
 }
 
 /* ---- the filter -------------------------------------------------------------------------- */
@@ -186,11 +189,11 @@ static void insert_all(const uint64_t *hashes, int64_t count, uint64_t blocks,
   for (int64_t n = 0; n < count; n++) {
     const uint32_t low = (uint32_t)hashes[n];
     uint8_t *block = filter + ((hashes[n] >> 32) * blocks >> 32) * BLOCK_BYTES;
-    for (int i = 0; i < BLOCK_WORDS; i++) { /* in memory as it is: the filter is not aligned */
+    for (size_t i = 0; i < BLOCK_WORDS; i++) { /* in memory as it is: the filter is not aligned */
       uint32_t word;
-      memcpy(&word, block + i * (int)sizeof word, sizeof word);
+      memcpy(&word, block + i * sizeof word, sizeof word);
       word |= (uint32_t)1 << (low * salt[i] >> 27);
-      memcpy(block + i * (int)sizeof word, &word, sizeof word);
+      memcpy(block + i * sizeof word, &word, sizeof word);
     }
   }
 }

@@ -65,7 +65,7 @@ static double encoding_time(const struct chooser *chooser, enum parquet_encoding
     if (distinct <= FEW_DISTINCT) return is_bytes ? 6 : 3;
     return is_bytes ? 14 : 7;
   case PARQUET_DELTA_BYTE_ARRAY: return 10;
-  case PARQUET_DELTA_BINARY_PACKED: return 2;
+  case PARQUET_DELTA_BINARY_PACKED:
   case PARQUET_BYTE_STREAM_SPLIT: return 2;
   default: return is_bytes ? 4 : 0.5;
   }

@@ -172,7 +172,8 @@ static void plan_blocks(struct sample *sample, const struct parquet_values *valu
   int64_t count = (int64_t)(SAMPLE_BYTES / largest(sample->value_bytes, 1));
   if (count > SAMPLE_VALUES_MAX) count = SAMPLE_VALUES_MAX;
   if (is_small) count /= 4;
-  if (count < 4 * SAMPLE_BLOCKS) count = 4 * SAMPLE_BLOCKS;
+  const int64_t count_min = SAMPLE_BLOCKS * INT64_C(4);
+  if (count < count_min) count = count_min;
   if (values->count <= count) {
     sample->blocks = 1;
     sample->block_values = values->count;
@@ -216,7 +217,7 @@ static enum status take_blocks(struct sample *sample, const struct parquet_value
       sample->leaf->type == PARQUET_BYTE_ARRAY ? bytes_of(sample, &sample->dense, 0, count) : 0;
   sample->numbers_count = counter->distinct;
   int64_t pairs = count - sample->blocks;
-  if (pairs >= 2 * SAMPLE_BLOCKS) *changes = (double)(differing + 1) / (double)pairs;
+  if (pairs / 2 >= SAMPLE_BLOCKS) *changes = (double)(differing + 1) / (double)pairs;
   return STATUS_OK;
 }
 

@@ -289,7 +289,7 @@ static enum status lay_out_chunk(struct parquet_writer *writer, const struct par
   enum status status = lay_out_pages(writer, column, position_bytes, info, work, error);
   if (status != STATUS_OK) return status;
   work->def_histograms.size_bytes = work->rep_histograms.size_bytes = 0;
-  if (has_histograms(leaf)) {
+  if (histogram != NULL) {
     memset(histogram, 0, (size_t)level_counts(leaf) * sizeof *histogram);
     status = gather_histograms(writer, column, histogram, work, error);
     if (status != STATUS_OK) return status;

@@ -29,27 +29,29 @@ __attribute__((target("pclmul"))) static inline __m128i fold(__m128i sum, __m128
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-static inline __m128i load(const void *data) { return _mm_loadu_si128((const __m128i *)data); }
+static inline __m128i load(const void *data, int lane) {
+  return _mm_loadu_si128((const __m128i *)data + lane);
+}
 
 /* `bytes` >= FOLD_BYTES. */
 __attribute__((target("pclmul"))) static uint32_t folded_crc32(uint32_t crc, const uint8_t *data,
                                                                int64_t bytes) {
-  __m128i factors = load(by_64);
+  __m128i factors = load(by_64, 0);
   __m128i sum[4];
-  for (int i = 0; i < 4; i++) sum[i] = load(data + i * LANE_BYTES);
+  for (int i = 0; i < 4; i++) sum[i] = load(data, i);
   sum[0] = _mm_xor_si128(sum[0], _mm_cvtsi32_si128((int)~crc));
   data += FOLD_BYTES;
   bytes -= FOLD_BYTES;
   for (; bytes >= FOLD_BYTES; data += FOLD_BYTES, bytes -= FOLD_BYTES) {
-    sum[0] = fold(sum[0], factors, load(data));
-    sum[1] = fold(sum[1], factors, load(data + LANE_BYTES));
-    sum[2] = fold(sum[2], factors, load(data + 2 * LANE_BYTES));
-    sum[3] = fold(sum[3], factors, load(data + 3 * LANE_BYTES));
+    sum[0] = fold(sum[0], factors, load(data, 0));
+    sum[1] = fold(sum[1], factors, load(data, 1));
+    sum[2] = fold(sum[2], factors, load(data, 2));
+    sum[3] = fold(sum[3], factors, load(data, 3));
   }
-  factors = load(by_16);
+  factors = load(by_16, 0);
   for (int i = 1; i < 4; i++) sum[0] = fold(sum[0], factors, sum[i]);
   for (; bytes >= LANE_BYTES; data += LANE_BYTES, bytes -= LANE_BYTES)
-    sum[0] = fold(sum[0], factors, load(data));
+    sum[0] = fold(sum[0], factors, load(data, 0));
   uint8_t rest[LANE_BYTES];
   _mm_storeu_si128((__m128i *)rest, sum[0]);
   crc = zlib_crc32(UINT32_MAX, rest, LANE_BYTES); /* a register of 0 to begin with */

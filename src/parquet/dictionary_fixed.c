@@ -12,10 +12,10 @@
     return words_fold((uint64_t)key ^ dictionary->seeds[0], dictionary->seeds[1]);                 \
   }                                                                                                \
                                                                                                    \
-  /* Hashes the values and asks for their slots; whether all are the same. */                      \
-  static inline bool prepare_##WIDTH(const struct parquet_dictionary *dictionary,                  \
-                                     const uint8_t *values, int64_t count, WORD *keys,             \
-                                     uint64_t *homes) {                                            \
+  /* Hashes the values and asks for their slots. How many to look for: 1 if all are the same. */   \
+  static inline int64_t prepare_##WIDTH(const struct parquet_dictionary *dictionary,               \
+                                        const uint8_t *values, int64_t count, WORD *keys,          \
+                                        uint64_t *homes) {                                         \
     const SLOT *slots = (const SLOT *)(const void *)dictionary->slots.data;                        \
     int shift = 64 - dictionary->bits;                                                             \
     memcpy(keys, values, (size_t)count * sizeof *keys);                                            \
@@ -26,7 +26,7 @@
       homes[i] = hash_##WIDTH(dictionary, keys[i]) >> shift;                                       \
       __builtin_prefetch(&slots[homes[i]]);                                                        \
     }                                                                                              \
-    return different == 0;                                                                         \
+    return count;                                                                                  \
   }                                                                                                \
                                                                                                    \
   enum status dictionary_add_##WIDTH(struct parquet_dictionary *dictionary, const uint8_t *values, \
@@ -35,10 +35,9 @@
     uint64_t homes[DICTIONARY_BATCH];                                                              \
     enum status status = dictionary_body_room(dictionary, count * WIDTH, error);                   \
     if (status != STATUS_OK) return status;                                                        \
-    bool is_same = prepare_##WIDTH(dictionary, values, count, keys, homes);                        \
+    int64_t searched = prepare_##WIDTH(dictionary, values, count, keys, homes);                    \
     SLOT *slots = (SLOT *)(void *)dictionary->slots.data;                                          \
     uint64_t mask = ((uint64_t)1 << dictionary->bits) - 1;                                         \
-    int64_t searched = is_same ? 1 : count;                                                        \
     for (int64_t i = 0; i < searched; i++) {                                                       \
       uint64_t at = homes[i];                                                                      \
       while (slots[at].number != 0 && slots[at].key != keys[i]) at = (at + 1) & mask;              \
@@ -62,8 +61,8 @@
     for (int64_t first = 0; first < dictionary->count; first += DICTIONARY_BATCH) {                \
       int64_t count = dictionary->count - first;                                                   \
       if (count > DICTIONARY_BATCH) count = DICTIONARY_BATCH;                                      \
-      (void)prepare_##WIDTH(dictionary, dictionary->body.data + first * WIDTH, count, keys,        \
-                            homes);                                                                \
+      count =                                                                                      \
+          prepare_##WIDTH(dictionary, dictionary->body.data + first * WIDTH, count, keys, homes);  \
       for (int64_t i = 0; i < count; i++) {                                                        \
         uint64_t at = homes[i];                                                                    \
         while (slots[at].number != 0) at = (at + 1) & mask;                                        \

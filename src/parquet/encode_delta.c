@@ -47,12 +47,12 @@ int64_t encode_delta_room(int64_t count, int64_t width_bytes) {
       out = put_zigzag(deltas_##name(numbers + i - 1, left, deltas, set), out);                    \
       uint8_t *widths = out;                                                                       \
       out += MINIBLOCKS;                                                                           \
-      for (int k = 0; k < MINIBLOCKS; k++) {                                                       \
+      for (int64_t k = 0; k < MINIBLOCKS; k++) {                                                   \
         int width = encode_bit_width(set[k]);                                                      \
         widths[k] = (uint8_t)width;                                                                \
         if (width == 0) continue;                                                                  \
         pack_##name(deltas + k * MINIBLOCK, width, out);                                           \
-        out += MINIBLOCK / 8 * width;                                                              \
+        out += (int64_t)MINIBLOCK / 8 * width;                                                     \
       }                                                                                            \
     }                                                                                              \
     return out;                                                                                    \

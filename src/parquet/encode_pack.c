@@ -27,8 +27,8 @@
 
 #define EIGHT(X, type, of)                                                                         \
   X(type, of)                                                                                      \
-  X(type, of + 1) X(type, of + 2) X(type, of + 3) X(type, of + 4) X(type, of + 5) X(type, of + 6)  \
-      X(type, of + 7)
+  X(type, of + 1)                                                                                  \
+  X(type, of + 2) X(type, of + 3) X(type, of + 4) X(type, of + 5) X(type, of + 6) X(type, of + 7)
 
 #define CASE(type, width)                                                                          \
   case (width): {                                                                                  \

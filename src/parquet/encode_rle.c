@@ -8,6 +8,7 @@
 
 #include "parquet/encode.h"
 #include "parquet/encode_pack.h"
+#include "parquet/words.h"
 
 enum { GROUP = 8 };
 static const int64_t RUN_MAX = INT32_MAX; /* numbers of one run: more cannot be read everywhere */
@@ -46,7 +47,7 @@ static int64_t run_min(int bit_width) {
     int64_t i = 0;                                                                                 \
     for (; i + PACK_NUMBERS <= count; i += PACK_NUMBERS) {                                         \
       pack_##name(numbers + i, bit_width, out);                                                    \
-      out += PACK_NUMBERS / 8 * bit_width;                                                         \
+      out += (int64_t)PACK_NUMBERS / 8 * bit_width;                                                \
     }                                                                                              \
     if (i == count) return out;                                                                    \
     type last[PACK_NUMBERS] = {0};                                                                 \
@@ -81,23 +82,17 @@ static int64_t run_min(int bit_width) {
 
 /* ---- numbers of 8 bits: levels, booleans ----------------------------------------------------------- */
 
-static inline uint64_t load_group(const uint8_t *numbers) {
-  uint64_t word;
-  memcpy(&word, numbers, sizeof word);
-  return word;
-}
-
 static inline uint64_t eight_of(uint8_t number) { return number * UINT64_C(0x0101010101010101); }
 
 static inline bool is_same_8(const uint8_t *numbers) {
-  return load_group(numbers) == eight_of(numbers[0]);
+  return words_load_8(numbers) == eight_of(numbers[0]);
 }
 
 /* How many of them, from the first on, are `number`. */
 static int64_t same_8(const uint8_t *numbers, int64_t count, uint8_t number) {
   uint64_t eight = eight_of(number);
   int64_t i = 0;
-  while (i + GROUP <= count && load_group(numbers + i) == eight) i += GROUP;
+  while (i + GROUP <= count && words_load_8(numbers + i) == eight) i += GROUP;
   while (i < count && numbers[i] == number) i++;
   return i;
 }

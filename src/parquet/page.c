@@ -108,8 +108,8 @@ enum status parquet_page_read(struct parquet_writer *writer, struct parquet_lane
 
 static int64_t levels_room(const struct parquet_leaf *leaf, const struct parquet_levels *levels) {
   return encode_rle_room(levels->count, encode_bit_width(leaf->max_rep)) +
-         encode_rle_room(levels->count, encode_bit_width(leaf->max_def)) + 2 * LENGTH_BYTES +
-         ENCODE_SLACK_BYTES;
+         encode_rle_room(levels->count, encode_bit_width(leaf->max_def)) +
+         (int64_t)2 * LENGTH_BYTES + ENCODE_SLACK_BYTES;
 }
 
 static void store_length(uint8_t *at, int64_t bytes) {

@@ -249,6 +249,7 @@ static enum status add_items(struct walk *walk, const struct place *place,
                              const struct ArrowSchema *node, struct error *error) {
   enum status status = check_children(node, 1, error);
   if (status != STATUS_OK) return status;
+  assert(node->children[0] != NULL); /* checked */
   struct parquet_step *list = &walk->steps[walk->step_count - 1];
   bool is_map = list->type.kind == ARROW_MAP;
   list->present_def++;

@@ -140,7 +140,7 @@ static enum status expand(struct shred *shred, const struct parquet_step *step,
                           const struct extent *extent, struct error *error) {
   int64_t closed = shred->count - shred->at.count;
   int64_t count = closed + extent->empty + extent->items;
-  bool has_def = shred->has_def || extent->empty > 0;
+  bool had_def = shred->has_def, has_def = had_def || extent->empty > 0;
   enum status status = shred_reserve(shred, SHRED_SPARE_REP, count, error);
   if (status == STATUS_OK && has_def) status = shred_reserve(shred, SHRED_SPARE_DEF, count, error);
   if (status != STATUS_OK) return status;
@@ -149,7 +149,7 @@ static enum status expand(struct shred *shred, const struct parquet_step *step,
   memset(rep, step->rep, (size_t)count);
   if (has_def) memset(def, SHRED_OPEN, (size_t)count);
   uint8_t empty_def = (uint8_t)(step->present_def - 1);
-  if (shred->has_def)
+  if (had_def)
     expand_some(shred, empty_def, rep, def);
   else
     expand_open(shred, empty_def, rep, def);

@@ -4,6 +4,7 @@
  *
  * An upper bound: every list is taken to be without items, and to have the items that it has. Where there is
  * one list only, that by offsets, its empty ones are counted. */
+#include <assert.h>
 #include <string.h>
 
 #include "arrow/bitmap.h"
@@ -185,6 +186,7 @@ static struct amount amount_of(const struct parquet_leaf *leaf, int32_t step,
   case PARQUET_STEP_RUNS: return amount_of_runs(leaf, step, array, range);
   default: return amount_of_each(leaf, step, array, range);
   }
+  assert(below != NULL); /* a list's: arrays are checked before */
   slots.first += below->offset;
   return both((struct amount){range.count, 0}, amount_of(leaf, step + 1, below, slots));
 }

@@ -29,7 +29,7 @@ void shred_unpack(const uint8_t *bits, int64_t first, int64_t count, uint8_t cle
     uint64_t word;
     memcpy(&word, byte, sizeof word);
     if (shift != 0) word = word >> shift | (uint64_t)byte[8] << (64 - shift);
-    for (int k = 0; k < 8; k++) {
+    for (int64_t k = 0; k < 8; k++) {
       uint64_t bytes = spread(word >> 8 * k & 0xFF, clears, more);
       memcpy(out + i + 8 * k, &bytes, sizeof bytes);
     }

@@ -19,7 +19,7 @@ enum { VECTOR_BYTES = 32, VECTORS = 2 };
   typedef type name##_vector __attribute__((vector_size(VECTOR_BYTES)));                           \
   typedef mask_type name##_mask __attribute__((vector_size(VECTOR_BYTES)));                        \
   VECTOR_LOOP static int64_t name(const type *values, int64_t count, type *min, type *max) {       \
-    enum { LANES = VECTOR_BYTES / sizeof(type) };                                                  \
+    enum { LANES = VECTOR_BYTES / sizeof(type), STEP = VECTORS * LANES };                          \
     name##_vector least[VECTORS], most[VECTORS];                                                   \
     name##_mask nans[VECTORS];                                                                     \
     for (int k = 0; k < VECTORS; k++) {                                                            \
@@ -28,8 +28,8 @@ enum { VECTOR_BYTES = 32, VECTORS = 2 };
       nans[k] = (name##_mask){0};                                                                  \
     }                                                                                              \
     int64_t i = 0, nan_count = 0;                                                                  \
-    for (; i + VECTORS * LANES <= count; i += VECTORS * LANES)                                     \
-      for (int k = 0; k < VECTORS; k++) {                                                          \
+    for (; i + STEP <= count; i += STEP)                                                           \
+      for (int64_t k = 0; k < VECTORS; k++) {                                                      \
         name##_vector some;                                                                        \
         memcpy(&some, values + i + k * LANES, sizeof some);                                        \
         name##_mask less = (name##_mask)(some < least[k]);                                         \
@@ -40,7 +40,7 @@ enum { VECTOR_BYTES = 32, VECTORS = 2 };
       }                                                                                            \
     *min = (high);                                                                                 \
     *max = (low);                                                                                  \
-    for (int k = 0; k < VECTORS * LANES; k++) {                                                    \
+    for (int k = 0; k < STEP; k++) {                                                               \
       type one = least[k / LANES][k % LANES], other = most[k / LANES][k % LANES];                  \
       *min = one < *min ? one : *min;                                                              \
       *max = other > *max ? other : *max;                                                          \

@@ -239,7 +239,7 @@ INLINE bool decimals_to_32(const struct conversion *conversion, const uint8_t *f
     struct wide all = {(uint128)words[1] << 64 | words[0], (uint128)words[3] << 64 | words[2]};
     wrong |= !is_within_256(all, most, twice);
     uint8_t turned[DECIMAL_BYTES_MAX];
-    for (int k = 0; k < 4; k++) store_big(turned + 8 * k, words[3 - k]);
+    for (int64_t k = 0; k < 4; k++) store_big(turned + 8 * k, words[3 - k]);
     memcpy(to + i * made_bytes, turned + (DECIMAL_BYTES_MAX - made_bytes), (size_t)made_bytes);
   }
   return !wrong;
@@ -361,7 +361,9 @@ static int64_t find_wrong(const struct parquet_leaf *leaf, const struct conversi
 int64_t values_check_decimals(const struct parquet_leaf *leaf, const uint8_t *data, int64_t count,
                               char why[VALUES_WHY_BYTES]) {
   struct conversion conversion = conversion_of(leaf);
-  if (conversion.block(&conversion, data, count, NULL)) return -1;
+  bool is_right = leaf->type == PARQUET_INT64 ? check_64(&conversion, data, count, NULL)
+                                              : check_32(&conversion, data, count, NULL);
+  if (is_right) return -1;
   return find_wrong(leaf, &conversion, data, count, why);
 }
 

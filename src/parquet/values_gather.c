@@ -94,7 +94,7 @@ static int64_t spread_run(const uint8_t *from, int64_t first, int64_t count, uin
   int64_t i = 0;
   for (; i + WORD_BITS <= count; i += WORD_BITS) {
     uint64_t word = word_of(from, first + i, WORD_BITS);
-    for (int k = 0; k < 8; k++) {
+    for (int64_t k = 0; k < 8; k++) {
       uint64_t eight = spread(word >> (8 * k) & 0xFF);
       memcpy(to + i + 8 * k, &eight, sizeof eight);
     }
