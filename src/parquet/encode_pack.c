@@ -2,12 +2,6 @@
  * to shifts, ors and stores whose places are all known, which is as fast at plain -O2 as vector code. */
 #include "parquet/encode_pack.h"
 
-#if defined(__clang__)
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 32")
-#endif
-
 /* With a constant `width`, of which nothing is left but the body. */
 #define PACK(type, width)                                                                          \
   uint64_t word = 0;                                                                               \

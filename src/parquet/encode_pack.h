@@ -6,6 +6,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/vector.h"
+
+/* Before a loop of a constant number of steps: nothing is left of it but its body, over and over. Sanitizers make
+ * so much of every access that compiling that would take them minutes. */
+#if defined(VECTOR_SANITIZED)
+#define UNROLLED
+#elif defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 32")
+#endif
+
 enum { PACK_NUMBERS = 32 };
 
 /* Packs PACK_NUMBERS numbers, none of more than `bit_width` bits (8, 32, 64 at most): 4 * bit_width bytes. */
