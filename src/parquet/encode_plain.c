@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "parquet/encode.h"
+#include "parquet/encode_copy.h"
 
 enum { LENGTH_BYTES = 4 };
 
@@ -26,34 +27,11 @@ static uint8_t *put_booleans(const uint8_t *values, int64_t count, uint8_t *out)
   return out;
 }
 
-/* Short values are most: two loads and stores that overlap, never outside of the value. */
-static inline uint8_t *put_bytes(const uint8_t *data, int64_t bytes, uint8_t *out) {
-  if (bytes >= 16) {
-    memcpy(out, data, (size_t)bytes);
-  } else if (bytes >= 8) {
-    memcpy(out, data, 8);
-    memcpy(out + bytes - 8, data + bytes - 8, 8);
-  } else if (bytes >= 4) {
-    memcpy(out, data, 4);
-    memcpy(out + bytes - 4, data + bytes - 4, 4);
-  } else {
-    for (int64_t i = 0; i < bytes; i++) out[i] = data[i];
-  }
-  return out + bytes;
-}
-
 uint8_t *encode_plain(const struct parquet_leaf *leaf, const struct parquet_values *values,
                       uint8_t *out) {
   if (leaf->type == PARQUET_BOOLEAN) return put_booleans(values->data, values->count, out);
-  if (leaf->type == PARQUET_BYTE_ARRAY) {
-    const struct parquet_bytes *bytes = values->data;
-    for (int64_t i = 0; i < values->count; i++) {
-      uint32_t length = (uint32_t)bytes[i].size_bytes;
-      memcpy(out, &length, sizeof length);
-      out = put_bytes(bytes[i].data, bytes[i].size_bytes, out + sizeof length);
-    }
-    return out;
-  }
+  if (leaf->type == PARQUET_BYTE_ARRAY)
+    return copy_strings(values->data, NULL, values->count, true, out);
   int64_t data_bytes = values->count * parquet_values_width(leaf);
   if (data_bytes > 0) memcpy(out, values->data, (size_t)data_bytes);
   return out + data_bytes;

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -96,4 +97,27 @@ int64_t decode_delta(struct decode *bytes, int type_bits, int64_t most, int64_t 
     }
   }
   return count;
+}
+
+void decode_strings(struct decode *bytes, enum parquet_encoding encoding, int64_t count,
+                    struct parquet_bytes *strings, uint8_t *memory) {
+  int64_t *prefixes = calloc((size_t)count + 1, sizeof *prefixes);
+  int64_t *lengths = calloc((size_t)count + 1, sizeof *lengths);
+  assert_true(prefixes != NULL && lengths != NULL);
+  if (encoding == PARQUET_DELTA_BYTE_ARRAY)
+    assert_int_equal(decode_delta(bytes, 32, count, prefixes), count);
+  if (encoding != PARQUET_PLAIN) assert_int_equal(decode_delta(bytes, 32, count, lengths), count);
+  for (int64_t i = 0; i < count; i++) {
+    if (encoding == PARQUET_PLAIN)
+      for (int shift = 0; shift < 32; shift += 8)
+        lengths[i] |= (int64_t)((uint64_t)next_byte(bytes) << shift);
+    assert_true(prefixes[i] >= 0 && lengths[i] >= 0);
+    assert_true(prefixes[i] <= (i == 0 ? 0 : strings[i - 1].size_bytes));
+    strings[i] = (struct parquet_bytes){memory, prefixes[i] + lengths[i]};
+    for (int64_t k = 0; k < prefixes[i]; k++) *memory++ = strings[i - 1].data[k];
+    for (int64_t k = 0; k < lengths[i]; k++) *memory++ = next_byte(bytes);
+  }
+  assert_ptr_equal(bytes->at, bytes->end);
+  free(prefixes);
+  free(lengths);
 }
