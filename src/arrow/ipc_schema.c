@@ -312,7 +312,7 @@ static enum status read_field(const struct fb_table *field, int depth, struct re
     status =
         ipc_copies_count(&reading->copies, strlen(parts.name) + parts.format.size_bytes, error);
   if (status == STATUS_OK) {
-    reading->field_count += 1 + parts.children.count;
+    reading->field_count += parts.children.count; /* itself was counted by its parent */
     if (reading->field_count > ARROW_FIELDS_MAX)
       status = error_set(error, STATUS_TOO_LARGE, "the schema has more than %d fields",
                          ARROW_FIELDS_MAX);

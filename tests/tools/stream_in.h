@@ -107,7 +107,7 @@ static enum status stream_in_run(const struct stream_in *in, struct error *error
 }
 
 /* Writes the buffer to standard output and empties it. */
-static enum status stream_in_print(struct buffer *buffer, struct error *error) {
+static inline enum status stream_in_print(struct buffer *buffer, struct error *error) {
   size_t bytes = (size_t)buffer->size_bytes;
   buffer->size_bytes = 0;
   if (bytes > 0 && fwrite(buffer->data, 1, bytes, stdout) != bytes)
