@@ -119,7 +119,7 @@ def test_without_it_types_are_those_of_parquet(tmp_path):
 
 def test_the_schema_elements_are_those_of_pyarrow(tmp_path):
     """Names, repetition, physical, converted and logical types, element by element."""
-    schema = pa.schema(field for field in fields_with_everything() if field.name not in NOT_ALIKE)
+    schema = pa.schema(fields_with_everything())
     ours, theirs = tmp_path / "ours.parquet", tmp_path / "theirs.parquet"
     parquet_tool.write(empty_rows(schema), ours)
     pq.write_table(empty_rows(schema), theirs, store_decimal_as_integer=True)
@@ -127,10 +127,17 @@ def test_the_schema_elements_are_those_of_pyarrow(tmp_path):
     for a, b in zip(left, right, strict=True):
         b.pop(9, None)  # pyarrow gives fields ids of its own accord
         a.pop(9, None)
+        for kind in (
+            7,
+            8,
+        ):  # TIME, TIMESTAMP: local ones need the old annotation too, it leaves it out
+            if not a.get(10, {}).get(kind, {1: True})[1]:
+                unit = next(iter(a[10][kind][2]))
+                assert a.pop(6, None) == {(7, 1): 7, (7, 2): 8, (8, 1): 9, (8, 2): 10}.get(
+                    (kind, unit)
+                )
+                b.pop(6, None)
         assert a == b
-
-
-NOT_ALIKE = set()
 
 
 # ---- ids, key-values, sorting --------------------------------------------------------------------
@@ -232,11 +239,11 @@ def test_the_compatible_profile(tmp_path, codec):
 
 def test_by_default_encodings_are_chosen(tmp_path):
     """What suits the values: deltas of what grows, dictionaries of what repeats."""
-    rows = 50_000
+    rows, rng = 50_000, random.Random(3)
     data = pa.table(
         {
             "grows": pa.array(range(10**9, 10**9 + rows * 3, 3), pa.int64()),
-            "repeats": pa.array([f"city of {n % 50}" for n in range(rows)]),
+            "repeats": pa.array([f"city of {rng.randrange(50)}" for _ in range(rows)]),
             "same": pa.array([7] * rows),
             "unique": pa.array(
                 [uuid.UUID(int=n * 2**90 + n).bytes for n in range(rows)], pa.binary(16)
