@@ -25,6 +25,23 @@ def raw(kind, length, buffers, **more):
     return pa.Array.from_buffers(kind, length, made, **more)
 
 
+later = []  # changes of buffers that pyarrow would refuse if it saw them
+
+
+def spoil(_):
+    """All of them: for `change` of `write`."""
+    while later:
+        data, bad = later.pop()
+        data[:] = bad
+
+
+def spoiled(kind, length, buffers, at, bad, **more):
+    """The array whose buffer number `at` will be `bad` when it is given away."""
+    data = bytearray(buffers[at])
+    later.append((data, bad))
+    return raw(kind, length, [*buffers[:at], data, *buffers[at + 1 :]], **more)
+
+
 class Child:
     """One array struct below an exported batch's, to be changed in place."""
 

@@ -11,7 +11,7 @@ import parquet_tool
 import pyarrow as pa
 import pytest
 from c_api import ArrowportError
-from parquet_c import batch_of, raw
+from parquet_c import batch_of, raw, spoil, spoiled
 from parquet_data import LEAVES, matrix
 
 INVALID, SCHEMA, NOT_FOUND, BUDGET, UNSUPPORTED, IO = 2, 3, 4, 7, 10, 12
@@ -34,60 +34,49 @@ def view(length, prefix=b"", buffer=0, offset=0):
     return struct.pack("<i4sii", length, prefix, buffer, offset)
 
 
+def entries():
+    key, value = pa.field("key", pa.int32(), nullable=False), pa.field("value", pa.int32())
+    return pa.StructArray.from_arrays([INTS, INTS], fields=[key, value])
+
+
+def runs(length, *ends):
+    good = i32(*range(1, len(ends)), length)
+    ends = spoiled(pa.int32(), len(ends), [None, good], 1, i32(*ends))
+    kind = pa.run_end_encoded(pa.int32(), pa.int32())
+    return pa.RunEndEncodedArray.from_buffers(kind, length, [None], children=[ends, INTS])
+
+
+def coded(index, values):
+    return pa.DictionaryArray.from_arrays(pa.array([0, index], pa.int8()), values, safe=False)
+
+
+LISTS, LARGE_LISTS = pa.list_(pa.int32()), pa.large_list(pa.int32())
+MAPS, VIEWS = pa.map_(pa.int32(), pa.int32()), pa.list_view(pa.int32())
+NO_TEXT = raw(pa.utf8(), 1, [None, i32(0, 1), b"\xff"])
+
 BROKEN = {
     "offsets that decrease": lambda: raw(pa.utf8(), 3, [None, i32(0, 2, 1, 3), b"abc"]),
-    "offsets below zero": lambda: raw(pa.utf8(), 1, [None, i32(-1, 2), b"abc"]),
+    "offsets below zero": lambda: spoiled(pa.utf8(), 1, [None, i32(0, 2), b"abc"], 1, i32(-1, 2)),
     "large offsets that decrease": lambda: raw(pa.large_binary(), 2, [None, i64(0, 3, 1), b"abc"]),
-    "list offsets that decrease": lambda: raw(
-        pa.list_(pa.int32()), 2, [None, i32(0, 3, 1)], children=[INTS]
+    "list offsets that decrease": lambda: raw(LISTS, 2, [None, i32(0, 3, 1)], children=[INTS]),
+    "list offsets past the child": lambda: spoiled(
+        LISTS, 1, [None, i32(0, 3)], 1, i32(0, 4), children=[INTS]
     ),
-    "list offsets past the child": lambda: raw(
-        pa.list_(pa.int32()), 1, [None, i32(0, 4)], children=[INTS]
+    "large list offsets past it": lambda: spoiled(
+        LARGE_LISTS, 1, [None, i64(0, 3)], 1, i64(0, 2**40), children=[INTS]
     ),
-    "large list offsets past it": lambda: raw(
-        pa.large_list(pa.int32()), 1, [None, i64(0, 2**40)], children=[INTS]
+    "map offsets past the entries": lambda: spoiled(
+        MAPS, 1, [None, i32(0, 3)], 1, i32(0, 9), children=[entries()]
     ),
-    "map offsets past the entries": lambda: raw(
-        pa.map_(pa.int32(), pa.int32()),
-        1,
-        [None, i32(0, 9)],
-        children=[
-            pa.StructArray.from_arrays(
-                [INTS, INTS],
-                fields=[pa.field("key", pa.int32(), nullable=False), pa.field("value", pa.int32())],
-            )
-        ],
-    ),
-    "a fixed-size list's child too short": lambda: raw(
-        pa.list_(pa.int32(), 2), 2, [None], children=[INTS]
-    ),
-    "a list view past its child": lambda: raw(
-        pa.list_view(pa.int32()), 1, [None, i32(2), i32(2)], children=[INTS]
-    ),
+    "a list view past its child": lambda: raw(VIEWS, 1, [None, i32(2), i32(2)], children=[INTS]),
     "a list view of less than nothing": lambda: raw(
-        pa.list_view(pa.int32()), 1, [None, i32(2), i32(-1)], children=[INTS]
+        VIEWS, 1, [None, i32(2), i32(-1)], children=[INTS]
     ),
-    "a struct's child too short": lambda: raw(
-        pa.struct([("x", pa.int32())]), 4, [None], children=[INTS]
-    ),
-    "dictionary indices out of range": lambda: pa.DictionaryArray.from_arrays(
-        pa.array([0, 3], pa.int8()), INTS, safe=False
-    ),
-    "dictionary indices below zero": lambda: pa.DictionaryArray.from_arrays(
-        pa.array([0, -1], pa.int8()), INTS, safe=False
-    ),
-    "run ends that decrease": lambda: pa.RunEndEncodedArray.from_buffers(
-        pa.run_end_encoded(pa.int32(), pa.int32()),
-        3,
-        [None],
-        children=[pa.array([3, 2, 3], pa.int32()), INTS],
-    ),
-    "runs that end too early": lambda: pa.RunEndEncodedArray.from_buffers(
-        pa.run_end_encoded(pa.int32(), pa.int32()),
-        9,
-        [None],
-        children=[pa.array([1, 2, 3], pa.int32()), INTS],
-    ),
+    "dictionary indices out of range": lambda: coded(3, INTS),
+    "dictionary indices below zero": lambda: coded(-1, INTS),
+    "run ends that decrease": lambda: runs(3, 2, 1, 3),
+    "run ends below zero": lambda: runs(3, -1, 2, 3),
+    "runs that end too early": lambda: runs(9, 1, 2, 3),
     "text that is no UTF-8": lambda: raw(pa.utf8(), 1, [None, i32(0, 2), b"\xc3("]),
     "large text that is no UTF-8": lambda: raw(
         pa.large_utf8(), 1, [None, i64(0, 3), b"\xed\xa0\x80"]
@@ -101,8 +90,9 @@ BROKEN = {
     "a view that is no UTF-8": lambda: raw(
         pa.string_view(), 1, [None, struct.pack("<i12s", 1, b"\xff")]
     ),
-    "text in a dictionary that is no UTF-8": lambda: pa.DictionaryArray.from_arrays(
-        pa.array([0], pa.int8()), raw(pa.utf8(), 1, [None, i32(0, 1), b"\xff"])
+    "text in a dictionary that is no UTF-8": lambda: coded(0, NO_TEXT),
+    "text in a list that is no UTF-8": lambda: pa.ListArray.from_arrays(
+        pa.array([0, 1], pa.int32()), NO_TEXT
     ),
 }
 
@@ -111,7 +101,7 @@ BROKEN = {
 def test_a_broken_array_is_refused(what):
     bad = BROKEN[what]()
     with pytest.raises(ArrowportError) as refused:
-        parquet_c.write([batch_of(good=pa.nulls(len(bad), pa.int8()), bad=bad)])
+        parquet_c.write([batch_of(good=pa.nulls(len(bad), pa.int8()), bad=bad)], spoil)
     assert refused.value.status == "INVALID", refused.value.text
     assert "bad" in refused.value.text
 
@@ -126,6 +116,11 @@ STRUCTURE = {
     "too few buffers": lambda batch: setattr(batch.child(1).array, "n_buffers", 2),
     "too few columns": lambda batch: setattr(batch.array, "n_children", 2),
     "no child": lambda batch: setattr(batch.child(3).array, "n_children", 0),
+    "a list's child too short": lambda batch: setattr(batch.child(3).child(0).array, "length", 0),
+    "a struct's child too short": lambda b: setattr(b.child(4).child(0).array, "length", 1),
+    "a fixed-size list's child too short": lambda b: setattr(
+        b.child(5).child(0).array, "length", 3
+    ),
 }
 
 
@@ -137,6 +132,8 @@ def test_a_broken_struct_is_refused(what):
         b=pa.array(["x", "y"]),
         c=pa.array([None, 5], pa.int32()),
         d=pa.array([[1], []], pa.list_(pa.int8())),
+        e=pa.array([{"x": 1}, {"x": 2}]),
+        f=pa.array([[1, 2], [3, 4]], pa.list_(pa.int8(), 2)),
     )
     assert parquet_c.write([good]).endswith(b"PAR1")
     with pytest.raises(ArrowportError) as refused:
