@@ -143,7 +143,7 @@ def measure(sides, shape, codec, chosen, results):
             figures, why = sides.run(side, shape, codec)
             results({"side": side, "shape": shape, "codec": codec, **(figures or {"absent": why})})
             if rep == 0:
-                differs = None
+                differs = "not asked" if sides.args.unchecked else None
                 if figures and not sides.args.unchecked:
                     differs = checked(sides.stream(shape), sides.out(side, shape, codec))
                 best[side] = (figures, why, differs)
