@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/workers.h"
+#include "file.h"
 
 enum { PASSES_MIN = 3 };
 
@@ -122,23 +123,6 @@ static enum status measure(struct bench *bench, pass *once, double *best, struct
   return STATUS_OK;
 }
 
-static enum status read_file(const char *path, struct bench *bench, struct error *error) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return error_set(error, STATUS_NOT_FOUND, "%s cannot be opened", path);
-  enum status status = STATUS_IO;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    long bytes = ftell(file);
-    rewind(file);
-    status = buffer_reserve(&bench->stream, &bench->budget, bytes, error);
-    if (status == STATUS_OK)
-      bench->stream.size_bytes = (int64_t)fread(bench->stream.data, 1, (size_t)bytes, file);
-    if (status == STATUS_OK && bench->stream.size_bytes != bytes)
-      status = error_set(error, STATUS_IO, "%s cannot be read", path);
-  }
-  fclose(file);
-  return status;
-}
-
 /* Room for what is written, each page of it touched: compression may also make it larger. */
 static enum status make_room(struct bench *bench, struct error *error) {
   int64_t bytes = bench->stream.size_bytes + bench->stream.size_bytes / 8 + (1 << 20);
@@ -216,7 +200,8 @@ int main(int count, char **arguments) {
   }
   buffer_keep_freed(kept_bytes);
   enum status status = read_arguments(&bench, count, arguments, &error);
-  if (status == STATUS_OK) status = read_file(arguments[2], &bench, &error);
+  if (status == STATUS_OK)
+    status = file_read_whole(arguments[2], &bench.budget, &bench.stream, &error);
   if (status == STATUS_OK) status = run(&bench, arguments[1], &best, &error);
   if (status == STATUS_OK)
     printf("{\"seconds\": %.6f, \"rows\": %lld, \"batches\": %lld, \"stream_bytes\": %lld, "

@@ -16,6 +16,7 @@
 #include "flight/data.h"
 #include "net/grpc.h"
 #include "net/net.h"
+#include "file.h"
 
 /* What the server does when it starts. */
 static const int64_t kept_bytes = (int64_t)256 << 20;
@@ -183,23 +184,6 @@ static void on_finished(void *context, struct http_exchange *exchange) {
 
 /* ---- the data -------------------------------------------------------------------------------------- */
 
-static enum status read_file(const char *path, struct memory *memory, struct buffer *out,
-                             struct error *error) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return error_set(error, STATUS_NOT_FOUND, "%s cannot be opened", path);
-  enum status status = STATUS_IO;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    long bytes = ftell(file);
-    rewind(file);
-    status = buffer_reserve(out, &memory->budget, bytes, error);
-    if (status == STATUS_OK) out->size_bytes = (int64_t)fread(out->data, 1, (size_t)bytes, file);
-    if (status == STATUS_OK && out->size_bytes != bytes) status = STATUS_IO;
-  }
-  if (status == STATUS_IO) error_set(error, status, "%s cannot be read", path);
-  fclose(file);
-  return status;
-}
-
 static enum status keep(struct memory *memory, struct ArrowArray *batch, struct error *error) {
   struct arrow_shared **grown = realloc(memory->batches, (memory->batch_count + 1) * sizeof *grown);
   if (grown == NULL) return error_set(error, STATUS_NOMEM, "no memory for the batches");
@@ -214,7 +198,7 @@ static enum status load(struct memory *memory, const char *path, struct error *e
   struct buffer stream = BUFFER_EMPTY;
   enum ipc_frame frame = IPC_FRAME_MESSAGE;
   int64_t at = 0;
-  enum status status = read_file(path, memory, &stream, error);
+  enum status status = file_read_whole(path, &memory->budget, &stream, error);
   if (status == STATUS_OK)
     status = ipc_decoder_new(&memory->limits, &memory->budget, &decoder, error);
   while (status == STATUS_OK && frame == IPC_FRAME_MESSAGE) {

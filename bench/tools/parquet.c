@@ -23,6 +23,7 @@
 #include "base/workers.h"
 #include "parquet/codec.h"
 #include "parquet/parquet.h"
+#include "file.h"
 
 /* What the loader does when it starts. */
 static const int64_t kept_bytes = (int64_t)256 << 20;
@@ -80,23 +81,6 @@ static enum status decode(struct bench *bench, struct error *error) {
   if (status == STATUS_OK)
     status = arrow_schema_copy(ipc_decoder_schema(decoder), &bench->schema, error);
   ipc_decoder_free(decoder);
-  return status;
-}
-
-static enum status read_file(const char *path, struct bench *bench, struct error *error) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return error_set(error, STATUS_NOT_FOUND, "%s cannot be opened", path);
-  enum status status = STATUS_IO;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    long bytes = ftell(file);
-    rewind(file);
-    status = buffer_reserve(&bench->stream, &bench->budget, bytes, error);
-    if (status == STATUS_OK)
-      bench->stream.size_bytes = (int64_t)fread(bench->stream.data, 1, (size_t)bytes, file);
-    if (status == STATUS_OK && bench->stream.size_bytes != bytes)
-      status = error_set(error, STATUS_IO, "%s cannot be read", path);
-  }
-  fclose(file);
   return status;
 }
 
@@ -258,7 +242,8 @@ int main(int count, char **arguments) {
   bench.options.no_checksums = true; /* most of the others have none */
   bench.options.is_checked = true;
   enum status status = read_arguments(&bench, count, arguments, &error);
-  if (status == STATUS_OK) status = read_file(arguments[1], &bench, &error);
+  if (status == STATUS_OK)
+    status = file_read_whole(arguments[1], &bench.budget, &bench.stream, &error);
   if (status == STATUS_OK) status = decode(&bench, &error);
   if (status == STATUS_OK) status = measure(&bench, arguments[2], &figures, &error);
   if (status == STATUS_OK)

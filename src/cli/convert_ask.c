@@ -1,4 +1,5 @@
 /* The options of `convert`. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -169,8 +170,11 @@ static char *copy_text(struct convert_asked *asked, const char *text, struct err
 /* The entry for a path: one, however many options name it. */
 static struct parquet_column_options *column_of(struct convert_asked *asked, const char *path) {
   int64_t count = asked->parquet.column_count;
-  for (int64_t i = 0; i < count; i++)
-    if (strcmp(asked->columns[i].path, path) == 0) return &asked->columns[i];
+  for (int64_t i = 0; i < count; i++) {
+    struct parquet_column_options *column = &asked->columns[i];
+    assert(column->path != NULL); /* each that is counted has one */
+    if (strcmp(column->path, path) == 0) return column;
+  }
   asked->columns[count].path = path;
   asked->parquet.column_count++;
   return &asked->columns[count];

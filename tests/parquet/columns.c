@@ -10,13 +10,10 @@
 
 #include <cmocka.h>
 
+#include "parquet/random.h"
+
 static uint64_t random_state = 1;
-static uint64_t random_number(void) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return random_state;
-}
+static uint64_t random_number(void) { return random_next(&random_state); }
 
 static double random_part(void) { /* 0 to 1 */
   return (double)(random_number() >> 11) / 9007199254740992.0;

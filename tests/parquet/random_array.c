@@ -12,14 +12,12 @@
 #include "arrow/bitmap.h"
 #include "arrow/layout.h"
 #include "arrow/schema.h"
+#include "parquet/random.h"
 
 enum { BUFFERS = 4, CHILDREN = 3 };
 
 int64_t random_to(struct random *random, int64_t most) {
-  random->state ^= random->state << 13;
-  random->state ^= random->state >> 7;
-  random->state ^= random->state << 17;
-  return (int64_t)(random->state % (uint64_t)(most + 1));
+  return (int64_t)(random_next(&random->state) % (uint64_t)(most + 1));
 }
 
 static void *room(int64_t bytes) {

@@ -12,16 +12,12 @@
 #include <cmocka.h>
 
 #include "parquet/dictionary_table.h"
+#include "parquet/random.h"
 
 static struct budget budget = {.limit_bytes = INT64_MAX};
 
 static uint64_t random_state = 1;
-static uint64_t random_number(void) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return random_state;
-}
+static uint64_t random_number(void) { return random_next(&random_state); }
 
 static struct parquet_dictionary *new_dictionary(enum parquet_type type, int32_t type_length) {
   struct parquet_leaf leaf = {.type = type, .type_length = type_length};

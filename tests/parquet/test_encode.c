@@ -10,16 +10,12 @@
 
 #include "parquet/decode.h"
 #include "parquet/encode.h"
+#include "parquet/random.h"
 
 enum { NUMBERS_MAX = 5000, CANARY = 0xA5 };
 
 static uint64_t seed = 88172645463325252;
-static uint64_t draw(void) {
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return seed;
-}
+static uint64_t draw(void) { return random_next(&seed); }
 static uint64_t mask_of(int bits) { return bits == 0 ? 0 : UINT64_MAX >> (64 - bits); }
 
 /* Room for an encoding with a canary behind it. */
