@@ -35,6 +35,7 @@ static const struct failure_kind {
     {"TransactionContext Error: ", NULL, STATUS_CONFLICT, false},
     {"Constraint Error: ", NULL, STATUS_SCHEMA, false},
     {"Out of Memory Error: ", NULL, STATUS_BUDGET, false},
+    {"Attempting to execute an unsuccessful", "Out of Memory Error", STATUS_BUDGET, true},
     {"IO Error: ", "onflicting lock", STATUS_CONFLICT, false},
     {"IO Error: ", "not a valid DuckDB database file", STATUS_INVALID, false},
     {"IO Error: ", "Trying to read a database file with version number", STATUS_UNSUPPORTED, false},

@@ -16,10 +16,9 @@
 
 enum {
   NANOSECONDS_A_BYTE = 32,
-  DICTIONARY_PAGE_BYTES = 48,    /* its header, and what the footer says of it */
-  SPLIT_BLOCK_BYTES = 128 << 10, /* what a codec looks at together */
-  SLOW_LEVEL = 6,                /* of ZSTD: smaller samples above it */
-  FEW_DISTINCT = 4096            /* a table that stays in the second-level cache */
+  DICTIONARY_PAGE_BYTES = 48, /* its header, and what the footer says of it */
+  SLOW_LEVEL = 6,             /* of ZSTD: smaller samples above it */
+  FEW_DISTINCT = 4096         /* a table that stays in the second-level cache */
 };
 
 struct chooser {
@@ -65,8 +64,7 @@ static double encoding_time(const struct chooser *chooser, enum parquet_encoding
     if (distinct <= FEW_DISTINCT) return is_bytes ? 6 : 3;
     return is_bytes ? 14 : 7;
   case PARQUET_DELTA_BYTE_ARRAY: return 10;
-  case PARQUET_DELTA_BINARY_PACKED:
-  case PARQUET_BYTE_STREAM_SPLIT: return 2;
+  case PARQUET_DELTA_BINARY_PACKED: return 2;
   default: return is_bytes ? 4 : 0.5;
   }
 }
@@ -76,14 +74,12 @@ static double price(const struct chooser *chooser, enum parquet_encoding encodin
   return made_bytes + (encoding_time(chooser, encoding) + codec_ns) / NANOSECONDS_A_BYTE;
 }
 
-/* What readers are likely to know. The specification allows BYTE_STREAM_SPLIT for integers and
- * FIXED_LEN_BYTE_ARRAY, too, since 2.11, and DELTA_BYTE_ARRAY for the latter, but of widespread readers
- * (DuckDB, Polars) some do not take the one and some not the other: who wants them asks for them. */
+/* What readers are likely to know. BYTE_STREAM_SPLIT is not among it: Spark 3.5 does not read it at all, DuckDB
+ * not of integers; nor is DELTA_BYTE_ARRAY of FIXED_LEN_BYTE_ARRAY, which Polars does not read. Who wants
+ * them asks for them. */
 static bool is_for_everybody(const struct parquet_leaf *leaf, enum parquet_encoding encoding) {
-  if (!encode_fits(leaf, encoding)) return false;
   if (leaf->type == PARQUET_FIXED) return encoding == PARQUET_PLAIN;
-  bool is_float = leaf->type == PARQUET_FLOAT || leaf->type == PARQUET_DOUBLE;
-  return is_float || encoding != PARQUET_BYTE_STREAM_SPLIT;
+  return encode_fits(leaf, encoding);
 }
 
 /* ---- trials ---------------------------------------------------------------------------------------- */
@@ -127,31 +123,19 @@ static enum status encode(struct chooser *chooser, const struct parquet_values *
   return STATUS_OK;
 }
 
-/* What an encoding makes of the blocks, before and after the codec. The streams of BYTE_STREAM_SPLIT
- * go through the codec by themselves as far as those of a whole page do. */
+/* What an encoding makes of the blocks, before and after the codec. */
 static enum status try_encoding(struct chooser *chooser, enum parquet_encoding encoding,
                                 double *value_price, struct error *error) {
   const struct sample *sample = &chooser->sample;
-  bool is_split = encoding == PARQUET_BYTE_STREAM_SPLIT;
   enum status status = STATUS_OK;
   chooser->encoded.size_bytes = 0;
-  for (int64_t i = 0; i < (is_split ? 1 : sample->blocks) && status == STATUS_OK; i++) {
-    struct parquet_values block = is_split ? sample->dense : sample_block(sample, i);
+  for (int64_t i = 0; i < sample->blocks && status == STATUS_OK; i++) {
+    struct parquet_values block = sample_block(sample, i);
     status = encode(chooser, &block, encoding, error);
   }
-  if (status != STATUS_OK) return status;
-
-  int64_t raw_bytes = chooser->encoded.size_bytes;
-  int64_t piece_bytes = raw_bytes;
-  if (is_split) {
-    int64_t streams = SPLIT_BLOCK_BYTES / chooser->page_values;
-    piece_bytes = sample->dense.count * (streams > 1 ? streams : 1);
-  }
   struct coded coded = {.bytes = 0};
-  for (int64_t at = 0; at < raw_bytes && status == STATUS_OK; at += piece_bytes) {
-    int64_t bytes = raw_bytes - at < piece_bytes ? raw_bytes - at : piece_bytes;
-    status = try_codec(chooser, chooser->encoded.data + at, bytes, &coded, error);
-  }
+  if (status == STATUS_OK)
+    status = try_codec(chooser, chooser->encoded.data, chooser->encoded.size_bytes, &coded, error);
   if (encoding == PARQUET_RLE) coded.bytes -= 4.0 * (double)(sample->blocks - 1); /* lengths */
   double count = (double)sample->dense.count;
   *value_price = price(chooser, encoding, coded.ns / count, coded.bytes / count);
@@ -231,7 +215,6 @@ static enum status choose(struct chooser *chooser, struct parquet_choice *choice
       PARQUET_DELTA_BINARY_PACKED,
       PARQUET_DELTA_LENGTH_BYTE_ARRAY,
       PARQUET_DELTA_BYTE_ARRAY,
-      PARQUET_BYTE_STREAM_SPLIT,
   };
   const struct parquet_choose_options *options = chooser->options;
   double rows = (double)options->rows_expected;

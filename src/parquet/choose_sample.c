@@ -128,6 +128,9 @@ static void count_spread(struct counter *counter, const struct sample *sample,
  * half are others than those of the first, more than chance would have it. Then the rows to come
  * bring others, too. */
 static double expected_distinct(const struct halves *halves, double rows_seen, double rows) {
+  const struct sample_counts *all = &halves->both;
+  if (all->distinct == all->values && rows > rows_seen)
+    return rows; /* nothing says that any comes again */
   double here = sample_distinct(&halves->both, rows_seen);
   if (rows <= rows_seen || halves->second_distinct == 0 || halves->first.values == 0) return here;
   double fresh =

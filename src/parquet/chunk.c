@@ -390,7 +390,7 @@ enum status parquet_group_write(struct parquet_writer *writer, struct error *err
   sum_up(writer, &group);
   for (int32_t i = 0; i < count; i++) parquet_column_clear(&writer->columns[i]);
   writer->rows_done += writer->group_rows;
-  writer->group_rows = writer->kept_bytes = 0;
+  writer->group_rows = writer->kept_bytes = writer->dictionary_bytes = 0;
   status = buffer_append(&writer->groups, writer->budget, &group, sizeof group, error);
   assert(status == STATUS_OK); /* there is room */
   group = (struct parquet_group){0};

@@ -131,8 +131,9 @@ struct parquet_writer {
   struct parquet_pending *pending;
   int64_t pending_count, pending_capacity;
   int64_t pending_rows, pending_bytes;
-  int64_t group_rows; /* in pages of the current group */
-  int64_t kept_bytes; /* of its pages */
+  int64_t group_rows;       /* in pages of the current group */
+  int64_t kept_bytes;       /* of its pages and dictionaries */
+  int64_t dictionary_bytes; /* of that, of dictionaries */
 
   struct buffer groups;   /* of struct parquet_group */
   int64_t rows_done;      /* in groups that are written */

@@ -309,6 +309,16 @@ static void free_jobs(struct round *round) {
   free(round->ready);
 }
 
+/* What the dictionaries take, which grow until the row group ends, like the pages. */
+static void count_dictionaries(struct parquet_writer *writer) {
+  writer->kept_bytes -= writer->dictionary_bytes;
+  writer->dictionary_bytes = 0;
+  for (int32_t i = 0; i < writer->schema->leaf_count; i++)
+    if (writer->columns[i].has_dictionary)
+      writer->dictionary_bytes += parquet_dictionary_bytes(writer->columns[i].dictionary);
+  writer->kept_bytes += writer->dictionary_bytes;
+}
+
 /* Moves the pages to their chunks: room first, so that all of them go or none. */
 static enum status keep_pages(struct round *round, struct error *error) {
   struct parquet_writer *writer = round->writer;
@@ -333,6 +343,7 @@ static enum status keep_pages(struct round *round, struct error *error) {
     }
     job->page_count = 0; /* theirs no longer */
   }
+  count_dictionaries(writer);
   return STATUS_OK;
 }
 

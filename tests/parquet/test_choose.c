@@ -45,7 +45,6 @@ static const struct parquet_choose_options usual = {
 #define DELTA      PARQUET_DELTA_BINARY_PACKED
 #define LENGTHS    PARQUET_DELTA_LENGTH_BYTE_ARRAY
 #define PREFIXES   PARQUET_DELTA_BYTE_ARRAY
-#define SPLIT      PARQUET_BYTE_STREAM_SPLIT
 #define PLAIN      PARQUET_PLAIN
 
 static const struct {
@@ -62,8 +61,8 @@ static const struct {
     {"a thousand numbers", PARQUET_INT32, cell_small, DICTIONARY, DICTIONARY},
     {"days, ten rows each", PARQUET_INT32, cell_day, DELTA, DELTA},
     {"amounts in cents", PARQUET_DOUBLE, cell_cents, DICTIONARY, DICTIONARY},
-    {"measurements", PARQUET_DOUBLE, cell_normal, SPLIT, PLAIN},
-    {"measurements of 32 bits", PARQUET_FLOAT, cell_normal_32, SPLIT, PLAIN},
+    {"measurements", PARQUET_DOUBLE, cell_normal, PLAIN, PLAIN},
+    {"measurements of 32 bits", PARQUET_FLOAT, cell_normal_32, PLAIN, PLAIN},
     {"noise in doubles", PARQUET_DOUBLE, cell_random, PLAIN, PLAIN},
     {"coins", PARQUET_BOOLEAN, cell_coin, PLAIN, PLAIN},
     {"phases", PARQUET_BOOLEAN, cell_phases, PARQUET_RLE, PARQUET_RLE},
