@@ -32,7 +32,7 @@ typedef uint8_t lanes __attribute__((vector_size(ROWS)));
     typedef type pieces __attribute__((vector_size(ROWS)));                                        \
     enum { EACH = ROWS / (bytes), HALF = (bytes) / 2 };                                            \
     lanes a[bytes], b[bytes];                                                                      \
-    UNROLLED for (int i = 0; i < (bytes); i++) {                                                   \
+    UNROLLED for (int64_t i = 0; i < (bytes); i++) {                                               \
       if (width_bytes == (bytes)) {                                                                \
         memcpy(&a[i], from + i * ROWS, sizeof a[i]);                                               \
       } else {                                                                                     \
@@ -46,7 +46,7 @@ typedef uint8_t lanes __attribute__((vector_size(ROWS)));
       }                                                                                            \
     }                                                                                              \
     UNROLLED for (int turn = 0; turn < TURNS; turn++) {                                            \
-      UNROLLED for (int i = 0; i < HALF; i++) {                                                    \
+      UNROLLED for (int64_t i = 0; i < HALF; i++) {                                                \
         b[2 * i] = WEAVE(a[i], a[i + HALF], LOW_HALVES);                                           \
         b[2 * i + 1] = WEAVE(a[i], a[i + HALF], HIGH_HALVES);                                      \
       }                                                                                            \
@@ -93,7 +93,8 @@ INLINE void split_block(const uint8_t *from, int64_t rows, int64_t width_bytes, 
 uint8_t *encode_split(const void *values, int64_t count, int64_t width_bytes, uint8_t *out) {
   const uint8_t *from = values;
   int64_t block_rows = BLOCK_BYTES / width_bytes / ROWS * ROWS;
-  if (block_rows < 4 * ROWS) block_rows = 4 * ROWS;
+  const int64_t block_rows_min = ROWS * INT64_C(4);
+  if (block_rows < block_rows_min) block_rows = block_rows_min;
   for (int64_t row = 0; row < count; row += block_rows) {
     int64_t rows = count - row < block_rows ? count - row : block_rows;
     const uint8_t *block = from + row * width_bytes;

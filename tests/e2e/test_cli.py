@@ -16,8 +16,8 @@ import pytest
 from server import ROOT, binary, environment, ipc, run
 
 COMMANDS = (
-    "serve ingest query flight inspect convert streams tables sinks config hash-password completion "
-    "version help"
+    "serve ingest query flight inspect convert streams tables sinks config hash-password "
+    "completion version help"
 ).split()
 INVALID, NOT_FOUND, CONFLICT, UNAVAILABLE, UNSUPPORTED, IO = 2, 4, 6, 8, 10, 12
 
