@@ -358,7 +358,10 @@ static void drop_rows(struct parquet_writer *writer, int64_t rows) {
     left -= taken;
     if (pending->next_row < pending->batch.length) break;
     writer->pending_bytes -= pending->bytes;
-    arrow_array_release(&pending->batch);
+    if (writer->adding != NULL && done + 1 == writer->pending_count)
+      arrow_array_move(&pending->batch, writer->adding);
+    else
+      arrow_array_release(&pending->batch);
     done++;
   }
   assert(left == 0);

@@ -225,9 +225,14 @@ enum status parquet_writer_add(struct parquet_writer *writer, struct ArrowArray 
   }
   status = push(writer, batch, error);
   if (status != STATUS_OK) return status;
+  writer->adding = batch; /* it may be in pages by the time that they cannot be written */
   status = work_off(writer, false, error);
-  if (status == STATUS_OK || is_for_want_of_memory(status)) return STATUS_OK; /* it is taken */
-  if (writer->pending_count > 0) {
+  writer->adding = NULL;
+  if (status == STATUS_OK || is_for_want_of_memory(status)) { /* it is taken */
+    arrow_array_release(batch);
+    return STATUS_OK;
+  }
+  if (batch->release == NULL) {
     struct parquet_pending *last = &writer->pending[--writer->pending_count];
     arrow_array_move(&last->batch, batch);
   }

@@ -46,6 +46,8 @@ static enum status add_rows(struct parquet_writer *writer, int64_t first, int64_
   struct ArrowArray batch;
   rows_batch(first, count, &budget, &batch);
   enum status status = parquet_writer_add(writer, &batch, error);
+  /* On failure it stays the caller's, also when all of it was in pages that could not be written. */
+  assert_true((status == STATUS_OK) == (batch.release == NULL));
   arrow_array_release(&batch);
   return status;
 }
