@@ -77,13 +77,19 @@ class Spark:
 # ---- the program ---------------------------------------------------------------------------------
 
 
+_frames = {}
+
+
 def _answer(session, request):
     from pyspark.sql import functions
 
     vectorized = "true" if request["vectorized"] else "false"
     session.conf.set("spark.sql.parquet.enableVectorizedReader", vectorized)
     session.conf.set("spark.sql.parquet.enableNestedColumnVectorizedReader", vectorized)
-    frame = session.read.parquet(*request["files"])
+    files = tuple(request["files"])
+    if files not in _frames:  # looks at the files
+        _frames[files] = session.read.parquet(*files)
+    frame = _frames[files]
     if request["where"]:
         frame = frame.where(request["where"])
     columns = [functions.expr(said).alias(name) for name, said in request["select"].items()]

@@ -306,10 +306,11 @@ def test_row_groups_end_by_rows_and_by_bytes(tmp_path):
     path = tmp_path / "groups.parquet"
     rng = random.Random(1)
     data = pa.table({"a": pa.array([rng.randbytes(1000) for _ in range(4000)], pa.binary(1000))})
-    options = {"row_group_bytes": 500_000, "page_bytes": 50_000, "encoding": {"a": "plain"}}
-    parquet_tool.write(data, path, slice=100, **options)
-    groups = parquet_structure.check(path).footer[4]
-    assert len(groups) >= 4 and all(group[3] >= 300 for group in groups[:-1])
+    options = {"row_group_bytes": 500_000, "page_bytes": 50_000, "slice": 100}
+    for encoding in ({}, {"a": "plain"}, {"a": "dictionary"}):
+        parquet_tool.write(data, path, encoding=encoding, **options)
+        groups = parquet_structure.check(path).footer[4]
+        assert len(groups) >= 4 and all(group[3] >= 300 for group in groups[:-1]), encoding
     assert_same(data, pq.read_table(path))
     parquet_tool.write(data, path, row_group_rows=999)
     assert [g[3] for g in parquet_structure.check(path).footer[4]] == [999] * 4 + [4]
