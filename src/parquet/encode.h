@@ -17,8 +17,9 @@ enum { ENCODE_SLACK_BYTES = 64 };
 /* Bits that the numbers 0 to `largest` take: 0 for 0. */
 int encode_bit_width(uint64_t largest);
 
-/* RLE / bit-packing hybrid without a length in front. Width 0 writes one run of zeros. Runs of 8
- * or more become RLE runs, the rest is packed in groups of 8. A run is at most 2^31 - 1 values. */
+/* RLE / bit-packing hybrid without a length in front. Width 0 writes one run of zeros. Equal
+ * numbers that take 5 bytes packed (8 of them at least) become RLE runs, the rest is packed in groups of 8.
+ * A run is at most 2^31 - 1 numbers. */
 int64_t encode_rle_room(int64_t count, int bit_width);
 uint8_t *encode_rle_8(const uint8_t *numbers, int64_t count, int bit_width, uint8_t *out);
 uint8_t *encode_rle_32(const uint32_t *numbers, int64_t count, int bit_width, uint8_t *out);
