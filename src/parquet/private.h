@@ -131,9 +131,10 @@ struct parquet_writer {
   struct parquet_pending *pending;
   int64_t pending_count, pending_capacity;
   int64_t pending_rows, pending_bytes;
-  struct ArrowArray *adding; /* gets the last pending batch back when its rows are in pages; or NULL */
-  int64_t group_rows;       /* in pages of the current group */
-  int64_t kept_bytes;       /* of its pages and dictionaries */
+  struct ArrowArray
+      *adding;        /* gets the last pending batch back when its rows are in pages; or NULL */
+  int64_t group_rows; /* in pages of the current group */
+  int64_t kept_bytes; /* of its pages and dictionaries */
   int64_t dictionary_bytes; /* of that, of dictionaries */
 
   struct buffer groups;   /* of struct parquet_group */
