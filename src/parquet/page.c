@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "arrow/bitmap.h"
+#include "base/vector.h"
 #include "parquet/bloom.h"
 #include "parquet/encode.h"
 
@@ -438,6 +439,13 @@ static enum status number_values(struct parquet_writer *writer, struct parquet_l
   return STATUS_OK;
 }
 
+/* As wide as this page's numbers are: the dictionary may know more, of later pages in a round that is run again. */
+VECTOR_LOOP static uint32_t largest(const uint32_t *numbers, int64_t count) {
+  uint32_t most = 0;
+  for (int64_t i = 0; i < count; i++) most = numbers[i] > most ? numbers[i] : most;
+  return most;
+}
+
 enum status parquet_page_make_indices(struct parquet_writer *writer, struct parquet_lane *lane,
                                       struct parquet_column *column,
                                       const struct parquet_rows *rows, struct parquet_page *page,
@@ -447,8 +455,7 @@ enum status parquet_page_make_indices(struct parquet_writer *writer, struct parq
   enum status status = number_values(writer, lane, column, rows, page, error);
   if (status != STATUS_OK) return status;
   int64_t count = lane->levels.present_count;
-  int64_t entry_count = parquet_dictionary_count(column->dictionary);
-  int width = encode_bit_width(entry_count > 0 ? (uint64_t)(entry_count - 1) : 0);
+  int width = encode_bit_width(largest(indices_of(lane), count));
   int64_t room_bytes = INDEX_WIDTH_BYTES + encode_rle_room(count, width) + ENCODE_SLACK_BYTES;
   status = start_body(writer, leaf, &lane->levels, room_bytes, &lane->raw, error);
   if (status != STATUS_OK) return status;

@@ -297,6 +297,15 @@ static int slowest_first(const void *left, const void *right) {
   return a->column < b->column ? -1 : a->column > b->column;
 }
 
+/* A chunk without pages forgets what a round that failed has taught its dictionary: an Arrow dictionary is
+ * kept in its order only by one that knows nothing yet. */
+static void forget(struct parquet_writer *writer) {
+  for (int32_t i = 0; i < writer->schema->leaf_count; i++) {
+    struct parquet_column *column = &writer->columns[i];
+    if (parquet_column_page_count(column) == 0) parquet_column_clear(column);
+  }
+}
+
 static void free_jobs(struct round *round) {
   for (int32_t i = 0; i < round->job_count; i++) {
     struct job *job = &round->jobs[i];
@@ -403,6 +412,7 @@ enum status parquet_round_run(struct parquet_writer *writer, int64_t rows, bool 
   drop_rows(writer, rows);
 done:
   free_jobs(&round);
+  if (status != STATUS_OK) forget(writer);
   pthread_cond_destroy(&round.changed);
   pthread_mutex_destroy(&round.lock);
   return status;
