@@ -2,6 +2,7 @@
 into slices, with options drawn as well: what pyarrow reads is what was written, value by
 value, and all that the file says of its values is so."""
 
+import contextlib
 import pathlib
 import random
 import tempfile
@@ -79,12 +80,14 @@ def _array(kind, nullable, form, rows, rng):
     """Of few values or of many; some rows more, which are cut off."""
     pool = [_value(kind, nullable, rng) for _ in range(rng.choice([1, 5, rows + 3]))]
     made = parquet_data.array(kind, [rng.choice(pool) for _ in range(rows + 3)])
-    if form == "runs" and not t.is_nested(kind) and "view" not in str(kind) and not t.is_null(kind):
-        made = pc.run_end_encode(made)
-    elif form == "dictionary" and not t.is_nested(kind) and "view" not in str(kind):
-        made = made if t.is_null(kind) else made.dictionary_encode()
-    elif form == "list_view" and t.is_list(kind) and kind.value_field.nullable:
-        made = list_view(made, pa.ListViewArray, pa.int32())
+    can_be_coded = not t.is_nested(kind) and not t.is_null(kind) and "view" not in str(kind)
+    with contextlib.suppress(pa.ArrowNotImplementedError):  # what pyarrow cannot code stays plain
+        if form == "runs" and can_be_coded:
+            made = pc.run_end_encode(made)
+        elif form == "dictionary" and can_be_coded:
+            made = made.dictionary_encode()
+        elif form == "list_view" and t.is_list(kind) and kind.value_field.nullable:
+            made = list_view(made, pa.ListViewArray, pa.int32())
     return made.slice(2, rows)
 
 
@@ -180,7 +183,7 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 
 
 @settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=CHECKS
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=CHECKS
 )
 @given(tables(), OPTIONS, st.lists(WANTED, max_size=6))
 def test_what_is_drawn_is_read(batches, options, wanted):
