@@ -18,7 +18,7 @@ import time
 
 import psutil
 import pyarrow.flight as fl
-from shared import ROOT, Server, result
+from shared import ROOT, Server, Watch, result
 
 sys.path.insert(0, str(ROOT / "bench"))
 import dataset  # noqa: E402
@@ -27,25 +27,6 @@ BATCHES = 16  # that differ; about 50 MB
 LIMIT_MB = 1000 + 200
 GROWTH_MB = 64
 ROW_BYTES = 24  # of the DoGet
-
-
-class Watch(threading.Thread):
-    """Resident megabytes, ten times a second."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.process = psutil.Process(pid)
-        self.seen, self.over = [], threading.Event()
-        self.start()
-
-    def run(self):
-        while not self.over.wait(0.1):
-            self.seen.append(self.process.memory_info().rss / 1e6)
-
-    def stop(self):
-        self.over.set()
-        self.join()
-        return self.seen or [self.process.memory_info().rss / 1e6]
 
 
 def put(connection, gigabytes):

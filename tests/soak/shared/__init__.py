@@ -5,6 +5,9 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
+
+import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
@@ -33,3 +36,22 @@ def result(command, text):
     """One row of tests/soak/RESULTS.md."""
     date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     print(f"| {date} | {commit()} | {machine()} | `{command}` | {text} |", flush=True)
+
+
+class Watch(threading.Thread):
+    """Resident megabytes, ten times a second."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.process = psutil.Process(pid)
+        self.seen, self.over = [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.wait(0.1):
+            self.seen.append(self.process.memory_info().rss / 1e6)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return self.seen or [self.process.memory_info().rss / 1e6]
