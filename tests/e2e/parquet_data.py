@@ -2,6 +2,7 @@
 each type and encoding, a row group for each pattern, values that every reader can say."""
 
 import decimal
+import itertools
 import random
 import string
 
@@ -235,7 +236,10 @@ def decoded(data):
         elif t.is_run_end_encoded(kind):
             made = pc.run_end_decode(made)
         elif t.is_list_view(kind) or t.is_large_list_view(kind):
-            made = pa.array(made.to_pylist(), pa.list_(kind.value_type))
+            lengths = pc.fill_null(pc.list_value_length(made), 0).to_pylist()
+            offsets = pa.array(itertools.accumulate(lengths, initial=0), pa.int32())
+            mask = made.is_null() if made.null_count else None
+            made = pa.ListArray.from_arrays(offsets, made.flatten(), mask=mask)
         columns.append(made)
         fields.append(field.with_type(made.type))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
