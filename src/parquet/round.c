@@ -108,6 +108,14 @@ static bool is_dictionary_given(const struct parquet_writer *writer,
   return parquet_page_is_translated(column->leaf) && writer->options.dictionary_bytes_max > 0;
 }
 
+/* ARROW:schema says that it is an Arrow dictionary of texts or bytes: Arrow's own reader makes one of
+ * such pages, and knows how from these two encodings only. */
+static bool is_read_as_dictionary(const struct parquet_writer *writer,
+                                  const struct parquet_leaf *leaf) {
+  return leaf->type == PARQUET_BYTE_ARRAY && !writer->options.no_arrow_schema &&
+         leaf->step_count >= 2 && leaf->steps[leaf->step_count - 2].kind == PARQUET_STEP_DICTIONARY;
+}
+
 static enum status choose_encoding(struct round *round, int lane_index, struct job *job,
                                    struct error *error) {
   struct parquet_writer *writer = round->writer;
@@ -116,7 +124,7 @@ static enum status choose_encoding(struct round *round, int lane_index, struct j
   enum status status = parquet_page_read(writer, lane, column, &job->rows[0], error);
   if (status != STATUS_OK) return status;
   struct parquet_choose_options options = {
-      .compatible = writer->options.compatible,
+      .compatible = writer->options.compatible || is_read_as_dictionary(writer, column->leaf),
       .rows_expected = values_expected(round, lane, &lane->values),
       .dictionary_bytes_max = writer->options.dictionary_bytes_max,
       .codec = writer->options.codec,

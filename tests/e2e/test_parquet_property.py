@@ -151,6 +151,9 @@ def _written(batches, options, wanted, path):
     for leaf, encoding in zip(parquet_structure.File(path).leaves, wanted, strict=False):
         cannot = encoding == "dictionary" and options["dictionary_bytes_max"] == 0
         is_null = 11 in leaf.element.get(10, {})
+        # pyarrow makes no dictionary, as ARROW:schema says it is, of other encodings of bytes.
+        coded = t.is_dictionary(data.schema.field(leaf.path[0]).type)
+        cannot = cannot or coded and encoding.startswith("delta_")
         if encoding in FITTING[leaf.type] and not cannot and not is_null:
             asked[".".join(leaf.path)] = encoding
     parquet_tool.write(batches, path, encoding=asked, **options)

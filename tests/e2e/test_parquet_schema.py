@@ -82,6 +82,28 @@ def test_dictionaries_come_back_as_dictionaries(tmp_path):
     assert_same(theirs, ours)
 
 
+@pytest.mark.parametrize("kind", [pa.utf8(), pa.binary()], ids=str)
+@pytest.mark.parametrize("dictionary_bytes", [0, 10_000, 1 << 21])
+def test_a_large_dictionary_comes_back_as_one(tmp_path, kind, dictionary_bytes):
+    """Also where the file's becomes too large: what is chosen then pyarrow can make one of."""
+    for text in ("key-{:09d}", "https://example.org/{0}/{0}"):
+        values = pa.array([text.format(n) for n in range(30_000)], kind)
+        data = pa.table({"flat": values.dictionary_encode(), "list": one_each(values)})
+        path = tmp_path / "dictionary.parquet"
+        options = {"dictionary_bytes_max": dictionary_bytes, "page_values": 5000}
+        parquet_tool.write(data, path, **options)
+        read = pq.read_table(path)
+        assert read.schema.field("flat").type == data.schema.field("flat").type
+        assert_same(data, read)
+        parquet_tool.write(data, path, no_arrow_schema=True, **options)
+        assert_same(data, pq.read_table(path))
+
+
+def one_each(values):
+    offsets = pa.array(range(len(values) + 1), pa.int32())
+    return pa.ListArray.from_arrays(offsets, values.dictionary_encode())
+
+
 def test_timestamps_of_seconds_come_back_as_milliseconds(tmp_path):
     data = pa.table({"at": pa.array([0, -1, 10**11], pa.timestamp("s", "Asia/Tokyo"))})
     ours, _ = both_ways(data, tmp_path)
