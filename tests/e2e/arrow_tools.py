@@ -1,6 +1,8 @@
 """The programs of tests/tools, and tables of every type to feed them with."""
 
 import decimal
+import gzip
+import json
 import os
 import pathlib
 import random
@@ -8,6 +10,8 @@ import string
 import subprocess
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "data" / "arrow-ipc"
@@ -34,6 +38,26 @@ def check(name, *args, data):
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert done.stderr == b""
     return done.stdout
+
+
+def written(table, kind, path):
+    """A file of the table: "parquet", "csv", "csv.gz", "ndjson", "arrow" (a file), or a stream."""
+    if kind == "parquet":
+        pa.parquet.write_table(table, path, row_group_size=1000)
+    elif kind == "csv":
+        pa.csv.write_csv(table, path)
+    elif kind == "csv.gz":
+        with gzip.open(path, "wb") as file:
+            pa.csv.write_csv(table, file)
+    elif kind == "ndjson":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    elif kind == "arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=1000)
+    else:
+        batches = table.to_batches(max_chunksize=1000)
+        path.write_bytes(stream(batches, table.schema))
+    return path
 
 
 def stream(batches, schema, **options):

@@ -1,7 +1,6 @@
 """`arrowport ingest`: files of every kind by every way, what is wrong with them, and servers that
 want to know who comes, or that hold the database."""
 
-import gzip
 import json
 import os
 import pty
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from arrow_tools import written
 
 from server import binary, environment, ipc, run
 
@@ -38,24 +38,6 @@ def table():
         "name": pa.array([None if i % 7 == 0 else f"n{i}" for i in range(ROWS)]),
         "value": pa.array([i / 8 for i in range(ROWS)], pa.float64()),
     })
-
-
-def written(table, kind, path):
-    if kind == "parquet":
-        pa.parquet.write_table(table, path, row_group_size=1000)
-    elif kind == "csv":
-        pa.csv.write_csv(table, path)
-    elif kind == "csv.gz":
-        with gzip.open(path, "wb") as file:
-            pa.csv.write_csv(table, file)
-    elif kind == "ndjson":
-        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
-    elif kind == "arrow":
-        with pa.ipc.new_file(path, table.schema) as writer:
-            writer.write_table(table, max_chunksize=1000)
-    else:
-        path.write_bytes(ipc(table, max_chunksize=1000))
-    return path
 
 
 KINDS = ["parquet", "csv", "csv.gz", "ndjson", "arrow", "arrows"]

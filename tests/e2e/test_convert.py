@@ -2,7 +2,6 @@
 real, and the output is there whole or not at all."""
 
 import decimal
-import gzip
 import json
 import os
 import pty
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from arrow_tools import written
 
 from server import binary, environment, ipc, read_arrow, run
 
@@ -73,24 +73,6 @@ def rich():
     ]
     arrays = [column.cast(field.type) for column, field in zip(columns, fields, strict=True)]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata={"made by": "a test"}))
-
-
-def written(table, kind, path):
-    if kind == "parquet":
-        pq.write_table(table, path, row_group_size=1000)
-    elif kind == "csv":
-        pa.csv.write_csv(table, path)
-    elif kind == "csv.gz":
-        with gzip.open(path, "wb") as file:
-            pa.csv.write_csv(table, file)
-    elif kind == "ndjson":
-        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
-    elif kind == "arrow":
-        with pa.ipc.new_file(path, table.schema) as writer:
-            writer.write_table(table, max_chunksize=1000)
-    else:
-        path.write_bytes(ipc(table, max_chunksize=1000))
-    return path
 
 
 def read(path, kind):
