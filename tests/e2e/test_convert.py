@@ -373,7 +373,16 @@ def test_a_reader_that_goes_is_told_without_a_signal(table, tmp_path):
     process.stderr.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def heed_signals():
+    """Also where the tests themselves run under nohup, or behind a shell."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", ENDING)
 @pytest.mark.parametrize("sorts", [False, True])
 def test_a_signal_ends_it_and_leaves_nothing(number, sorts, table, tmp_path):
     """The input is a pipe that has not ended: so it is on the way, however fast it is."""
@@ -384,7 +393,7 @@ def test_a_signal_ends_it_and_leaves_nothing(number, sorts, table, tmp_path):
     process = subprocess.Popen(
         [binary(), "convert", "-", "out.parquet", *more], cwd=tmp_path,
         env=environment({"TMPDIR": str(spill)}), stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, preexec_fn=heed_signals,
     )
     process.stdin.write(stream[: len(stream) // 2])
     process.stdin.flush()
