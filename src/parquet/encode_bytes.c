@@ -4,6 +4,7 @@
 
 #include "parquet/encode.h"
 #include "parquet/encode_copy.h"
+#include "parquet/words.h"
 
 int64_t encode_delta_length_room(const struct parquet_values *values) {
   return encode_delta_room(values->count, sizeof(int32_t)) + values->data_bytes;
@@ -36,9 +37,7 @@ static int64_t common_bytes(const struct parquet_bytes *left, const struct parqu
   int64_t most = left->size_bytes < right->size_bytes ? left->size_bytes : right->size_bytes;
   int64_t i = 0;
   for (; i + 8 <= most; i += 8) {
-    uint64_t a, b;
-    memcpy(&a, left->data + i, sizeof a);
-    memcpy(&b, right->data + i, sizeof b);
+    uint64_t a = words_load_8(left->data + i), b = words_load_8(right->data + i);
     if (a != b) return i + __builtin_ctzll(a ^ b) / 8;
   }
   while (i < most && left->data[i] == right->data[i]) i++;
@@ -50,9 +49,7 @@ static inline int64_t common_bytes_of_chain(const struct parquet_bytes *left,
                                             const struct parquet_bytes *right) {
   int64_t most = left->size_bytes < right->size_bytes ? left->size_bytes : right->size_bytes;
   for (int64_t i = 0;; i += 8) {
-    uint64_t a, b;
-    memcpy(&a, left->data + i, sizeof a);
-    memcpy(&b, right->data + i, sizeof b);
+    uint64_t a = words_load_8(left->data + i), b = words_load_8(right->data + i);
     int64_t alike = a == b ? 8 : __builtin_ctzll(a ^ b) / 8;
     if (i + alike >= most) return most;
     if (alike < 8) return i + alike;

@@ -3,6 +3,7 @@
 
 #include "parquet/encode.h"
 #include "parquet/encode_copy.h"
+#include "parquet/words.h"
 
 enum { LENGTH_BYTES = 4 };
 
@@ -16,9 +17,7 @@ int64_t encode_plain_room(const struct parquet_leaf *leaf, const struct parquet_
 static uint8_t *put_booleans(const uint8_t *values, int64_t count, uint8_t *out) {
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    uint64_t word;
-    memcpy(&word, values + i, sizeof word);
-    *out++ = (uint8_t)(word * UINT64_C(0x0102040810204080) >> 56);
+    *out++ = (uint8_t)(words_load_8(values + i) * UINT64_C(0x0102040810204080) >> 56);
   }
   if (i == count) return out;
   uint8_t last = 0;

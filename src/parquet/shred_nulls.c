@@ -7,6 +7,7 @@
 #include "arrow/bitmap.h"
 #include "base/vector.h"
 #include "parquet/shred_parts.h"
+#include "parquet/words.h"
 
 enum { UNPACK_CHUNK = 64 };
 
@@ -26,8 +27,7 @@ void shred_unpack(const uint8_t *bits, int64_t first, int64_t count, uint8_t cle
   uint64_t clears = clear * 0x0101010101010101U, more = (uint64_t)(set - clear);
   int64_t i = 0;
   for (; i + 64 <= count; i += 64, byte += 8) {
-    uint64_t word;
-    memcpy(&word, byte, sizeof word);
+    uint64_t word = words_load_8(byte);
     if (shift != 0) word = word >> shift | (uint64_t)byte[8] << (64 - shift);
     for (int64_t k = 0; k < 8; k++) {
       uint64_t bytes = spread(word >> 8 * k & 0xFF, clears, more);
